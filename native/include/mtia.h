@@ -1,0 +1,84 @@
+/*
+ * The C ABI of the emulated chip: what src/driver/emulator binds through FFI.
+ *
+ * Two doors (design rule): mtia_pci_* is what a real card offers; mtia_debug_* is what JTAG offers.
+ * Every call is thread-safe, bounded in time, and returns MTIA_ERROR_OK (0) or an error code of mtia_hw.h
+ * (CHIP_*). A device pointer stays valid memory for ever: after mtia_close every call answers CHIP_CLOSED.
+ */
+#ifndef MTIA_H
+#define MTIA_H
+#include <stdint.h>
+
+#define MTIA_API __attribute__((visibility("default")))
+#define MTIA_C_ABI_VERSION 1u
+
+struct mtia_device;
+
+struct mtia_open_parameters {
+  uint32_t struct_bytes;  /* sizeof(struct mtia_open_parameters) */
+  uint32_t generation;    /* 1 = v1, 2 = 2i */
+  uint64_t lpddr_bytes;   /* 0 = as specified; a multiple of 1 MiB, at most the specified maximum */
+  uint32_t pe_threads;    /* 0 = number of host processors */
+  uint32_t matmul_path;   /* see enum mtia_matmul_path; 0 = fastest that this host has */
+};
+
+enum mtia_matmul_path { MTIA_MATMUL_FASTEST = 0, MTIA_MATMUL_PORTABLE = 1, MTIA_MATMUL_AVX512 = 2 };
+
+MTIA_API uint32_t mtia_c_abi_version(void);
+MTIA_API int32_t mtia_open(const struct mtia_open_parameters *parameters, struct mtia_device **device);
+/* Stops and joins every thread of the device, closes its eventfds, frees its memory. Idempotent. */
+MTIA_API int32_t mtia_close(struct mtia_device *device);
+
+/* PCI configuration space: 256 bytes, width 1, 2 or 4. */
+MTIA_API int32_t mtia_pci_config_read(struct mtia_device *device, uint32_t offset, uint32_t width, uint32_t *value);
+MTIA_API int32_t mtia_pci_config_write(struct mtia_device *device, uint32_t offset, uint32_t width, uint32_t value);
+/* Base address registers: naturally aligned, width 4 or 8 (BAR0); any bytes (BAR2). */
+MTIA_API int32_t mtia_pci_bar_read(struct mtia_device *device, uint32_t bar, uint64_t offset, uint32_t width, uint64_t *value);
+MTIA_API int32_t mtia_pci_bar_write(struct mtia_device *device, uint32_t bar, uint64_t offset, uint32_t width, uint64_t value);
+MTIA_API int32_t mtia_pci_bar_read_block(struct mtia_device *device, uint32_t bar, uint64_t offset, void *data, uint64_t bytes);
+MTIA_API int32_t mtia_pci_bar_write_block(struct mtia_device *device, uint32_t bar, uint64_t offset, const void *data, uint64_t bytes);
+/* IOMMU: maps host memory at an I/O virtual address of a context. Both ends multiples of 4096. rights: 1 read, 2 write (by the device). */
+MTIA_API int32_t mtia_pci_dma_map(struct mtia_device *device, uint32_t context, uint64_t iova, void *host, uint64_t bytes, uint32_t rights);
+/* Returns only when no access through the mapping is under way. */
+MTIA_API int32_t mtia_pci_dma_unmap(struct mtia_device *device, uint32_t context, uint64_t iova, uint64_t bytes);
+/* The blocking eventfd that MSI-X vector raises; owned by the device. */
+MTIA_API int32_t mtia_pci_interrupt_fd(struct mtia_device *device, uint32_t vector, int32_t *fd);
+/* Function level reset: harts stop, queues are disabled, memory protection and IOMMU are emptied, the boot ROM starts again. */
+MTIA_API int32_t mtia_pci_function_reset(struct mtia_device *device);
+
+/* Page-aligned host memory, zeroed, independent of any device. */
+MTIA_API int32_t mtia_host_allocate(uint64_t bytes, void **host);
+MTIA_API int32_t mtia_host_free(void *host, uint64_t bytes);
+
+/* Debug door. Core: 0..63 = PE, MTIA_DEBUG_CONTROL_CORE = control core. */
+#define MTIA_DEBUG_CONTROL_CORE 0xffffu
+/* Copies up to bytes of console output and removes it; *copied may be 0. */
+MTIA_API int32_t mtia_debug_console_read(struct mtia_device *device, char *text, uint32_t bytes, uint32_t *copied);
+/* Stops every hart of the chip at an instruction boundary; mtia_debug_resume lets them run again. */
+MTIA_API int32_t mtia_debug_halt(struct mtia_device *device);
+MTIA_API int32_t mtia_debug_resume(struct mtia_device *device);
+/* Registers: 0..31 = x0..x31, 32 = pc, 33..64 = f0..f31, 0x1000 + n = CSR n. The chip must be halted. */
+MTIA_API int32_t mtia_debug_register_read(struct mtia_device *device, uint32_t core, uint32_t hart, uint32_t number, uint64_t *value);
+MTIA_API int32_t mtia_debug_register_write(struct mtia_device *device, uint32_t core, uint32_t hart, uint32_t number, uint64_t value);
+/* Memory as the core sees it, without side effects on registers. The chip must be halted. */
+MTIA_API int32_t mtia_debug_memory_read(struct mtia_device *device, uint32_t core, uint64_t address, void *data, uint64_t bytes);
+MTIA_API int32_t mtia_debug_memory_write(struct mtia_device *device, uint32_t core, uint64_t address, const void *data, uint64_t bytes);
+/* What a hart waits for, as one line of text ("running", "wfi", "MML waits for 2048 bytes of cb 3", ...). */
+MTIA_API int32_t mtia_debug_wait_reason(struct mtia_device *device, uint32_t core, uint32_t hart, char *text, uint32_t bytes);
+
+/* Counters since power-on. */
+struct mtia_counters {
+  uint32_t struct_bytes;
+  uint32_t reserved;
+  uint64_t pe_instructions;
+  uint64_t control_instructions;
+  uint64_t unit_commands;
+  uint64_t dma_bytes;
+  uint64_t matmul_multiplies;
+  uint64_t jobs;
+};
+MTIA_API int32_t mtia_debug_counters(struct mtia_device *device, struct mtia_counters *counters);
+/* Name of the matmul path in use ("avx512", "portable"). */
+MTIA_API int32_t mtia_debug_matmul_path(struct mtia_device *device, char *text, uint32_t bytes);
+
+#endif

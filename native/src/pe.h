@@ -1,0 +1,61 @@
+/*
+ * A processing element: two harts, local memory, command processor with circular buffers, and the units
+ * FI, DPE, RE, SE, MLU. One thread at a time runs a PE (pe_run); only the functions marked so are called from others.
+ */
+#ifndef MTIA_PE_H
+#define MTIA_PE_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "hart.h"
+#include "memory.h"
+#include "generated/mtia_hw.h"
+
+struct pe;
+
+struct pe_report {
+  uint32_t result; /* error code */
+  uint32_t hart;
+  uint64_t cause, pc, value;
+  uint64_t cycles; /* device cycles from pe_start_job to the end */
+};
+
+/* What a PE reports to the chip. Called on the thread that runs the PE. */
+struct pe_environment {
+  void *context;
+  struct memory *memory;
+  const struct mtia_specification *specification;
+  uint64_t (*time)(void *context);
+  /* JOB_DONE was written: the job of this PE has ended. */
+  void (*job_done)(void *context, struct pe *pe, const struct pe_report *report);
+  /* PEs that run a job now, for the share of SRAM, LPDDR and NoC bandwidth in the time model. */
+  uint32_t (*active)(void *context);
+};
+
+struct pe_counters { uint64_t instructions, unit_commands, dma_bytes, matmul_multiplies; };
+
+enum pe_state {
+  PE_IDLE,     /* both harts wait for an interrupt and no job is pending: nothing to run until something wakes it */
+  PE_RUNNABLE, /* ran its budget; run again */
+  PE_BLOCKED   /* has a job, but no hart can go on and nothing inside the PE can change that */
+};
+
+/* matmul_path: enum mtia_matmul_path. Returns NULL where memory is short. */
+struct pe *pe_create(uint32_t index, const struct pe_environment *environment, struct code_cache *code, uint32_t matmul_path);
+void pe_destroy(struct pe *pe);
+/* Clears units and local memory and starts both harts at vector. Not while pe_run is under way. */
+void pe_reset(struct pe *pe, uint64_t vector);
+/* Copies a job descriptor into local memory, sets the context, raises WORK_PENDING. Not while pe_run is under way. */
+void pe_start_job(struct pe *pe, const struct mtia_job_descriptor *descriptor);
+/* Runs both harts in turn until the PE is idle or blocked, or about budget instructions have run. */
+enum pe_state pe_run(struct pe *pe, uint64_t budget);
+/* Any thread: makes pe_run return soon (reset, halt). */
+void pe_interrupt(struct pe *pe);
+uint32_t pe_index(const struct pe *pe);
+struct hart *pe_hart(struct pe *pe, uint32_t hart);
+uint8_t *pe_local_memory(struct pe *pe, uint64_t *bytes);
+void pe_read_counters(const struct pe *pe, struct pe_counters *counters);
+void pe_wait_reason(const struct pe *pe, uint32_t hart, char *text, uint32_t bytes);
+/* Name of a matmul path that this host can run ("portable", "avx512"), resolving MTIA_MATMUL_FASTEST. */
+const char *matmul_path_name(uint32_t matmul_path);
+
+#endif

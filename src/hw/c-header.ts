@@ -1,0 +1,141 @@
+/** Renders the hardware description as the C header that native/ and firmware/ include. */
+import { ERROR_CODES } from './error-codes.js';
+import * as kernels from './kernels.js';
+import type { StructLayout } from './layout.js';
+import { placeFields } from './layout.js';
+import { PROTECTION_OWNER, PROTECTION_PAGE_BYTES, REGIONS, RESERVED } from './memory-map.js';
+import * as protocol from './protocol.js';
+import * as registers from './registers.js';
+import { SPECIFICATION_FIGURES, SPECIFICATIONS } from './specification.js';
+import * as unit from './unit-commands.js';
+
+const macro = (name: string, value: string): string => `#define MTIA_${name} ${value}`;
+const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
+const upper = (name: string): string => name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase();
+
+function constants(prefix: string, table: Readonly<Record<string, number>>): string[] {
+  return Object.entries(table).map(([name, value]) => macro(`${prefix}_${name}`, String(value)));
+}
+
+function isStruct(value: unknown): value is StructLayout {
+  return typeof value === 'object' && value !== null && 'fields' in value && 'size' in value;
+}
+
+/** Every structure layout of the description, in declaration order. */
+export function allStructs(): readonly StructLayout[] {
+  const declarations: readonly unknown[] = [...Object.values(protocol), ...Object.values(kernels)];
+  return declarations.filter(isStruct);
+}
+
+function struct(layout: StructLayout): string[] {
+  const fields = placeFields(layout).map((field) => {
+    const type = field.type.replace('u', 'uint');
+    return `  ${type}_t ${field.name}${field.count === undefined ? '' : `[${field.count}]`};`;
+  });
+  return [
+    `struct ${layout.name} {`,
+    ...fields,
+    '};',
+    `_Static_assert(sizeof(struct ${layout.name}) == ${layout.size}, "${layout.name}");`,
+    '',
+  ];
+}
+
+function registerMacros(): string[] {
+  return registers.REGISTER_BLOCKS.flatMap((block) =>
+    block.registers.map((r) => macro(`${block.name}_${r.name}`, hex(r.offset))).concat(''),
+  );
+}
+
+function unitCommandMacros(): string[] {
+  return [
+    ...unit.UNIT_COMMANDS.map((c) => macro(`COMMAND_${c.name}`, hex(c.code))),
+    '',
+    ...unit.COMMAND_REGISTERS.map((r) => macro(`COMMAND_REGISTER_${r.name}`, String(r.index))),
+    '',
+    '/* Field positions: low bit and width. */',
+    ...unit.UNIT_COMMANDS.flatMap((c) =>
+      c.fields.flatMap((f, index) => [
+        macro(`${c.name}_${upper(f.name)}_FIELD`, String(index)),
+        macro(`${c.name}_${upper(f.name)}_LOW`, String(f.low)),
+        macro(`${c.name}_${upper(f.name)}_BITS`, String(f.bits)),
+      ]),
+    ),
+  ];
+}
+
+function specificationTable(): string[] {
+  const names = SPECIFICATION_FIGURES.map((name) => upper(name).toLowerCase());
+  const row = (generation: 'v1' | '2i'): string =>
+    `  {${SPECIFICATION_FIGURES.map((name) => `.${upper(name).toLowerCase()} = ${SPECIFICATIONS[generation][name].value}`).join(', ')}}, /* ${generation} */`;
+  return [
+    '/* Indexed by generation number - 1. */',
+    `struct mtia_specification {`,
+    ...names.map((name) => `  double ${name};`),
+    '};',
+    '#define MTIA_SPECIFICATIONS { \\',
+    `${row('v1').replace(' /* v1 */', '')} \\`,
+    `${row('2i').replace(' /* 2i */', '')} \\`,
+    '}',
+  ];
+}
+
+/** The text of mtia_hw.h. */
+export function renderCHeader(): string {
+  return [
+    '/* Generated from src/hw by `npm run hw`. Do not edit. */',
+    '#ifndef MTIA_HW_H',
+    '#define MTIA_HW_H',
+    '#include <stdint.h>',
+    '',
+    ...REGIONS.flatMap((r) => [
+      macro(`${r.name}_BASE`, `${hex(r.base)}ull`),
+      macro(`${r.name}_SIZE`, `${hex(r.size)}ull`),
+    ]),
+    '',
+    ...constants('RESERVED', RESERVED),
+    macro('PROTECTION_PAGE_BYTES', String(PROTECTION_PAGE_BYTES)),
+    ...constants('OWNER', PROTECTION_OWNER),
+    '',
+    ...constants('LIMIT', registers.LIMITS),
+    ...constants('PCI', registers.PCI),
+    ...constants('BOOT', registers.BOOT_STATUS),
+    ...constants('INTERRUPT', registers.INTERRUPT_SOURCE),
+    ...constants('DMA', registers.DMA_KIND),
+    ...constants('DMA_STATUS', registers.DMA_STATUS),
+    ...constants('EXCEPTION', registers.CUSTOM_EXCEPTION),
+    macro('IDENTITY', hex(registers.IDENTITY)),
+    '',
+    ...registerMacros(),
+    ...Object.entries(ERROR_CODES).map(([name, e]) => macro(`ERROR_${name}`, String(e.code))),
+    '',
+    macro('OPCODE_LAUNCH', hex(unit.OPCODE_LAUNCH)),
+    macro('OPCODE_COMMAND_REGISTER', hex(unit.OPCODE_COMMAND_REGISTER)),
+    ...constants('TYPE', unit.DATA_TYPE),
+    ...constants('SE', unit.SE_FUNCTION),
+    ...constants('SE_OPERATION', unit.SE_OPERATION),
+    ...unitCommandMacros(),
+    '',
+    macro('PROTOCOL_VERSION', String(protocol.PROTOCOL_VERSION)),
+    ...constants('HOST', protocol.HOST_COMMAND),
+    macro('NOT_IN_A_PE', `${hex(protocol.NOT_IN_A_PE)}u`),
+    macro('TIMELINE_SEMAPHORES', String(protocol.TIMELINE_SEMAPHORES)),
+    macro('JOB_ARGUMENT_WORDS', String(protocol.JOB_ARGUMENT_WORDS)),
+    macro('GRAPH_MAGIC', hex(protocol.GRAPH_MAGIC)),
+    macro('GRAPH_SEGMENTS', String(protocol.GRAPH_SEGMENTS)),
+    macro('GRAPH_ARGUMENT_WORDS', String(protocol.GRAPH_ARGUMENT_WORDS)),
+    macro('GRAPH_JOB_BARRIER', String(protocol.GRAPH_JOB_BARRIER)),
+    macro('BUNDLE_MAGIC', hex(protocol.BUNDLE_MAGIC)),
+    macro('BUNDLE_VERSION', String(protocol.BUNDLE_VERSION)),
+    ...constants('BUNDLE', protocol.BUNDLE_SECTION),
+    ...constants('KERNEL', kernels.KERNEL_ID),
+    ...constants('ACTIVATION', kernels.ACTIVATION),
+    ...constants('RESULT', kernels.KERNEL_RESULT),
+    '',
+    ...allStructs().flatMap(struct),
+    ...specificationTable(),
+    '',
+    '#endif',
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,113 @@
+/** Renders the hardware description as docs/hardware.md. */
+import { allStructs } from './c-header.js';
+import { ERROR_CODES } from './error-codes.js';
+import { placeFields } from './layout.js';
+import { REGIONS } from './memory-map.js';
+import { REGISTER_BLOCKS } from './registers.js';
+import { SPECIFICATION_FIGURES, SPECIFICATIONS } from './specification.js';
+import { COMMAND_REGISTERS, UNIT_COMMANDS } from './unit-commands.js';
+
+const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
+
+function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] {
+  const line = (cells: readonly (string | number)[]): string =>
+    `| ${cells.map((c) => String(c).replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(header), line(header.map(() => '---')), ...rows.map(line), ''];
+}
+
+function specifications(): string[] {
+  return table(
+    ['figure', 'v1', '2i', 'unit', 'source v1', 'source 2i'],
+    SPECIFICATION_FIGURES.map((name) => {
+      const [v1, v2] = [SPECIFICATIONS.v1[name], SPECIFICATIONS['2i'][name]];
+      return [name, v1.value, v2.value, v2.unit, v1.source, v2.source];
+    }),
+  );
+}
+
+function registerTables(): string[] {
+  return REGISTER_BLOCKS.flatMap((block) => [
+    `### ${block.name}`,
+    '',
+    `At ${block.at}. ${block.doc}`,
+    '',
+    ...table(
+      ['offset', 'register', 'bits', 'access', 'reset', 'meaning'],
+      block.registers.map((r) => [
+        hex(r.offset) + (r.count === undefined ? '' : ` + n * ${hex(r.stride ?? 0)}, n < ${r.count}`),
+        r.name,
+        r.bits,
+        r.access,
+        typeof r.reset === 'bigint' ? hex(r.reset) : r.reset,
+        r.doc,
+      ]),
+    ),
+  ]);
+}
+
+function structTables(): string[] {
+  return allStructs().flatMap((layout) => [
+    `### ${layout.name} (${layout.size} bytes)`,
+    '',
+    layout.doc,
+    '',
+    ...table(
+      ['offset', 'field', 'type', 'meaning'],
+      placeFields(layout).map((f) => [f.offset, f.name, f.type + (f.count === undefined ? '' : `[${f.count}]`), f.doc]),
+    ),
+  ]);
+}
+
+function unitCommandTables(): string[] {
+  return UNIT_COMMANDS.flatMap((c) => [
+    `### ${c.name} (${hex(c.code)}, ${c.unit})`,
+    '',
+    c.doc,
+    '',
+    ...(c.fields.length === 0
+      ? []
+      : table(
+          ['number', 'field', 'from', 'bits', 'legal'],
+          c.fields.map((f, i) => [i, f.name, f.from, `${f.low + f.bits - 1}:${f.low}`, f.legal]),
+        )),
+  ]);
+}
+
+/** The text of docs/hardware.md. */
+export function renderDocumentation(): string {
+  return [
+    '<!-- Generated from src/hw by `npm run hw`. Do not edit. -->',
+    '# Hardware description',
+    '',
+    '## Specifications',
+    '',
+    ...specifications(),
+    '## Memory map',
+    '',
+    ...table(
+      ['base', 'bytes', 'region', 'seen by', 'what'],
+      REGIONS.map((r) => [hex(r.base), hex(r.size), r.name, r.seenBy, r.doc]),
+    ),
+    '## Registers',
+    '',
+    ...registerTables(),
+    '## Unit commands',
+    '',
+    'Encodings: custom-0 (R-type, funct7 = command) launches, custom-1 writes (funct3 = 0) and reads (funct3 = 1) a command register.',
+    '',
+    ...table(
+      ['index', 'command register', 'contents'],
+      COMMAND_REGISTERS.map((r) => [r.index, r.name, r.doc]),
+    ),
+    ...unitCommandTables(),
+    '## Structures',
+    '',
+    ...structTables(),
+    '## Error codes',
+    '',
+    ...table(
+      ['code', 'name', 'at fault', 'meaning'],
+      Object.entries(ERROR_CODES).map(([name, e]) => [e.code, name, e.fault, e.doc]),
+    ),
+  ].join('\n');
+}

@@ -1,0 +1,9 @@
+/** The one hardware description: specifications, memory map, registers, commands, structures, error codes. */
+export * from './error-codes.js';
+export * from './kernels.js';
+export * from './layout.js';
+export * from './memory-map.js';
+export * from './protocol.js';
+export * from './registers.js';
+export * from './specification.js';
+export * from './unit-commands.js';

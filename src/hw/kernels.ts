@@ -1,0 +1,168 @@
+/** Kernels of the library: identifiers and argument structures, shared by the compiler and firmware/kernels. */
+import { defineStruct } from './layout.js';
+
+export const KERNEL_ID = {
+  NULL: 0,
+  FULLY_CONNECTED: 1,
+  EMBEDDING_BAG: 2,
+  INTERACTION: 3,
+  CONVERT: 4,
+  UNARY: 5,
+  COPY: 6,
+  /** Ids from here on are free for kernels outside the library. */
+  FIRST_EXTERNAL: 256,
+} as const;
+export type KernelName = keyof typeof KERNEL_ID;
+
+/** Activation of a fused kernel or the function of UNARY. */
+export const ACTIVATION = { NONE: 0, RELU: 1, SIGMOID: 2, TANH: 3 } as const;
+export type ActivationName = keyof typeof ACTIVATION;
+
+/** Values with which a kernel returns; 0 is success. They become error codes of the completion. */
+export const KERNEL_RESULT = { OK: 0, BAD_GRID: 1, BAD_ARGUMENT: 2, INDEX_OUT_OF_RANGE: 3, LOCAL_MEMORY: 4 } as const;
+
+export const FULLY_CONNECTED_ARGUMENTS = defineStruct(
+  'mtia_fully_connected_arguments',
+  88,
+  'output[m][n] = activation(input[m][k] * weight[n][k] + bias[n]). The rectangle splits m over its rows and n over its columns.',
+  [
+    { name: 'input', type: 'u64', doc: 'm rows of type, input_stride apart; k is padded to a multiple of 64 bytes' },
+    {
+      name: 'weight',
+      type: 'u64',
+      doc: 'DPE blocks: for every 32 columns of n, for every 64 bytes of k: 2048 bytes (see MML)',
+    },
+    { name: 'bias', type: 'u64', doc: 'FP32, n padded to a multiple of 32 with zeros' },
+    { name: 'output', type: 'u64', doc: 'm rows of output_type, output_stride apart' },
+    { name: 'm', type: 'u32', doc: 'rows' },
+    { name: 'n', type: 'u32', doc: 'columns, padded to a multiple of 32' },
+    { name: 'k_bytes', type: 'u32', doc: 'bytes of a row of input, a multiple of 64' },
+    { name: 'input_stride', type: 'u32', doc: 'bytes, a multiple of 64' },
+    { name: 'output_stride', type: 'u32', doc: 'bytes, a multiple of 32' },
+    {
+      name: 'output_columns',
+      type: 'u32',
+      doc: 'columns stored: n, or fewer in the last block (rest of a row is not written)',
+    },
+    { name: 'type', type: 'u32', doc: 'DATA_TYPE of input and weight: FP16 or BF16' },
+    { name: 'output_type', type: 'u32', doc: 'DATA_TYPE: FP16, BF16 or FP32' },
+    { name: 'activation', type: 'u32', doc: 'see ACTIVATION' },
+    {
+      name: 'row_tile',
+      type: 'u32',
+      doc: 'rows of one output tile: 32 or 64; tiles are dealt to the rows of the rectangle in turn',
+    },
+    { name: 'column_tile', type: 'u32', doc: 'columns of one output tile: 32 or 64' },
+    { name: 'reserved', type: 'u32', doc: 'zero' },
+    { name: 'reserved_word', type: 'u64', doc: 'zero' },
+  ],
+);
+
+export const EMBEDDING_TABLE = defineStruct(
+  'mtia_embedding_table',
+  64,
+  'One embedding bag of a table-batched job; an array of these lies in device memory.',
+  [
+    { name: 'table_offset', type: 'u64', doc: 'first row of the table, from the base argument tables' },
+    { name: 'indices_offset', type: 'u64', doc: 'batch * bag_length INT64 indices, from the base argument inputs' },
+    { name: 'output_offset', type: 'u64', doc: 'where the pooled row of sample 0 goes, from the base argument output' },
+    {
+      name: 'rows',
+      type: 'u64',
+      doc: 'rows of the table; an index outside 0..rows-1 ends the job with INDEX_OUT_OF_RANGE',
+    },
+    { name: 'bag_length', type: 'u32', doc: 'indices of one sample' },
+    { name: 'row_bytes', type: 'u32', doc: 'bytes of a row of type, a multiple of 32' },
+    { name: 'reserved', type: 'u64', count: 3, doc: 'zero' },
+  ],
+);
+
+export const EMBEDDING_BAG_ARGUMENTS = defineStruct(
+  'mtia_embedding_bag_arguments',
+  64,
+  'Sum pooling of all embedding bags of a model in one job (table-batched embedding). Pairs of table and block of samples are dealt to the PEs in turn.',
+  [
+    { name: 'descriptors', type: 'u64', doc: 'table_count mtia_embedding_table records' },
+    { name: 'tables', type: 'u64', doc: 'base of table_offset' },
+    { name: 'inputs', type: 'u64', doc: 'base of indices_offset' },
+    { name: 'output', type: 'u64', doc: 'base of output_offset' },
+    { name: 'table_count', type: 'u32', doc: 'embedding bags' },
+    { name: 'batch', type: 'u32', doc: 'samples' },
+    { name: 'output_stride', type: 'u32', doc: 'bytes from sample to sample of the output, a multiple of 32' },
+    { name: 'type', type: 'u32', doc: 'DATA_TYPE of tables and output: FP16, BF16 or FP32' },
+    { name: 'elements', type: 'u32', doc: 'elements of an embedding row' },
+    { name: 'sample_block', type: 'u32', doc: 'samples of one work item' },
+    { name: 'reserved', type: 'u64', doc: 'zero' },
+  ],
+);
+
+export const INTERACTION_ARGUMENTS = defineStruct(
+  'mtia_interaction_arguments',
+  72,
+  'Per sample: S = X X^T for the features x elements matrix X; output row = dense prefix, then S at the selected places. Samples are dealt to the PEs.',
+  [
+    { name: 'input', type: 'u64', doc: 'batch samples, input_stride apart; feature f at f * feature_stride' },
+    {
+      name: 'output',
+      type: 'u64',
+      doc: 'batch rows, output_stride apart, zero from the last written element to the end of the row',
+    },
+    {
+      name: 'selection',
+      type: 'u64',
+      doc: 'selected places of S: selected_count u32 of row * features + column, padded to a multiple of 32 bytes',
+    },
+    { name: 'batch', type: 'u32', doc: 'samples' },
+    { name: 'features', type: 'u32', doc: '1..64 rows of X' },
+    { name: 'elements', type: 'u32', doc: 'columns of X' },
+    { name: 'feature_stride', type: 'u32', doc: 'bytes, a multiple of 64; padding is zero or multiplies to zero' },
+    { name: 'input_stride', type: 'u32', doc: 'bytes from sample to sample' },
+    { name: 'output_stride', type: 'u32', doc: 'bytes from row to row, a multiple of 32' },
+    {
+      name: 'prefix_elements',
+      type: 'u32',
+      doc: 'elements of feature prefix_feature copied to the front of the row; 0 = none',
+    },
+    { name: 'prefix_feature', type: 'u32', doc: 'which feature is the prefix' },
+    { name: 'selected_count', type: 'u32', doc: 'selected places' },
+    { name: 'type', type: 'u32', doc: 'DATA_TYPE of input and output: FP16 or BF16' },
+    { name: 'reserved', type: 'u64', doc: 'zero' },
+  ],
+);
+
+export const CONVERT_ARGUMENTS = defineStruct(
+  'mtia_convert_arguments',
+  48,
+  'Converts a matrix from one type to another and pads its rows with zeros to output_stride. Blocks of rows are dealt to the PEs. Also applies a function: kernel UNARY uses the same arguments.',
+  [
+    { name: 'input', type: 'u64', doc: 'rows, input_stride apart' },
+    { name: 'output', type: 'u64', doc: 'rows, output_stride apart' },
+    { name: 'rows', type: 'u32', doc: 'rows' },
+    { name: 'elements', type: 'u32', doc: 'elements of a row, at most 8192' },
+    { name: 'input_stride', type: 'u32', doc: 'bytes; need not be aligned' },
+    {
+      name: 'output_stride',
+      type: 'u32',
+      doc: 'bytes, a multiple of 32; from the last element to the end of the row zero is written where pad is set',
+    },
+    { name: 'input_type', type: 'u32', doc: 'DATA_TYPE' },
+    { name: 'output_type', type: 'u32', doc: 'DATA_TYPE' },
+    { name: 'function', type: 'u32', doc: 'see ACTIVATION' },
+    { name: 'pad', type: 'u32', doc: '1: zero the rest of every output row' },
+  ],
+);
+
+export const COPY_ARGUMENTS = defineStruct(
+  'mtia_copy_arguments',
+  48,
+  'Copies a block of rows between strides (cat, stack, slice, view). Blocks of rows are dealt to the PEs.',
+  [
+    { name: 'input', type: 'u64', doc: 'rows, input_stride apart' },
+    { name: 'output', type: 'u64', doc: 'rows, output_stride apart' },
+    { name: 'rows', type: 'u32', doc: 'rows' },
+    { name: 'row_bytes', type: 'u32', doc: 'bytes of a row, at most 32768' },
+    { name: 'input_stride', type: 'u64', doc: 'bytes' },
+    { name: 'output_stride', type: 'u64', doc: 'bytes' },
+    { name: 'reserved', type: 'u64', doc: 'zero' },
+  ],
+);

@@ -1,0 +1,355 @@
+/** Every register of the chip: offset, width, reset value, kind of access. Not published for MTIA; this project's design. */
+
+export type Access =
+  | 'RO' // reads give state; writes are ignored
+  | 'RW' // reads give what was written
+  | 'WO' // writes act; reads give zero
+  | 'W1C'; // writing ones clears bits
+
+export interface Register {
+  readonly name: string;
+  readonly offset: number;
+  readonly bits: 32 | 64;
+  readonly reset: bigint | 'specification';
+  readonly access: Access;
+  readonly doc: string;
+  /** Repeated `count` times, `stride` bytes apart. */
+  readonly count?: number;
+  readonly stride?: number;
+}
+
+export interface RegisterBlock {
+  readonly name: string;
+  /** A region of the memory map, or a PCI base address register. */
+  readonly at: string;
+  readonly doc: string;
+  readonly registers: readonly Register[];
+}
+
+const register = (
+  offset: number,
+  name: string,
+  bits: 32 | 64,
+  access: Access,
+  doc: string,
+  options: { reset?: bigint | 'specification'; count?: number; stride?: number } = {},
+): Register => ({
+  name,
+  offset,
+  bits,
+  access,
+  doc,
+  reset: options.reset ?? 0n,
+  ...('count' in options ? { count: options.count, stride: options.stride } : {}),
+});
+
+/** Limits that size the register blocks. */
+export const LIMITS = {
+  /** Submission/completion queue pairs; queue 0 is the driver's administration queue. */
+  QUEUES: 32,
+  /** Contexts (PCI process address space identifiers) 1..31; 0 is the driver itself. */
+  CONTEXTS: 32,
+  /** Entries of one queue at most; sizes are powers of two. */
+  QUEUE_ENTRIES: 256,
+  MSIX_VECTORS: 32,
+  JOB_SLOTS: 64,
+  DMA_CHANNELS: 4,
+  CIRCULAR_BUFFERS: 32,
+  ACCUMULATORS: 4,
+  SEMAPHORES: 16,
+  COMMAND_REGISTERS: 32,
+  SE_TABLES: 8,
+  SE_TABLE_BYTES: 4096,
+  /** Commands that one hart may have waiting in the command processor. */
+  PENDING_COMMANDS: 32,
+} as const;
+
+export const PCI = {
+  VENDOR_ID: 0x1d9b,
+  DEVICE_ID_V1: 0x0100,
+  DEVICE_ID_2I: 0x0200,
+  CLASS_CODE: 0x120000,
+  BAR0_BYTES: 256 * 1024,
+  /** BAR2 is a window on device memory; its position is BAR0.WINDOW_BASE. */
+  BAR2_BYTES: 64 * 1024 * 1024,
+  QUEUE_PAGE_OFFSET: 0x10000,
+  QUEUE_PAGE_BYTES: 0x1000,
+} as const;
+
+/** BAR0.BOOT_STATUS: how far the control core has come. */
+export const BOOT_STATUS = { RESET: 0, ROM_READY: 1, LOADING: 2, READY: 3, FAILED: 4 } as const;
+
+/** BAR0.IDENTITY: ASCII "MTIA", little endian. */
+export const IDENTITY = 0x4149544d;
+
+export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
+  {
+    name: 'BAR0',
+    at: 'PCI base address register 0',
+    doc: 'What the host sees of the chip; the control core sees the same storage as MAILBOX.',
+    registers: [
+      register(0x000, 'IDENTITY', 32, 'RO', 'ASCII "MTIA"', { reset: 0x4149544dn }),
+      register(0x004, 'GENERATION', 32, 'RO', '1 for v1, 2 for 2i', { reset: 'specification' }),
+      register(0x008, 'RESET_COUNT', 32, 'RO', 'function resets since power-on'),
+      register(0x00c, 'GRID', 32, 'RO', 'PE columns (7:0), PE rows (15:8)', { reset: 'specification' }),
+      register(0x010, 'SRAM_BYTES', 64, 'RO', 'size of the on-chip SRAM', { reset: 'specification' }),
+      register(0x018, 'LPDDR_BYTES', 64, 'RO', 'size of the LPDDR', { reset: 'specification' }),
+      register(0x020, 'BOOT_STATUS', 32, 'RO', 'see BOOT_STATUS; written by ROM and control firmware'),
+      register(0x024, 'BOOT_ERROR', 32, 'RO', 'error code when BOOT_STATUS is FAILED'),
+      register(0x028, 'FIRMWARE_VERSION', 32, 'RO', 'major (31:24), minor (23:16), patch (15:0)'),
+      register(0x02c, 'FIRMWARE_ABI', 32, 'RO', 'version of the host protocol that the firmware speaks'),
+      register(0x030, 'FIRMWARE_CAPABILITIES', 64, 'RO', 'bit n: host command n is implemented'),
+      register(0x038, 'BOOT_IMAGE_ADDRESS', 64, 'RW', 'device address of the staged firmware bundle'),
+      register(0x040, 'BOOT_IMAGE_BYTES', 64, 'RW', 'size of the staged firmware bundle'),
+      register(0x048, 'BOOT_DOORBELL', 32, 'WO', 'writing 1 tells the boot ROM to load the bundle'),
+      register(0x050, 'WINDOW_BASE', 64, 'RW', 'device address at which BAR2 begins'),
+      register(0x058, 'PANIC_CAUSE', 64, 'RO', 'mcause of a control firmware trap'),
+      register(0x060, 'PANIC_PC', 64, 'RO', 'mepc of a control firmware trap'),
+      register(0x068, 'PANIC_VALUE', 64, 'RO', 'mtval of a control firmware trap'),
+      register(0x070, 'DEVICE_TIME', 64, 'RO', 'nanoseconds since power-on, as MTIME'),
+    ],
+  },
+  {
+    name: 'QUEUE_PAGE',
+    at: 'PCI base address register 0, page n at 0x10000 + n * 0x1000',
+    doc: 'One submission/completion queue pair, one 4 KiB page, so that a page may be given to one process.',
+    registers: [
+      register(0x00, 'SUBMISSION_BASE', 64, 'RW', 'I/O virtual address of the submission ring (64-byte entries)'),
+      register(0x08, 'SUBMISSION_ENTRIES', 32, 'RW', 'power of two, at most 256'),
+      register(0x0c, 'SUBMISSION_TAIL', 32, 'WO', 'doorbell: entries submitted since ENABLE, modulo 2^32'),
+      register(0x10, 'SUBMISSION_HEAD', 32, 'RO', 'entries fetched by the chip, modulo 2^32'),
+      register(0x14, 'CONTEXT', 32, 'RW', 'context (process address space identifier) of every address in the queue'),
+      register(0x18, 'COMPLETION_BASE', 64, 'RW', 'I/O virtual address of the completion ring (64-byte entries)'),
+      register(0x20, 'COMPLETION_ENTRIES', 32, 'RW', 'power of two, at most 256'),
+      register(0x24, 'COMPLETION_HEAD', 32, 'WO', 'doorbell: completions consumed by the host, modulo 2^32'),
+      register(0x28, 'COMPLETION_TAIL', 32, 'RO', 'completions posted by the chip, modulo 2^32'),
+      register(0x2c, 'VECTOR', 32, 'RW', 'MSI-X vector raised on completion'),
+      register(0x30, 'ENABLE', 32, 'RW', '1 starts the queue with both rings empty; 0 stops it'),
+      register(0x34, 'FAULT', 32, 'RO', 'error code that stopped the queue (a ring address the IOMMU refused)'),
+    ],
+  },
+  {
+    name: 'TIMER',
+    at: 'TIMER',
+    doc: 'Machine timer and software interrupts of the control harts.',
+    registers: [
+      register(0x00, 'MTIME', 64, 'RO', 'nanoseconds since power-on'),
+      register(0x08, 'MTIMECMP', 64, 'RW', 'timer interrupt pending while MTIME >= MTIMECMP', {
+        reset: 0xffff_ffff_ffff_ffffn,
+        count: 4,
+        stride: 8,
+      }),
+      register(0x40, 'MSIP', 32, 'RW', 'bit 0: software interrupt of the hart', { count: 4, stride: 4 }),
+    ],
+  },
+  {
+    name: 'INTERRUPT_CONTROLLER',
+    at: 'INTERRUPT_CONTROLLER',
+    doc: 'Level-triggered: a source stays pending until its unit is served.',
+    registers: [
+      register(0x00, 'PENDING', 32, 'RO', 'bit per source, see INTERRUPT_SOURCE'),
+      register(0x10, 'ENABLE', 32, 'RW', 'external interrupt of the hart = PENDING & ENABLE != 0', {
+        count: 4,
+        stride: 4,
+      }),
+    ],
+  },
+  {
+    name: 'UART',
+    at: 'UART',
+    doc: 'Transmit only; a line feed ends a line.',
+    registers: [
+      register(0x00, 'TRANSMIT', 32, 'WO', 'one character'),
+      register(0x04, 'STATUS', 32, 'RO', 'bit 0: ready', { reset: 1n }),
+    ],
+  },
+  {
+    name: 'MAILBOX',
+    at: 'MAILBOX',
+    doc: 'The control core side of BAR0: the same offsets, writable where the host side is read only.',
+    registers: [
+      register(0x020, 'BOOT_STATUS', 32, 'RW', 'as BAR0'),
+      register(0x024, 'BOOT_ERROR', 32, 'RW', 'as BAR0'),
+      register(0x028, 'FIRMWARE_VERSION', 32, 'RW', 'as BAR0'),
+      register(0x02c, 'FIRMWARE_ABI', 32, 'RW', 'as BAR0'),
+      register(0x030, 'FIRMWARE_CAPABILITIES', 64, 'RW', 'as BAR0'),
+      register(0x038, 'BOOT_IMAGE_ADDRESS', 64, 'RO', 'as BAR0'),
+      register(0x040, 'BOOT_IMAGE_BYTES', 64, 'RO', 'as BAR0'),
+      register(
+        0x048,
+        'BOOT_DOORBELL',
+        32,
+        'W1C',
+        'reads what the host wrote; source MAILBOX is pending while not zero',
+      ),
+      register(0x058, 'PANIC_CAUSE', 64, 'RW', 'as BAR0'),
+      register(0x060, 'PANIC_PC', 64, 'RW', 'as BAR0'),
+      register(0x068, 'PANIC_VALUE', 64, 'RW', 'as BAR0'),
+    ],
+  },
+  {
+    name: 'DMA_ENGINE',
+    at: 'DMA_ENGINE',
+    doc: 'Four channels, 0x80 bytes apart. Source MEMORY_COPY_DONE is pending while any STATUS is DONE or FAULT.',
+    registers: [
+      register(0x00, 'SOURCE', 64, 'RW', 'device address, I/O virtual address, or fill pattern', {
+        count: 4,
+        stride: 0x80,
+      }),
+      register(0x08, 'DESTINATION', 64, 'RW', 'device address or I/O virtual address', { count: 4, stride: 0x80 }),
+      register(0x10, 'BYTES', 64, 'RW', 'bytes to move', { count: 4, stride: 0x80 }),
+      register(
+        0x18,
+        'CONTEXT',
+        32,
+        'RW',
+        'whose IOMMU table and memory protection apply; 0 = firmware, no protection',
+        { count: 4, stride: 0x80 },
+      ),
+      register(0x1c, 'START', 32, 'WO', 'see DMA_KIND; starts the channel', { count: 4, stride: 0x80 }),
+      register(0x20, 'STATUS', 32, 'W1C', 'see DMA_STATUS; writing any value returns it to IDLE', {
+        count: 4,
+        stride: 0x80,
+      }),
+      register(0x24, 'ERROR', 32, 'RO', 'error code when STATUS is FAULT', { count: 4, stride: 0x80 }),
+      register(0x28, 'FAULT_ADDRESS', 64, 'RO', 'address that faulted', { count: 4, stride: 0x80 }),
+    ],
+  },
+  {
+    name: 'WORK_QUEUE_ENGINE',
+    at: 'WORK_QUEUE_ENGINE',
+    doc: 'A job slot counts the PEs that still work on a job. Source JOB_DONE is pending while any bit of DONE is set.',
+    registers: [
+      register(0x00, 'DESCRIPTOR', 64, 'RW', 'address of the job descriptor in context SRAM'),
+      register(
+        0x08,
+        'RECTANGLE',
+        32,
+        'RW',
+        'column (7:0), row (15:8), columns (23:16), rows (31:24); 1 x 1 only where the chip cannot broadcast',
+      ),
+      register(0x0c, 'SLOT', 32, 'RW', 'job slot that START and ARM use'),
+      register(0x10, 'ARM', 32, 'WO', 'number of PEs the slot waits for; clears its result'),
+      register(0x14, 'START', 32, 'WO', 'writing 1 copies the descriptor to the rectangle and wakes its PEs'),
+      register(0x18, 'DONE', 64, 'W1C', 'bit per slot: every PE has reported'),
+      register(0x20, 'ERROR', 32, 'RO', 'error code of the last START; 0 = accepted'),
+      register(0x24, 'REMAINING', 32, 'RO', 'PEs of SLOT that have not reported'),
+      register(0x28, 'RESULT', 32, 'RO', 'error code of SLOT: that of its lowest-numbered failing PE'),
+      register(0x2c, 'FAULT_PLACE', 32, 'RO', 'of SLOT: PE index (15:0), hart (23:16)'),
+      register(0x30, 'FAULT_CAUSE', 64, 'RO', 'of SLOT: mcause, or the value that the kernel returned'),
+      register(0x38, 'FAULT_PC', 64, 'RO', 'of SLOT: mepc'),
+      register(0x40, 'FAULT_VALUE', 64, 'RO', 'of SLOT: mtval'),
+      register(0x48, 'CYCLES', 64, 'RO', 'of SLOT: device cycles from START to the last report'),
+      register(0x50, 'BUSY', 64, 'RO', 'bit per PE: has a job'),
+      register(0x58, 'BLOCKED', 64, 'RO', 'bit per PE: has a job, and every hart waits for something inside the PE'),
+    ],
+  },
+  {
+    name: 'QUEUE_ENGINE',
+    at: 'QUEUE_ENGINE',
+    doc: 'Fetched entries of queue n lie at DESCRIPTOR_SRAM + n * 16 KiB, entry i at (i modulo 256) * 64. Source SUBMISSION is pending while PENDING is not zero.',
+    registers: [
+      register(0x000, 'PENDING', 32, 'RO', 'bit per queue: FETCHED differs from CONSUMED'),
+      register(0x004, 'ENABLED', 32, 'RO', 'bit per queue: the host has enabled it'),
+      register(0x008, 'COMPLETION_ADDRESS', 64, 'RW', 'address of a completion entry in context SRAM'),
+      register(
+        0x010,
+        'COMPLETION_POST',
+        32,
+        'WO',
+        'queue number: the entry is written to the host ring, numbered, and its MSI-X vector raised',
+      ),
+      register(0x014, 'POST_ERROR', 32, 'RO', 'error code of the last COMPLETION_POST'),
+      register(0x018, 'CHANGED', 32, 'W1C', 'bit per queue: ENABLE was written by the host'),
+      register(0x100, 'FETCHED', 32, 'RO', 'entries fetched of queue n, modulo 2^32', { count: 32, stride: 4 }),
+      register(0x180, 'CONSUMED', 32, 'RW', 'entries the firmware has taken of queue n, modulo 2^32', {
+        count: 32,
+        stride: 4,
+      }),
+      register(0x200, 'CONTEXT', 32, 'RO', 'context of queue n', { count: 32, stride: 4 }),
+    ],
+  },
+  {
+    name: 'SYSTEM_CONTROL',
+    at: 'SYSTEM_CONTROL',
+    doc: 'Chip identity, PE reset and the memory protection table.',
+    registers: [
+      register(0x00, 'GENERATION', 32, 'RO', 'as BAR0', { reset: 'specification' }),
+      register(0x04, 'GRID', 32, 'RO', 'as BAR0', { reset: 'specification' }),
+      register(0x08, 'SRAM_BYTES', 64, 'RO', 'as BAR0', { reset: 'specification' }),
+      register(0x10, 'LPDDR_BYTES', 64, 'RO', 'as BAR0', { reset: 'specification' }),
+      register(0x18, 'LOCAL_BYTES', 32, 'RO', 'local memory of a PE', { reset: 'specification' }),
+      register(0x1c, 'BROADCAST', 32, 'RO', '1 where the work queue engine accepts rectangles', {
+        reset: 'specification',
+      }),
+      register(0x20, 'PE_RESET_VECTOR', 64, 'RW', 'where harts of a PE start after reset'),
+      register(
+        0x28,
+        'PE_RESET',
+        64,
+        'WO',
+        'bit per PE: stop its harts, clear its units and start them at PE_RESET_VECTOR',
+      ),
+      register(0x30, 'PE_RUNNING', 64, 'RO', 'bit per PE: out of reset'),
+      register(0x38, 'PROTECTION_ADDRESS', 64, 'RW', 'first device address, a multiple of 64 KiB'),
+      register(0x40, 'PROTECTION_PAGES', 32, 'RW', 'number of 64 KiB pages'),
+      register(0x44, 'PROTECTION_OWNER', 32, 'WO', 'new owner (see PROTECTION_OWNER) of the pages; applies at once'),
+      register(0x48, 'PROTECTION_ERROR', 32, 'RO', 'error code of the last PROTECTION_OWNER'),
+      register(0x4c, 'INSTRUCTION_FENCE', 32, 'WO', 'every PE hart refetches its code (after new code was loaded)'),
+    ],
+  },
+  {
+    name: 'PE',
+    at: 'PE_REGISTERS',
+    doc: 'What a PE sees of itself.',
+    registers: [
+      register(0x00, 'PE_INDEX', 32, 'RO', 'row * 8 + column', { reset: 'specification' }),
+      register(0x04, 'GENERATION', 32, 'RO', 'as BAR0', { reset: 'specification' }),
+      register(0x08, 'LOCAL_BYTES', 32, 'RO', 'size of the local memory', { reset: 'specification' }),
+      register(
+        0x0c,
+        'WORK_PENDING',
+        32,
+        'RO',
+        '1 while a job descriptor waits in local memory; external interrupt of hart 0',
+      ),
+      register(0x10, 'JOB_CONTEXT', 32, 'RO', 'context of the job; every access of the PE is checked against it'),
+      register(
+        0x18,
+        'JOB_DONE',
+        64,
+        'WO',
+        'error code: reports the job as ended and clears WORK_PENDING; also clears every circular buffer, semaphore and pending command',
+      ),
+      register(0x20, 'FAULT_HART', 32, 'RW', 'hart that failed'),
+      register(0x28, 'FAULT_CAUSE', 64, 'RW', 'mcause, or the value that the kernel returned'),
+      register(0x30, 'FAULT_PC', 64, 'RW', 'mepc'),
+      register(0x38, 'FAULT_VALUE', 64, 'RW', 'mtval'),
+      register(0x40, 'CYCLES', 64, 'RO', 'device cycles of this PE since power-on'),
+      register(0x48, 'MTIME', 64, 'RO', 'as TIMER'),
+      register(0x50, 'MSIP', 32, 'RW', 'bit 0: software interrupt of the hart', { count: 2, stride: 4 }),
+    ],
+  },
+];
+
+/** Bits of INTERRUPT_CONTROLLER.PENDING. */
+export const INTERRUPT_SOURCE = {
+  MAILBOX: 0,
+  SUBMISSION: 1,
+  MEMORY_COPY_DONE: 2,
+  JOB_DONE: 3,
+  QUEUE_CHANGED: 4,
+} as const;
+
+export const DMA_KIND = { HOST_TO_DEVICE: 1, DEVICE_TO_HOST: 2, DEVICE_TO_DEVICE: 3, FILL32: 4 } as const;
+export const DMA_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
+
+/** Exceptions beyond the privileged specification (causes 24-31 are designated for custom use). */
+export const CUSTOM_EXCEPTION = { ILLEGAL_COMMAND: 24, COMMAND_BUS_FAULT: 25 } as const;
+
+/** Offset of a register; throws where the name is unknown, so that a typing error cannot become offset 0. */
+export function registerOffset(block: string, name: string, index = 0): number {
+  const found = REGISTER_BLOCKS.find((b) => b.name === block)?.registers.find((r) => r.name === name);
+  if (found === undefined) throw new RangeError(`no register ${block}.${name}`);
+  return found.offset + index * (found.stride ?? 0);
+}

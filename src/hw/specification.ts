@@ -1,0 +1,111 @@
+/**
+ * What is published of MTIA v1 and 2i. Every figure names its source:
+ * I23 = Firoozshahian et al., ISCA'23; I25 = Coburn, Tang et al., ISCA'25; I26 = MTIA 300, ISCA'26;
+ * HC24 = Hot Chips 2024; B24 = ai.meta.com, April 2024; "assumed" = not published, chosen here.
+ */
+
+export type Generation = 'v1' | '2i';
+
+export interface Figure {
+  readonly value: number;
+  readonly unit: string;
+  readonly source: string;
+}
+
+const figure = (value: number, unit: string, source: string): Figure => ({ value, unit, source });
+
+export const SPECIFICATION_FIGURES = [
+  'generationNumber',
+  'clockMHz',
+  'gridWidth',
+  'gridHeight',
+  'harts',
+  'controlHarts',
+  'localMemoryBytes',
+  'localMemoryGBs',
+  'sramBytes',
+  'sramGBs',
+  'lpddrBytes',
+  'lpddrMaximumBytes',
+  'lpddrGBs',
+  'pcieGBs',
+  'contextSramBytes',
+  'descriptorSramBytes',
+  'int8Tops',
+  'fp16Tflops',
+  'seElementsPerCycle',
+  'dpeBytesOfKPerCycle',
+  'rowAccumulateRows',
+  'dmaAlignment',
+  'broadcastDispatch',
+  'tdpWatts',
+] as const;
+
+export type FigureName = (typeof SPECIFICATION_FIGURES)[number];
+export type Specification = Readonly<Record<FigureName, Figure>> & {
+  readonly name: string;
+  readonly generation: Generation;
+};
+
+const KB = 1024;
+const MB = 1024 * KB;
+const GB = 1024 * MB;
+
+export const SPECIFICATIONS: Readonly<Record<Generation, Specification>> = {
+  v1: {
+    name: 'MTIA v1',
+    generation: 'v1',
+    generationNumber: figure(1, '', 'register GENERATION'),
+    clockMHz: figure(800, 'MHz', 'I23 Table I (nominal; 1.1 GHz maximum)'),
+    gridWidth: figure(8, 'PEs', 'I23 Table I'),
+    gridHeight: figure(8, 'PEs', 'I23 Table I'),
+    harts: figure(2, 'harts per PE', 'I23 section 3'),
+    controlHarts: figure(1, 'harts', 'I25 section 3.3 (single core)'),
+    localMemoryBytes: figure(128 * KB, 'bytes per PE', 'I23 Table I'),
+    localMemoryGBs: figure(400, 'GB/s per PE', 'I23 Table I'),
+    sramBytes: figure(128 * MB, 'bytes', 'I23 Table I'),
+    sramGBs: figure(800, 'GB/s', 'I23 Table I'),
+    lpddrBytes: figure(64 * GB, 'bytes', 'I23 Table I'),
+    lpddrMaximumBytes: figure(128 * GB, 'bytes', 'I23 section 3'),
+    lpddrGBs: figure(176, 'GB/s', 'I23 Table I (theoretical)'),
+    pcieGBs: figure(16, 'GB/s', 'I23 Table I (Gen4 x8)'),
+    contextSramBytes: figure(4 * MB, 'bytes', 'assumed: published for 2i only (HC24)'),
+    descriptorSramBytes: figure(4 * MB, 'bytes', 'assumed: published for 2i only (HC24)'),
+    int8Tops: figure(102.4, 'TOPS', 'I23 Table I'),
+    fp16Tflops: figure(51.2, 'TFLOPS', 'I23 Table I'),
+    seElementsPerCycle: figure(32, 'elements', 'I23 Table I (3.2 INT8 TOPS, two operations an element)'),
+    dpeBytesOfKPerCycle: figure(32, 'bytes', 'I23 section 3 (32 x 32 B x 32 block in 32 cycles)'),
+    rowAccumulateRows: figure(32, 'rows', 'I25 section 3.3'),
+    dmaAlignment: figure(32, 'bytes', 'I23 section 4'),
+    broadcastDispatch: figure(0, '', 'I25 section 3.3 (introduced by 2i)'),
+    tdpWatts: figure(25, 'W', 'I23 Table I'),
+  },
+  '2i': {
+    name: 'MTIA 2i',
+    generation: '2i',
+    generationNumber: figure(2, '', 'register GENERATION'),
+    clockMHz: figure(1350, 'MHz', 'I25 section 5.2'),
+    gridWidth: figure(8, 'PEs', 'I25 Table 2'),
+    gridHeight: figure(8, 'PEs', 'I25 Table 2'),
+    harts: figure(2, 'harts per PE', 'I25 section 3.2'),
+    controlHarts: figure(4, 'harts', 'HC24 slide 11, I25 section 3.1'),
+    localMemoryBytes: figure(384 * KB, 'bytes per PE', 'I25 Table 2'),
+    localMemoryGBs: figure(1000, 'GB/s per PE', 'I25 Table 2'),
+    sramBytes: figure(256 * MB, 'bytes', 'I25 Table 2'),
+    sramGBs: figure(2700, 'GB/s', 'I25 Table 2'),
+    lpddrBytes: figure(64 * GB, 'bytes', 'I25 Table 2 (64-128 GB)'),
+    lpddrMaximumBytes: figure(128 * GB, 'bytes', 'I25 Table 2'),
+    lpddrGBs: figure(204.8, 'GB/s', 'I25 Table 2'),
+    pcieGBs: figure(32, 'GB/s', 'I25 Table 2 (Gen5 x8)'),
+    contextSramBytes: figure(4 * MB, 'bytes', 'HC24 slide 11'),
+    descriptorSramBytes: figure(4 * MB, 'bytes', 'HC24 slide 11'),
+    int8Tops: figure(354, 'TOPS', 'I25 Table 2 (dense)'),
+    fp16Tflops: figure(177, 'TFLOPS', 'I25 Table 2 (dense)'),
+    seElementsPerCycle: figure(32, 'elements', 'I26 Table I'),
+    dpeBytesOfKPerCycle: figure(64, 'bytes', 'I25 section 3.2 (two tiles of 32 x 32 B x 32)'),
+    rowAccumulateRows: figure(128, 'rows', 'I25 section 3.3'),
+    dmaAlignment: figure(1, 'bytes', 'I25 section 3.3 (unaligned DMA_IN)'),
+    broadcastDispatch: figure(1, '', 'I25 section 3.3'),
+    tdpWatts: figure(85, 'W', 'I25 Table 2'),
+  },
+};

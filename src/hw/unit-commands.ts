@@ -1,0 +1,306 @@
+/**
+ * Commands of a processing element's units, launched by custom RISC-V instructions.
+ *
+ * The names INIT, DMA, MML, POP and REDUCE are public (I23 Fig. 8), as are the units; encodings are not, so these are
+ * this project's. A command's fields come from the two source registers of its instruction and from command registers
+ * ("custom registers hold the fields of a command", I23 section 3).
+ *
+ *   custom-0 (0x0b), R-type, funct3 = 0: launch. funct7 = command, rs1/rs2 = fields, rd = result (zero unless stated)
+ *   custom-1 (0x2b), I-type, funct3 = 0: command register [imm] = rs1
+ *   custom-1 (0x2b), I-type, funct3 = 1: rd = command register [imm]
+ *
+ * An illegal field raises exception ILLEGAL_COMMAND before anything moves; mtval = command | (field number << 8).
+ * A memory access that the chip refuses raises COMMAND_BUS_FAULT on the issuing hart; mtval = address.
+ */
+
+export const OPCODE_LAUNCH = 0x0b;
+export const OPCODE_COMMAND_REGISTER = 0x2b;
+
+export const DATA_TYPE = { INT8: 0, FP16: 1, BF16: 2, FP32: 3, INT32: 4 } as const;
+export type DataTypeName = keyof typeof DATA_TYPE;
+export const DATA_TYPE_BYTES: Readonly<Record<DataTypeName, number>> = { INT8: 1, FP16: 2, BF16: 2, FP32: 4, INT32: 4 };
+
+/** Functions of the SIMD engine; TABLE_0 + n applies lookup table n. */
+export const SE_FUNCTION = { IDENTITY: 0, RELU: 1, TABLE_0: 16 } as const;
+export const SE_OPERATION = { ADD: 0, SUBTRACT: 1, MULTIPLY: 2, MAXIMUM: 3, MINIMUM: 4 } as const;
+
+export interface CommandField {
+  readonly name: string;
+  /** rs1, rs2, or the name of a command register. */
+  readonly from: string;
+  readonly low: number;
+  readonly bits: number;
+  readonly legal: string;
+}
+
+export interface UnitCommand {
+  readonly name: string;
+  readonly code: number;
+  readonly unit: 'CP' | 'FI' | 'DPE' | 'RE' | 'SE' | 'MLU';
+  readonly fields: readonly CommandField[];
+  readonly doc: string;
+}
+
+export interface CommandRegister {
+  readonly name: string;
+  readonly index: number;
+  readonly doc: string;
+}
+
+/** Sticky operands: a kernel sets them once for many commands. */
+export const COMMAND_REGISTERS: readonly CommandRegister[] = [
+  { name: 'DMA_SHAPE', index: 0, doc: 'rows (15:0), bytes of a row (47:16)' },
+  { name: 'DMA_GLOBAL_STRIDE', index: 1, doc: 'bytes from row to row outside the PE' },
+  { name: 'DMA_LOCAL_STRIDE', index: 2, doc: 'bytes from row to row in the circular buffer, a multiple of 4' },
+  {
+    name: 'MML_SHAPE',
+    index: 3,
+    doc: 'rows m (7:0), columns n (15:8), bytes of k (23:16), data type (31:24), blocks along k (39:32)',
+  },
+  { name: 'MML_STRIDE', index: 4, doc: 'bytes from row to row of A (31:0), a multiple of 4' },
+  { name: 'SE_SHAPE', index: 5, doc: 'rows (15:0), elements of a row (31:16)' },
+  {
+    name: 'SE_SOURCE_STRIDE',
+    index: 6,
+    doc: 'bytes from row to row of the first source (31:0) and of the second (63:32)',
+  },
+  { name: 'SE_DESTINATION_STRIDE', index: 7, doc: 'bytes from row to row of the destination' },
+  { name: 'MLU_SHAPE', index: 8, doc: 'rows (15:0), elements of a row (31:16), bytes of an element (39:32)' },
+  { name: 'MLU_SOURCE_STRIDE', index: 9, doc: 'bytes from row to row of the source' },
+  { name: 'MLU_DESTINATION_STRIDE', index: 10, doc: 'bytes from row to row of the destination' },
+];
+
+const rs1 = (name: string, low: number, bits: number, legal: string): CommandField => ({
+  name,
+  from: 'rs1',
+  low,
+  bits,
+  legal,
+});
+const rs2 = (name: string, low: number, bits: number, legal: string): CommandField => ({
+  name,
+  from: 'rs2',
+  low,
+  bits,
+  legal,
+});
+
+const CB = 'an initialised circular buffer';
+const OFFSET = 'any; the block must not straddle the end of the buffer inside a row';
+const TYPE = 'see DATA_TYPE';
+
+export const UNIT_COMMANDS: readonly UnitCommand[] = [
+  {
+    name: 'CB_INIT',
+    code: 0x01,
+    unit: 'CP',
+    doc: 'INIT: places a circular buffer in local memory and empties it.',
+    fields: [
+      rs1('cb', 0, 8, '0..31'),
+      rs1('base', 32, 32, 'multiple of 32, inside local memory'),
+      rs2('bytes', 0, 32, 'multiple of 32, not zero, inside local memory'),
+    ],
+  },
+  {
+    name: 'CB_PUSH',
+    code: 0x02,
+    unit: 'CP',
+    doc: 'Moves the write pointer: data written at offsets becomes elements. Waits for space.',
+    fields: [rs1('cb', 0, 8, CB), rs2('bytes', 0, 32, 'at most the size of the buffer')],
+  },
+  {
+    name: 'CB_POP',
+    code: 0x03,
+    unit: 'CP',
+    doc: 'POP: moves the read pointer: elements become space. Waits for the elements.',
+    fields: [rs1('cb', 0, 8, CB), rs2('bytes', 0, 32, 'at most the size of the buffer')],
+  },
+  {
+    name: 'CB_WAIT_DATA',
+    code: 0x04,
+    unit: 'CP',
+    doc: 'Stalls the hart until its earlier commands on the buffer are done and that many bytes can be read; rd = local address of the read pointer.',
+    fields: [rs1('cb', 0, 8, CB), rs2('bytes', 0, 32, 'at most the size of the buffer')],
+  },
+  {
+    name: 'CB_WAIT_SPACE',
+    code: 0x05,
+    unit: 'CP',
+    doc: 'Stalls the hart until its earlier commands on the buffer are done and that many bytes can be written; rd = local address of the write pointer.',
+    fields: [rs1('cb', 0, 8, CB), rs2('bytes', 0, 32, 'at most the size of the buffer')],
+  },
+  {
+    name: 'FENCE',
+    code: 0x06,
+    unit: 'CP',
+    doc: 'Stalls the hart until all of its earlier commands are done.',
+    fields: [],
+  },
+  {
+    name: 'SEMAPHORE_POST',
+    code: 0x07,
+    unit: 'CP',
+    doc: 'Adds to a semaphore of this PE, at once.',
+    fields: [rs1('semaphore', 0, 8, '0..15'), rs2('value', 0, 32, 'any')],
+  },
+  {
+    name: 'SEMAPHORE_WAIT',
+    code: 0x08,
+    unit: 'CP',
+    doc: 'Stalls the hart until the semaphore is at least value, then subtracts it.',
+    fields: [rs1('semaphore', 0, 8, '0..15'), rs2('value', 0, 32, 'any')],
+  },
+  {
+    name: 'DMA_IN',
+    code: 0x10,
+    unit: 'FI',
+    doc: 'DMA get: DMA_SHAPE rows from memory to write pointer + offset, row r at r * DMA_LOCAL_STRIDE; then, unless keep is set, produces offset + rows * DMA_LOCAL_STRIDE bytes. Space-checked.',
+    fields: [
+      rs1('address', 0, 64, 'aligned as the generation demands (v1: 32 bytes)'),
+      rs2('cb', 0, 8, CB),
+      rs2('keep', 8, 1, '1: do not move the write pointer'),
+      rs2('offset', 32, 32, OFFSET),
+    ],
+  },
+  {
+    name: 'DMA_OUT',
+    code: 0x11,
+    unit: 'FI',
+    doc: 'DMA put: DMA_SHAPE rows from read pointer + offset to memory; then, unless keep is set, consumes offset + rows * DMA_LOCAL_STRIDE bytes. Element-checked.',
+    fields: [
+      rs1('address', 0, 64, 'aligned as the generation demands (v1: 32 bytes)'),
+      rs2('cb', 0, 8, CB),
+      rs2('keep', 8, 1, '1: do not move the read pointer'),
+      rs2('offset', 32, 32, OFFSET),
+    ],
+  },
+  {
+    name: 'ACC_INIT',
+    code: 0x20,
+    unit: 'RE',
+    doc: 'INIT of an accumulator: every row becomes zero, or (bias = 1) the n 4-byte values at read pointer + offset of cb, the rest zero. INT32 for INT8 products, FP32 otherwise.',
+    fields: [
+      rs1('accumulator', 0, 8, '0..3'),
+      rs1('bias', 8, 1, '0 or 1'),
+      rs1('cb', 16, 8, CB),
+      rs1('offset', 32, 32, OFFSET),
+      rs2('n', 0, 8, '1..32 when bias is set'),
+    ],
+  },
+  {
+    name: 'MML',
+    code: 0x21,
+    unit: 'DPE',
+    doc: 'accumulator[m][n] += A[m][k] * B[k][n] for one block (MML_SHAPE): A is m rows of k bytes, MML_STRIDE apart; B is k/4 rows of 32 groups of 4 bytes (group n holds the 4 bytes of k of column n), so 2048 bytes for 64 bytes of k. Blocks along k follow at +k bytes in A and +(k/4)*128 bytes in B (2i only; 1 on v1). Element-checked; moves no pointer.',
+    fields: [
+      rs1('accumulator', 0, 8, '0..3'),
+      rs1('cbA', 8, 8, CB),
+      rs1('cbB', 16, 8, CB),
+      rs1('offsetA', 32, 32, OFFSET),
+      rs2('offsetB', 0, 32, OFFSET),
+      { name: 'm', from: 'MML_SHAPE', low: 0, bits: 8, legal: '1..32' },
+      { name: 'n', from: 'MML_SHAPE', low: 8, bits: 8, legal: '1..32' },
+      { name: 'kBytes', from: 'MML_SHAPE', low: 16, bits: 8, legal: '32 or 64' },
+      { name: 'type', from: 'MML_SHAPE', low: 24, bits: 8, legal: 'INT8, FP16 or BF16' },
+      { name: 'kBlocks', from: 'MML_SHAPE', low: 32, bits: 8, legal: '1 on v1, 1..64 on 2i' },
+    ],
+  },
+  {
+    name: 'REDUCE',
+    code: 0x22,
+    unit: 'RE',
+    doc: 'rows x columns of an accumulator pass through SE function and are converted to type, to write pointer + offset of cb, row r at r * stride. Space-checked; moves no pointer.',
+    fields: [
+      rs1('accumulator', 0, 8, '0..3'),
+      rs1('cb', 8, 8, CB),
+      rs1('function', 16, 8, 'see SE_FUNCTION'),
+      rs1('type', 24, 8, 'FP16, BF16, FP32 (INT32 of an INT8 accumulator)'),
+      rs1('offset', 32, 32, OFFSET),
+      rs2('rows', 0, 8, '1..32'),
+      rs2('columns', 8, 8, '1..32'),
+      rs2('stride', 32, 32, 'at least columns * bytes of type'),
+    ],
+  },
+  {
+    name: 'SE_LOAD_TABLE',
+    code: 0x30,
+    unit: 'SE',
+    doc: 'Loads a lookup table (struct mtia_se_table) from local memory into slot.',
+    fields: [
+      rs1('slot', 0, 8, '0..7'),
+      rs1('address', 32, 32, 'offset in local memory, multiple of 32'),
+      rs2('bytes', 0, 32, 'size of the table, at most 4096'),
+    ],
+  },
+  {
+    name: 'SE_UNARY',
+    code: 0x31,
+    unit: 'SE',
+    doc: 'function of every element of SE_SHAPE, from read pointer + sourceOffset to write pointer + destinationOffset. At most 32 rows (v1) or 128 rows (2i). Element- and space-checked; moves no pointer.',
+    fields: [
+      rs1('cbSource', 0, 8, CB),
+      rs1('cbDestination', 8, 8, CB),
+      rs1('function', 16, 8, 'see SE_FUNCTION'),
+      rs1('typeIn', 24, 4, TYPE),
+      rs1('typeOut', 28, 4, TYPE),
+      rs1('sourceOffset', 32, 32, OFFSET),
+      rs2('destinationOffset', 0, 32, OFFSET),
+    ],
+  },
+  {
+    name: 'SE_BINARY',
+    code: 0x32,
+    unit: 'SE',
+    doc: 'operation on every pair of elements of SE_SHAPE in FP32, then conversion. Sources at read pointer + offset of two buffers. Element- and space-checked; moves no pointer.',
+    fields: [
+      rs1('cbFirst', 0, 8, CB),
+      rs1('cbDestination', 8, 8, CB),
+      rs1('operation', 16, 8, 'see SE_OPERATION'),
+      rs1('typeIn', 24, 4, TYPE),
+      rs1('typeOut', 28, 4, TYPE),
+      rs1('firstOffset', 32, 32, OFFSET),
+      rs2('destinationOffset', 0, 32, OFFSET),
+      rs2('secondOffset', 32, 24, OFFSET),
+      rs2('cbSecond', 56, 8, CB),
+    ],
+  },
+  {
+    name: 'SE_ROW_ACCUMULATE',
+    code: 0x33,
+    unit: 'SE',
+    doc: 'Sums the rows of SE_SHAPE in FP32, in row order, into one row of typeOut. At most 32 rows (v1) or 128 rows (2i). With accumulate set the FP32 destination row is the first summand. Element- and space-checked; moves no pointer.',
+    fields: [
+      rs1('cbSource', 0, 8, CB),
+      rs1('cbDestination', 8, 8, CB),
+      rs1('accumulate', 16, 1, '1 only where typeOut is FP32'),
+      rs1('typeIn', 24, 4, TYPE),
+      rs1('typeOut', 28, 4, TYPE),
+      rs1('sourceOffset', 32, 32, OFFSET),
+      rs2('destinationOffset', 0, 32, OFFSET),
+    ],
+  },
+  {
+    name: 'MLU_TRANSPOSE',
+    code: 0x40,
+    unit: 'MLU',
+    doc: 'Transposes MLU_SHAPE rows x elements from read pointer + sourceOffset to elements x rows at write pointer + destinationOffset. Element- and space-checked; moves no pointer.',
+    fields: [
+      rs1('cbSource', 0, 8, CB),
+      rs1('cbDestination', 8, 8, CB),
+      rs1('sourceOffset', 32, 32, OFFSET),
+      rs2('destinationOffset', 0, 32, OFFSET),
+    ],
+  },
+  {
+    name: 'MLU_COPY',
+    code: 0x41,
+    unit: 'MLU',
+    doc: 'Copies MLU_SHAPE rows x elements between strides (concatenate, reshape, slice). Element- and space-checked; moves no pointer.',
+    fields: [
+      rs1('cbSource', 0, 8, CB),
+      rs1('cbDestination', 8, 8, CB),
+      rs1('sourceOffset', 32, 32, OFFSET),
+      rs2('destinationOffset', 0, 32, OFFSET),
+    ],
+  },
+];
