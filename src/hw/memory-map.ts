@@ -83,7 +83,7 @@ export const MEMORY_MAP = {
     doc: 'PE reset, memory protection, chip identity',
   },
   PE_WINDOW: { base: 0x4000_0000n, size: 64n * MB, seenBy: 'control core', doc: 'local memory of PE n at n x 1 MiB' },
-  SRAM: { base: 0x1_0000_0000n, size: 256n * MB, seenBy: 'both', doc: 'on-chip SRAM shared by all PEs' },
+  SRAM: { base: 0x8000_0000n, size: 256n * MB, seenBy: 'both', doc: 'on-chip SRAM shared by all PEs' },
   LPDDR: { base: 0x10_0000_0000n, size: 128n * 1024n * MB, seenBy: 'both', doc: 'LPDDR5' },
 } as const satisfies Readonly<Record<string, Omit<Region, 'name'>>>;
 
