@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { allStructs, renderCHeader } from '../../src/hw/c-header.js';
+import { renderDocumentation } from '../../src/hw/documentation.js';
+import {
+  COMPLETION,
+  decodeStruct,
+  defineStruct,
+  ERROR_CODES,
+  encodeStruct,
+  FIELD_BYTES,
+  placeFields,
+  REGIONS,
+  REGISTER_BLOCKS,
+  registerOffset,
+  SPECIFICATION_FIGURES,
+  SPECIFICATIONS,
+  UNIT_COMMANDS,
+} from '../../src/hw/index.js';
+
+describe('memory map', () => {
+  it('has no two regions that overlap in one view', () => {
+    for (const a of REGIONS) {
+      for (const b of REGIONS) {
+        const sameView = a.seenBy === b.seenBy || a.seenBy === 'both' || b.seenBy === 'both';
+        if (a === b || !sameView) continue;
+        expect(a.base + a.size <= b.base || b.base + b.size <= a.base, `${a.name} overlaps ${b.name}`).toBe(true);
+      }
+    }
+  });
+
+  it('keeps local memory within reach of pc-relative code in SRAM (2 GiB)', () => {
+    const base = (name: string): bigint => REGIONS.find((r) => r.name === name)?.base ?? 0n;
+    expect(base('SRAM') + 16n * 1024n * 1024n - base('PE_LOCAL')).toBeLessThan(1n << 31n);
+  });
+});
+
+describe('registers', () => {
+  it.each(REGISTER_BLOCKS.map((block) => [block.name, block] as const))('%s: aligned, no two overlap', (_, block) => {
+    const ranges = block.registers.flatMap((r) =>
+      Array.from({ length: r.count ?? 1 }, (_unused, i) => {
+        const start = r.offset + i * (r.stride ?? 0);
+        expect(start % (r.bits / 8), `${r.name} alignment`).toBe(0);
+        return { name: r.name, start, end: start + r.bits / 8 };
+      }),
+    );
+    const sorted = ranges.toSorted((a, b) => a.start - b.start);
+    for (const [i, range] of sorted.entries()) {
+      const next = sorted[i + 1];
+      if (next !== undefined) expect(range.end, `${range.name} and ${next.name}`).toBeLessThanOrEqual(next.start);
+    }
+  });
+
+  it('refuses a register that does not exist', () => {
+    expect(() => registerOffset('BAR0', 'NO_SUCH_REGISTER')).toThrow(RangeError);
+    expect(registerOffset('TIMER', 'MTIMECMP', 2)).toBe(0x18);
+  });
+});
+
+describe('unit commands', () => {
+  it('have unique codes that fit funct7', () => {
+    const codes = UNIT_COMMANDS.map((c) => c.code);
+    expect(new Set(codes).size).toBe(codes.length);
+    expect(Math.max(...codes)).toBeLessThan(128);
+  });
+
+  it.each(UNIT_COMMANDS.map((c) => [c.name, c] as const))('%s: fields of one source do not overlap', (_, command) => {
+    for (const a of command.fields) {
+      expect(a.low + a.bits).toBeLessThanOrEqual(64);
+      for (const b of command.fields) {
+        if (a === b || a.from !== b.from) continue;
+        expect(a.low + a.bits <= b.low || b.low + b.bits <= a.low, `${a.name} overlaps ${b.name}`).toBe(true);
+      }
+    }
+  });
+});
+
+describe('error codes', () => {
+  it('are unique', () => {
+    const codes = Object.values(ERROR_CODES).map((e) => e.code);
+    expect(new Set(codes).size).toBe(codes.length);
+  });
+});
+
+describe('specifications', () => {
+  it('name a source for every figure', () => {
+    for (const generation of ['v1', '2i'] as const) {
+      for (const name of SPECIFICATION_FIGURES) expect(SPECIFICATIONS[generation][name].source).not.toBe('');
+    }
+  });
+
+  it('agree with the published peak: MACs x PEs x clock = TOPS (within rounding of the papers)', () => {
+    for (const generation of ['v1', '2i'] as const) {
+      const s = SPECIFICATIONS[generation];
+      const tops =
+        (32 * s.dpeBytesOfKPerCycle.value * 2 * s.gridWidth.value * s.gridHeight.value * s.clockMHz.value) / 1e6;
+      expect(tops / s.int8Tops.value).toBeCloseTo(1, 1);
+    }
+  });
+});
+
+describe('structure layouts', () => {
+  it.each(allStructs().map((s) => [s.name, s] as const))('%s: what is encoded is decoded', (_, layout) => {
+    const fields = placeFields(layout);
+    const value = fc.record(
+      Object.fromEntries(
+        fields.map((f) => [f.name, fc.bigInt({ min: 0n, max: (1n << BigInt(FIELD_BYTES[f.type] * 8)) - 1n })]),
+      ),
+    );
+    fc.assert(
+      fc.property(value, (values) => {
+        const view = new DataView(new ArrayBuffer(layout.size + 8));
+        encodeStruct(layout, view, 8, values);
+        expect(decodeStruct(layout, view, 8)).toEqual(values);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('refuse a declaration with a hole, a wrong size, or too many values', () => {
+    expect(() =>
+      defineStruct('hole', 16, '', [
+        { name: 'a', type: 'u8', doc: '' },
+        { name: 'b', type: 'u64', doc: '' },
+      ]),
+    ).toThrow(/aligned/);
+    expect(() => defineStruct('short', 16, '', [{ name: 'a', type: 'u64', doc: '' }])).toThrow(/8/);
+    const view = new DataView(new ArrayBuffer(COMPLETION.size));
+    expect(() => encodeStruct(COMPLETION, view, 0, { cookie: [1n, 2n] })).toThrow(/holds 1/);
+  });
+});
+
+describe('generated text', () => {
+  it('is deterministic', () => {
+    expect(renderCHeader()).toBe(renderCHeader());
+    expect(renderDocumentation()).toContain('| 0x20 | BOOT_STATUS |');
+  });
+});
