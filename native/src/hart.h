@@ -80,6 +80,12 @@ void hart_destroy(struct hart *hart);
 void hart_reset(struct hart *hart, uint64_t pc);
 /* Runs at most budget instructions (a few more where a block ends). Traps are taken inside. */
 enum hart_stop hart_run(struct hart *hart, uint64_t budget);
+/*
+ * Takes a trap at the instruction boundary where the hart stands: mepc = pc, mcause = cause, mtval = value, mstatus and pc as
+ * for any synchronous exception. Called between two hart_run. The PE needs it for faults of commands that it started long
+ * after the instruction that issued them (COMMAND_BUS_FAULT out of the list of pending commands).
+ */
+void hart_raise(struct hart *hart, uint64_t cause, uint64_t value);
 /* Registers by debug number (mtia.h). False: no such register. */
 bool hart_register_read(const struct hart *hart, uint32_t number, uint64_t *value);
 bool hart_register_write(struct hart *hart, uint32_t number, uint64_t value);
