@@ -1,0 +1,127 @@
+/** What the driver does for itself: the administration queue, and the numbers that contexts and queues share. */
+
+import type pino from 'pino';
+import { HOST_COMMAND, LIMITS } from '../hw/index.js';
+import { AddressSpace } from './address-space.js';
+import type { CardRegisters } from './card-registers.js';
+import { MtiaError } from './errors.js';
+import { NumberPool } from './number-pool.js';
+import type { PciFunction } from './pci-function.js';
+import { QUEUE_ENTRIES, Queue } from './queue.js';
+import { ringBytes } from './ring.js';
+import type { Watchdog } from './watchdog.js';
+
+const DRIVER_CONTEXT = 0;
+const ADMINISTRATION_QUEUE = 0;
+
+/** How long close() waits for firmware that may be stuck in what is being closed. */
+const CLOSE_DEADLINE_MS = 2_000;
+
+async function withinDeadline(work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    const late = new MtiaError('DEVICE_TIMEOUT', `the firmware did not end a context within ${CLOSE_DEADLINE_MS} ms`);
+    timer = setTimeout(() => reject(late), CLOSE_DEADLINE_MS);
+  });
+  try {
+    await Promise.race([work, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export interface AdministrationParts {
+  readonly pci: PciFunction;
+  readonly registers: CardRegisters;
+  readonly watchdog: Watchdog;
+  readonly logger: pino.Logger;
+  readonly deadlineMs: number;
+  onLost(error: MtiaError): void;
+}
+
+export class Administration {
+  readonly queue: Queue;
+  readonly #parts: AdministrationParts;
+  readonly #contexts = new NumberPool('contexts', 1, LIMITS.CONTEXTS - 1);
+  readonly #queueNumbers = new NumberPool('queues', 1, LIMITS.QUEUES - 1);
+  readonly #queues = new Set<Queue>();
+  #lives = 0;
+
+  constructor(parts: AdministrationParts) {
+    this.#parts = parts;
+    const space = new AddressSpace(parts.pci, DRIVER_CONTEXT);
+    this.queue = this.#open(ADMINISTRATION_QUEUE, DRIVER_CONTEXT, space, () => undefined);
+  }
+
+  async createContext(): Promise<number> {
+    const id = this.#contexts.take();
+    try {
+      await this.queue.submit({ opcode: HOST_COMMAND.CREATE_CONTEXT, a: id });
+    } catch (error) {
+      this.#contexts.give(id);
+      throw error;
+    }
+    return id;
+  }
+
+  /** False where the firmware could not end the context: its number is then never used again. */
+  async destroyContext(id: number): Promise<boolean> {
+    try {
+      await withinDeadline(this.queue.submit({ opcode: HOST_COMMAND.DESTROY_CONTEXT, a: id }));
+      return true;
+    } catch (error) {
+      this.#parts.logger.warn({ context: id, err: error }, 'context could not be destroyed');
+      return false;
+    }
+  }
+
+  releaseContext(id: number): void {
+    this.#contexts.give(id);
+  }
+
+  openQueue(context: number, space: AddressSpace, onClosed: (queue: Queue) => void): Queue {
+    if (this.queue.failure !== undefined) throw this.queue.failure;
+    const number = this.#queueNumbers.take();
+    try {
+      return this.#open(number, context, space, (queue) => {
+        this.#queueNumbers.give(number);
+        onClosed(queue);
+      });
+    } catch (error) {
+      this.#queueNumbers.give(number);
+      throw error;
+    }
+  }
+
+  failAll(error: MtiaError): void {
+    for (const queue of this.#queues) queue.fail(error);
+  }
+
+  #open(number: number, context: number, space: AddressSpace, onClosed: (queue: Queue) => void): Queue {
+    const { pci, registers, watchdog, deadlineMs } = this.#parts;
+    const rings = pci.allocateHost(ringBytes(QUEUE_ENTRIES));
+    const ringsIova = space.map(rings, 'read-write');
+    const queue: Queue = new Queue({
+      number,
+      context,
+      life: ++this.#lives,
+      page: registers.queuePage(number),
+      rings,
+      ringsIova,
+      entries: QUEUE_ENTRIES,
+      vector: number,
+      deadlineMs,
+      watchdog,
+      subscribe: (listener) => pci.onInterrupt(number, listener),
+      release: () => {
+        this.#queues.delete(queue);
+        space.unmap(ringsIova);
+        rings.free();
+        onClosed(queue);
+      },
+      onLost: (error) => this.#parts.onLost(error),
+    });
+    this.#queues.add(queue);
+    return queue;
+  }
+}

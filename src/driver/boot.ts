@@ -1,0 +1,127 @@
+/** Brings a card from any state to running firmware. */
+import {
+  BOOT_STATUS,
+  type ErrorName,
+  errorNameOf,
+  type Generation,
+  IDENTITY,
+  MEMORY_MAP,
+  PCI,
+  PROTOCOL_VERSION,
+  RESERVED,
+} from '../hw/index.js';
+import type { CardRegisters } from './card-registers.js';
+import { deviceError, MtiaError } from './errors.js';
+import type { FirmwareImage } from './firmware-image.js';
+import type { PciFunction } from './pci-function.js';
+
+const BOOT_DEADLINE_MS = 10_000;
+/** The first looks follow each other through the event loop without a timer: the boot ROM is quick. */
+const QUICK_LOOKS = 64;
+
+const PCI_COMMAND_OFFSET = 4;
+const PCI_COMMAND_MEMORY_AND_BUS_MASTER = 0x6;
+
+const GENERATION_BY_NUMBER: ReadonlyMap<number, Generation> = new Map([
+  [1, 'v1'],
+  [2, '2i'],
+]);
+
+/** Checks that the card is one of ours, and lets it answer memory accesses and use DMA. */
+export function identify(pci: PciFunction, registers: CardRegisters): Generation {
+  const vendor = pci.configRead(0, 2);
+  if (vendor !== PCI.VENDOR_ID) {
+    throw new MtiaError('INVALID_ARGUMENT', `${pci.name}: PCI vendor 0x${vendor.toString(16)} is not an MTIA card`);
+  }
+  pci.configWrite(PCI_COMMAND_OFFSET, 2, PCI_COMMAND_MEMORY_AND_BUS_MASTER);
+  const generation = GENERATION_BY_NUMBER.get(registers.read32('GENERATION'));
+  if (registers.read32('IDENTITY') !== IDENTITY || generation === undefined) {
+    throw new MtiaError('DEVICE_LOST', `${pci.name} does not identify itself as an MTIA; check the card`);
+  }
+  return generation;
+}
+
+/** Refuses an image that this card and this driver cannot run, before anything is written. */
+export function checkImage(firmware: FirmwareImage, generation: Generation): void {
+  if (firmware.protocolVersion !== PROTOCOL_VERSION) throw abiMismatch(firmware.protocolVersion);
+  if (!firmware.generations.includes(generation)) {
+    throw new MtiaError(
+      'FIRMWARE_MISMATCH',
+      `firmware ${firmware.version} runs on ${firmware.generations.join(', ')}, the card is ${generation}; load another bundle`,
+    );
+  }
+  if (firmware.bytes.byteLength > RESERVED.LPDDR_FIRMWARE_BYTES) {
+    throw new MtiaError('INVALID_BUNDLE', `a bundle has at most ${RESERVED.LPDDR_FIRMWARE_BYTES} bytes`);
+  }
+}
+
+function abiMismatch(version: number): MtiaError {
+  return new MtiaError(
+    'FIRMWARE_ABI_MISMATCH',
+    `the firmware speaks host protocol ${version}, this driver ${PROTOCOL_VERSION}; load the bundle of this package`,
+  );
+}
+
+/** Boots the image; returns when the control firmware is ready for commands. */
+export async function boot(pci: PciFunction, registers: CardRegisters, firmware: FirmwareImage): Promise<void> {
+  // A card that a former owner left running starts afresh.
+  if (registers.read32('BOOT_STATUS') > BOOT_STATUS.ROM_READY) pci.functionReset();
+  await waitForBoot(registers, [BOOT_STATUS.ROM_READY], 'the boot ROM does not start');
+  registers.writeMemory(MEMORY_MAP.LPDDR.base, firmware.bytes);
+  registers.write64('BOOT_IMAGE_ADDRESS', MEMORY_MAP.LPDDR.base);
+  registers.write64('BOOT_IMAGE_BYTES', BigInt(firmware.bytes.byteLength));
+  registers.write32('BOOT_DOORBELL', 1);
+  const status = await waitForBoot(registers, [BOOT_STATUS.READY, BOOT_STATUS.FAILED], 'the firmware does not start');
+  if (status === BOOT_STATUS.FAILED) throw bootFailure(registers, firmware);
+  const spoken = registers.read32('FIRMWARE_ABI');
+  if (spoken !== PROTOCOL_VERSION) throw abiMismatch(spoken);
+}
+
+async function waitForBoot(registers: CardRegisters, awaited: readonly number[], complaint: string): Promise<number> {
+  const start = performance.now();
+  for (let look = 0; ; look++) {
+    const status = registers.read32('BOOT_STATUS');
+    if (awaited.includes(status)) return status;
+    if (performance.now() - start > BOOT_DEADLINE_MS) {
+      throw new MtiaError('DEVICE_TIMEOUT', `${complaint} (boot status ${status}); reset the card and open it again`);
+    }
+    await pause(look);
+  }
+}
+
+function pause(look: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (look < QUICK_LOOKS) setImmediate(resolve);
+    else setTimeout(resolve, 1);
+  });
+}
+
+function bootFailure(registers: CardRegisters, firmware: FirmwareImage): MtiaError {
+  const code: ErrorName = errorNameOf(registers.read32('BOOT_ERROR'));
+  if (code === 'FIRMWARE_PANIC') return deviceError(code, panicPlace(registers));
+  const { message } = deviceError(code, {});
+  return new MtiaError(code, `${message} (firmware ${firmware.version}); load another bundle`);
+}
+
+/** Where the control firmware trapped. */
+export function panicPlace(registers: CardRegisters): { cause: bigint; pc: bigint; value: bigint } {
+  return {
+    cause: registers.read64('PANIC_CAUSE'),
+    pc: registers.read64('PANIC_PC'),
+    value: registers.read64('PANIC_VALUE'),
+  };
+}
+
+/** Why the device is lost; undefined while its firmware runs. */
+export function diagnose(registers: CardRegisters): MtiaError | undefined {
+  const status = registers.read32('BOOT_STATUS');
+  if (status === BOOT_STATUS.READY) return undefined;
+  if (registers.offTheBus) {
+    return new MtiaError('DEVICE_LOST', 'the card has fallen off the bus (registers read all ones); open it again');
+  }
+  if (status !== BOOT_STATUS.FAILED) {
+    return new MtiaError('DEVICE_LOST', `the card was reset behind the driver (boot status ${status}); open it again`);
+  }
+  const place = panicPlace(registers);
+  return deviceError('DEVICE_LOST', place, { cause: deviceError('FIRMWARE_PANIC', place) });
+}

@@ -1,0 +1,70 @@
+/** What a completion entry says: a record of success, or the error that it stands for. */
+import { errorNameOf, HOST_COMMAND, NOT_IN_A_PE } from '../hw/index.js';
+import { deviceError, type FaultPlace, type MtiaError } from './errors.js';
+import type { RingPair } from './ring.js';
+
+export interface CompletionRecord {
+  /** Time that the command took on the device, by the chip's own time model. */
+  readonly deviceNs: number;
+  /** Jobs that the command handed to PEs. */
+  readonly jobs: number;
+  /** Answer to QUERY. */
+  readonly query?: FirmwareQuery;
+}
+
+export interface FirmwareQuery {
+  readonly firmwareVersion: number;
+  /** Bit n: host command n is implemented. */
+  readonly capabilities: bigint;
+  readonly kernels: number;
+}
+
+const COMMAND_NAME: ReadonlyMap<number, string> = new Map(
+  Object.entries(HOST_COMMAND).map(([name, opcode]) => [opcode, name]),
+);
+
+export function commandName(opcode: number): string {
+  return COMMAND_NAME.get(opcode) ?? `command ${opcode}`;
+}
+
+export function readRecord(ring: RingPair, entry: number, opcode: number): CompletionRecord {
+  const deviceNs = ring.deviceNs(entry);
+  const jobs = ring.jobs(entry);
+  if (opcode !== HOST_COMMAND.QUERY) return { deviceNs, jobs };
+  return {
+    deviceNs,
+    jobs,
+    query: {
+      firmwareVersion: Number(ring.cause(entry)),
+      capabilities: ring.pc(entry),
+      kernels: Number(ring.value(entry)),
+    },
+  };
+}
+
+interface Origin {
+  readonly context: number;
+  readonly queue: number;
+  readonly opcode: number;
+}
+
+export function readError(ring: RingPair, entry: number, origin: Origin): MtiaError {
+  return deviceError(errorNameOf(ring.status(entry)), readPlace(ring, entry, origin));
+}
+
+function readPlace(ring: RingPair, entry: number, origin: Origin): FaultPlace {
+  const place = ring.place(entry);
+  const inPe = place !== NOT_IN_A_PE;
+  const value = ring.value(entry);
+  const { context, queue, opcode } = origin;
+  return {
+    context,
+    queue,
+    command: commandName(opcode),
+    ...(opcode === HOST_COMMAND.GRAPH_LAUNCH ? { jobIndex: ring.jobIndex(entry) } : {}),
+    ...(opcode === HOST_COMMAND.GRAPH_LAUNCH || opcode === HOST_COMMAND.LAUNCH ? { kernel: ring.kernel(entry) } : {}),
+    ...(inPe ? { pe: place & 0xffff, hart: (place >>> 16) & 0xff } : {}),
+    ...(inPe ? { cause: ring.cause(entry), pc: ring.pc(entry) } : {}),
+    ...(inPe || value !== 0n ? { value } : {}),
+  };
+}

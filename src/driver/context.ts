@@ -1,0 +1,91 @@
+/** A protection domain of the device: its own queues, mapped host memory and pages of device memory. */
+import { HOST_COMMAND, type HostCommandName } from '../hw/index.js';
+import { AddressSpace } from './address-space.js';
+import type { Administration } from './administration.js';
+import { closedError } from './errors.js';
+import type { DmaRights, HostPages, PciFunction } from './pci-function.js';
+import type { Queue } from './queue.js';
+
+export class Context {
+  readonly id: number;
+  readonly #pci: PciFunction;
+  readonly #administration: Administration;
+  readonly #space: AddressSpace;
+  readonly #queues = new Set<Queue>();
+  readonly #forget: (context: Context, destroyed: boolean) => void;
+  #closing: Promise<void> | undefined;
+
+  /** Use Device.createContext. */
+  constructor(
+    id: number,
+    pci: PciFunction,
+    administration: Administration,
+    forget: (context: Context, destroyed: boolean) => void,
+  ) {
+    this.id = id;
+    this.#pci = pci;
+    this.#administration = administration;
+    this.#space = new AddressSpace(pci, id);
+    this.#forget = forget;
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  async createQueue(): Promise<Queue> {
+    this.#checkOpen();
+    const queue = this.#administration.openQueue(this.id, this.#space, (closed) => this.#queues.delete(closed));
+    this.#queues.add(queue);
+    return queue;
+  }
+
+  /** Host memory to be mapped or not; it belongs to no context. */
+  allocateHost(bytes: number): HostPages {
+    this.#checkOpen();
+    return this.#pci.allocateHost(bytes);
+  }
+
+  /** Lets commands and kernels of this context reach host memory; gives the address to use for it. */
+  mapHost(pages: HostPages, rights: DmaRights = 'read-write'): bigint {
+    this.#checkOpen();
+    return this.#space.map(pages, rights);
+  }
+
+  unmapHost(iova: bigint): void {
+    this.#checkOpen();
+    this.#space.unmap(iova);
+  }
+
+  /** Makes 64 KiB pages of device memory this context's own. */
+  assignPages(address: bigint, pages: number): Promise<void> {
+    return this.#administer('ASSIGN_PAGES', address, pages, 1);
+  }
+
+  /** Takes pages back; whoever gets them next must not find this context's accesses still under way. */
+  releasePages(address: bigint, pages: number): Promise<void> {
+    return this.#administer('ASSIGN_PAGES', address, pages, 0);
+  }
+
+  /** Closes the queues, unmaps all host memory and gives the device's pages back. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #administer(command: HostCommandName, b: bigint, c: number, d: number): Promise<void> {
+    this.#checkOpen();
+    await this.#administration.queue.submit({ opcode: HOST_COMMAND[command], a: this.id, b, c, d });
+  }
+
+  async #close(): Promise<void> {
+    for (const queue of [...this.#queues]) await queue.close();
+    const destroyed = await this.#administration.destroyContext(this.id);
+    this.#space.unmapAll();
+    this.#forget(this, destroyed);
+  }
+
+  #checkOpen(): void {
+    if (this.closed) throw closedError(`context ${this.id}`);
+  }
+}

@@ -1,0 +1,99 @@
+/** native/include/mtia.h as data: every binding is made from this one table. */
+import { defineStruct } from '../../hw/index.js';
+
+/**
+ * u32, i32 and u64 are values; an `address` is a native address (device handle, host memory); a `buffer` is JavaScript
+ * memory that C reads or writes during the call and never keeps.
+ */
+export type CType = 'u32' | 'i32' | 'u64' | 'address' | 'buffer';
+
+export interface CSignature {
+  readonly result: 'i32' | 'u32';
+  readonly parameters: readonly CType[];
+}
+
+/** Version of mtia.h that this table describes. */
+export const C_ABI_VERSION = 1;
+
+export const C_FUNCTIONS = {
+  mtia_c_abi_version: { result: 'u32', parameters: [] },
+  mtia_open: { result: 'i32', parameters: ['buffer', 'buffer'] },
+  mtia_close: { result: 'i32', parameters: ['address'] },
+  mtia_pci_config_read: { result: 'i32', parameters: ['address', 'u32', 'u32', 'buffer'] },
+  mtia_pci_config_write: { result: 'i32', parameters: ['address', 'u32', 'u32', 'u32'] },
+  mtia_pci_bar_read: { result: 'i32', parameters: ['address', 'u32', 'u64', 'u32', 'buffer'] },
+  mtia_pci_bar_write: { result: 'i32', parameters: ['address', 'u32', 'u64', 'u32', 'u64'] },
+  mtia_pci_bar_read_block: { result: 'i32', parameters: ['address', 'u32', 'u64', 'buffer', 'u64'] },
+  mtia_pci_bar_write_block: { result: 'i32', parameters: ['address', 'u32', 'u64', 'buffer', 'u64'] },
+  mtia_pci_dma_map: { result: 'i32', parameters: ['address', 'u32', 'u64', 'address', 'u64', 'u32'] },
+  mtia_pci_dma_unmap: { result: 'i32', parameters: ['address', 'u32', 'u64', 'u64'] },
+  mtia_pci_interrupt_fd: { result: 'i32', parameters: ['address', 'u32', 'buffer'] },
+  mtia_pci_function_reset: { result: 'i32', parameters: ['address'] },
+  mtia_host_allocate: { result: 'i32', parameters: ['u64', 'buffer'] },
+  mtia_host_free: { result: 'i32', parameters: ['address', 'u64'] },
+  mtia_debug_console_read: { result: 'i32', parameters: ['address', 'buffer', 'u32', 'buffer'] },
+  mtia_debug_halt: { result: 'i32', parameters: ['address'] },
+  mtia_debug_resume: { result: 'i32', parameters: ['address'] },
+  mtia_debug_register_read: { result: 'i32', parameters: ['address', 'u32', 'u32', 'u32', 'buffer'] },
+  mtia_debug_register_write: { result: 'i32', parameters: ['address', 'u32', 'u32', 'u32', 'u64'] },
+  mtia_debug_memory_read: { result: 'i32', parameters: ['address', 'u32', 'u64', 'buffer', 'u64'] },
+  mtia_debug_memory_write: { result: 'i32', parameters: ['address', 'u32', 'u64', 'buffer', 'u64'] },
+  mtia_debug_wait_reason: { result: 'i32', parameters: ['address', 'u32', 'u32', 'buffer', 'u32'] },
+  mtia_debug_counters: { result: 'i32', parameters: ['address', 'buffer'] },
+  mtia_debug_matmul_path: { result: 'i32', parameters: ['address', 'buffer', 'u32'] },
+} as const satisfies Readonly<Record<string, CSignature>>;
+
+export type CFunctionName = keyof typeof C_FUNCTIONS;
+
+interface JavaScriptType {
+  readonly u32: number;
+  readonly i32: number;
+  readonly u64: bigint | number;
+  readonly address: bigint;
+  readonly buffer: Uint8Array;
+}
+
+type Arguments<P extends readonly CType[]> = { -readonly [K in keyof P]: JavaScriptType[P[K]] };
+
+/** The library as typed functions. */
+export type CLibrary = {
+  readonly [N in CFunctionName]: (...args: Arguments<(typeof C_FUNCTIONS)[N]['parameters']>) => number;
+};
+
+export const OPEN_PARAMETERS = defineStruct('mtia_open_parameters', 24, 'Argument of mtia_open.', [
+  { name: 'struct_bytes', type: 'u32', doc: 'size of this structure' },
+  { name: 'generation', type: 'u32', doc: '1 = v1, 2 = 2i' },
+  { name: 'lpddr_bytes', type: 'u64', doc: '0 = as specified' },
+  { name: 'pe_threads', type: 'u32', doc: '0 = number of host processors' },
+  { name: 'matmul_path', type: 'u32', doc: 'see MATMUL_PATH' },
+]);
+
+export const MATMUL_PATH = { fastest: 0, portable: 1, avx512: 2 } as const;
+export type MatmulPath = keyof typeof MATMUL_PATH;
+
+export const COUNTERS = defineStruct('mtia_counters', 56, 'Counters since power-on.', [
+  { name: 'struct_bytes', type: 'u32', doc: 'size of this structure' },
+  { name: 'reserved', type: 'u32', doc: 'zero' },
+  { name: 'pe_instructions', type: 'u64', doc: 'instructions retired by PE harts' },
+  { name: 'control_instructions', type: 'u64', doc: 'instructions retired by control harts' },
+  { name: 'unit_commands', type: 'u64', doc: 'unit commands executed' },
+  { name: 'dma_bytes', type: 'u64', doc: 'bytes moved by DMA' },
+  { name: 'matmul_multiplies', type: 'u64', doc: 'multiplications of the DPEs' },
+  { name: 'jobs', type: 'u64', doc: 'PE jobs' },
+]);
+
+/** A way to call C: what koffi and ffi-napi each provide. */
+export interface ForeignBinding {
+  readonly name: string;
+  load(path: string): CLibrary;
+  /** JavaScript's view of native memory. Make one per region: the garbage collector counts each as external memory. */
+  viewMemory(address: bigint, bytes: number): Uint8Array;
+  /** Calls the listener whenever the eventfd is raised, after consuming its count. Starts unreferenced. */
+  watchEventDescriptor(descriptor: number, listener: () => void): EventDescriptorWatch;
+}
+
+export interface EventDescriptorWatch {
+  ref(): void;
+  unref(): void;
+  close(): void;
+}

@@ -1,0 +1,110 @@
+/**
+ * The debug door of the emulated chip, one method per mtia_debug_* call. The driver never uses it; src/firmware-emu
+ * builds its DebugPort on it.
+ */
+import { decodeStruct, encodeStruct } from '../../hw/index.js';
+import { closedError } from '../errors.js';
+import { type CLibrary, COUNTERS } from './c-abi.js';
+import type { EmulatedDevice } from './emulated-device.js';
+
+/** Value of `core` that names the control core; 0..63 name PEs. */
+export const CONTROL_CORE = 0xffff;
+
+const TEXT_BYTES = 64 * 1024;
+const REASON_BYTES = 256;
+
+export interface ChipCounters {
+  readonly peInstructions: bigint;
+  readonly controlInstructions: bigint;
+  readonly unitCommands: bigint;
+  readonly dmaBytes: bigint;
+  readonly matmulMultiplies: bigint;
+  readonly jobs: bigint;
+}
+
+function zeroTerminated(text: Uint8Array): string {
+  const end = text.indexOf(0);
+  return Buffer.from(text.subarray(0, end < 0 ? text.length : end)).toString('utf8');
+}
+
+export class DebugCalls {
+  readonly #device: EmulatedDevice;
+
+  constructor(device: EmulatedDevice) {
+    this.#device = device;
+  }
+
+  /** Takes what the UART has printed since the last call. */
+  consoleRead(): string {
+    const text = new Uint8Array(TEXT_BYTES);
+    const copied = new Uint32Array(1);
+    this.#call('mtia_debug_console_read', (c, h) =>
+      c.mtia_debug_console_read(h, text, TEXT_BYTES, new Uint8Array(copied.buffer)),
+    );
+    return Buffer.from(text.subarray(0, copied[0])).toString('utf8');
+  }
+
+  halt(): void {
+    this.#call('mtia_debug_halt', (c, h) => c.mtia_debug_halt(h));
+  }
+
+  resume(): void {
+    this.#call('mtia_debug_resume', (c, h) => c.mtia_debug_resume(h));
+  }
+
+  registerRead(core: number, hart: number, number: number): bigint {
+    const value = new BigUint64Array(1);
+    this.#call('mtia_debug_register_read', (c, h) =>
+      c.mtia_debug_register_read(h, core, hart, number, new Uint8Array(value.buffer)),
+    );
+    return value[0] ?? 0n;
+  }
+
+  registerWrite(core: number, hart: number, number: number, value: bigint): void {
+    this.#call('mtia_debug_register_write', (c, h) => c.mtia_debug_register_write(h, core, hart, number, value));
+  }
+
+  memoryRead(core: number, address: bigint, bytes: number): Uint8Array {
+    const data = new Uint8Array(bytes);
+    this.#call('mtia_debug_memory_read', (c, h) => c.mtia_debug_memory_read(h, core, address, data, bytes));
+    return data;
+  }
+
+  memoryWrite(core: number, address: bigint, data: Uint8Array): void {
+    this.#call('mtia_debug_memory_write', (c, h) => c.mtia_debug_memory_write(h, core, address, data, data.byteLength));
+  }
+
+  /** What a hart waits for, as one line. */
+  waitReason(core: number, hart: number): string {
+    const text = new Uint8Array(REASON_BYTES);
+    this.#call('mtia_debug_wait_reason', (c, h) => c.mtia_debug_wait_reason(h, core, hart, text, REASON_BYTES));
+    return zeroTerminated(text);
+  }
+
+  counters(): ChipCounters {
+    const bytes = new Uint8Array(COUNTERS.size);
+    const view = new DataView(bytes.buffer);
+    encodeStruct(COUNTERS, view, 0, { struct_bytes: COUNTERS.size });
+    this.#call('mtia_debug_counters', (c, h) => c.mtia_debug_counters(h, bytes));
+    const counters = decodeStruct(COUNTERS, view, 0);
+    return {
+      peInstructions: counters.pe_instructions,
+      controlInstructions: counters.control_instructions,
+      unitCommands: counters.unit_commands,
+      dmaBytes: counters.dma_bytes,
+      matmulMultiplies: counters.matmul_multiplies,
+      jobs: counters.jobs,
+    };
+  }
+
+  matmulPath(): string {
+    const text = new Uint8Array(REASON_BYTES);
+    this.#call('mtia_debug_matmul_path', (c, h) => c.mtia_debug_matmul_path(h, text, REASON_BYTES));
+    return zeroTerminated(text);
+  }
+
+  #call(name: keyof CLibrary, call: (library: CLibrary, handle: bigint) => number): void {
+    if (this.#device.closed) throw closedError(this.#device.name);
+    this.#device.check(call(this.#device.library, this.#device.handle), name);
+  }
+}

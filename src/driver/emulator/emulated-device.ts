@@ -1,0 +1,74 @@
+/** One open device of the C library: the handle, and the translation of C statuses into errors. */
+import { ERROR_CODES, encodeStruct, errorNameOf, type Generation } from '../../hw/index.js';
+import { closedError, MtiaError } from '../errors.js';
+import type { ForeignBinding } from './c-abi.js';
+import { type CFunctionName, type CLibrary, MATMUL_PATH, type MatmulPath, OPEN_PARAMETERS } from './c-abi.js';
+import { loadLibrary, selectBinding } from './library-path.js';
+
+export interface EmulatorOptions {
+  readonly generation: Generation;
+  /** LPDDR of the card; as specified when absent. Memory is taken from the host only where it is touched. */
+  readonly lpddrBytes?: number;
+  /** Host threads that execute PEs; the number of processors when absent. */
+  readonly threads?: number;
+  readonly matmulPath?: MatmulPath;
+}
+
+const GENERATION_NUMBER: Readonly<Record<Generation, number>> = { v1: 1, '2i': 2 };
+
+/** Throws the error that a status of the C library stands for. */
+export function checkStatus(status: number, call: CFunctionName, name: string): void {
+  if (status === 0) return;
+  const code = errorNameOf(status);
+  if (code === 'CHIP_CLOSED') throw closedError(name);
+  throw new MtiaError(code, `${name}: ${call} failed: ${ERROR_CODES[code].doc} (status ${status})`);
+}
+
+export class EmulatedDevice {
+  readonly name: string;
+  readonly binding: ForeignBinding;
+  readonly library: CLibrary;
+  readonly handle: bigint;
+  #closed = false;
+  readonly #closeAtExit = (): void => this.close();
+
+  constructor(options: EmulatorOptions) {
+    this.name = `emulated MTIA ${options.generation}`;
+    this.binding = selectBinding();
+    this.library = loadLibrary(this.binding);
+    this.handle = this.#open(options);
+    // The chip's threads must be joined before the process tears its memory down, even where close() is forgotten.
+    process.setMaxListeners(process.getMaxListeners() + 1);
+    process.on('exit', this.#closeAtExit);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  check(status: number, call: CFunctionName): void {
+    checkStatus(status, call, this.name);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    process.off('exit', this.#closeAtExit);
+    process.setMaxListeners(process.getMaxListeners() - 1);
+    this.check(this.library.mtia_close(this.handle), 'mtia_close');
+  }
+
+  #open(options: EmulatorOptions): bigint {
+    const parameters = new Uint8Array(OPEN_PARAMETERS.size);
+    encodeStruct(OPEN_PARAMETERS, new DataView(parameters.buffer), 0, {
+      struct_bytes: OPEN_PARAMETERS.size,
+      generation: GENERATION_NUMBER[options.generation],
+      lpddr_bytes: BigInt(options.lpddrBytes ?? 0),
+      pe_threads: options.threads ?? 0,
+      matmul_path: MATMUL_PATH[options.matmulPath ?? 'fastest'],
+    });
+    const handle = new BigUint64Array(1);
+    this.check(this.library.mtia_open(parameters, new Uint8Array(handle.buffer)), 'mtia_open');
+    return handle[0] ?? 0n;
+  }
+}

@@ -1,0 +1,23 @@
+/** The emulated chip as a PciFunction. Nothing above this folder knows that a card is emulated. */
+import type { PciFunction } from '../pci-function.js';
+import { DebugCalls } from './debug-calls.js';
+import { EmulatedDevice, type EmulatorOptions } from './emulated-device.js';
+import { EmulatedFunction } from './emulated-function.js';
+
+export type { MatmulPath } from './c-abi.js';
+export { type ChipCounters, CONTROL_CORE, type DebugCalls } from './debug-calls.js';
+export type { EmulatorOptions } from './emulated-device.js';
+
+/** Powers an emulated card on. */
+export function openEmulator(options: EmulatorOptions): PciFunction {
+  return new EmulatedFunction(new EmulatedDevice(options));
+}
+
+/** As openEmulator, with the debug door of the same card beside it. */
+export function openEmulatorWithDebug(options: EmulatorOptions): {
+  readonly pci: PciFunction;
+  readonly debug: DebugCalls;
+} {
+  const device = new EmulatedDevice(options);
+  return { pci: new EmulatedFunction(device), debug: new DebugCalls(device) };
+}

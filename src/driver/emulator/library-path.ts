@@ -1,0 +1,66 @@
+/** Where the library of the emulated chip lies, and which binding loads it. */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MtiaError } from '../errors.js';
+import { C_ABI_VERSION, type CLibrary, type ForeignBinding } from './c-abi.js';
+import { ffiNapiBinding } from './ffi-napi-binding.js';
+import { koffiBinding } from './koffi-binding.js';
+
+const LIBRARY = join('build', 'Release', 'mtia.so');
+const FIX = 'run `npm run build` in the package';
+
+/** The package root: the sources run from src/ under a test runner and from dist/src/ otherwise. */
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new MtiaError('NATIVE_LIBRARY', `the package root was not found; ${FIX}`);
+    folder = parent;
+  }
+  return folder;
+}
+
+export type BindingName = 'koffi' | 'ffi-napi';
+
+const BINDINGS: Readonly<Record<BindingName, () => ForeignBinding>> = {
+  koffi: koffiBinding,
+  'ffi-napi': ffiNapiBinding,
+};
+
+function isBindingName(name: string): name is BindingName {
+  return Object.hasOwn(BINDINGS, name);
+}
+
+/** The binding that MTIA_FFI names; koffi when it is not set. */
+export function selectBinding(name: string = process.env['MTIA_FFI'] ?? 'koffi'): ForeignBinding {
+  if (!isBindingName(name)) {
+    throw new MtiaError('NATIVE_LIBRARY', `MTIA_FFI is "${name}"; set it to ${Object.keys(BINDINGS).join(' or ')}`);
+  }
+  try {
+    return BINDINGS[name]();
+  } catch (cause) {
+    throw new MtiaError('NATIVE_LIBRARY', `the package behind MTIA_FFI=${name} does not load; run \`npm install\``, {
+      cause,
+    });
+  }
+}
+
+/** Loads the library and checks that it is the one this code was written for. */
+export function loadLibrary(binding: ForeignBinding, path = join(packageRoot(), LIBRARY)): CLibrary {
+  if (!existsSync(path)) throw new MtiaError('NATIVE_LIBRARY', `the emulated chip is not built: no ${path}; ${FIX}`);
+  const library = tryLoad(binding, path);
+  const version = library.mtia_c_abi_version();
+  if (version !== C_ABI_VERSION) {
+    throw new MtiaError('NATIVE_LIBRARY', `${path} has C ABI ${version}, this package needs ${C_ABI_VERSION}; ${FIX}`);
+  }
+  return library;
+}
+
+function tryLoad(binding: ForeignBinding, path: string): CLibrary {
+  try {
+    return binding.load(path);
+  } catch (cause) {
+    throw new MtiaError('NATIVE_LIBRARY', `${path} does not load through ${binding.name}; ${FIX}`, { cause });
+  }
+}

@@ -1,0 +1,32 @@
+/** The user-space driver: a card behind PciFunction becomes contexts, queues and promises. */
+export type { CompletionRecord, FirmwareQuery } from './completion.js';
+export { Context } from './context.js';
+export { Device, type DeviceOptions, type Grid } from './device.js';
+export {
+  type ChipCounters,
+  CONTROL_CORE,
+  type DebugCalls,
+  type EmulatorOptions,
+  type MatmulPath,
+  openEmulator,
+  openEmulatorWithDebug,
+} from './emulator/index.js';
+export {
+  closedError,
+  describePlace,
+  type FaultPlace,
+  invalidArgument,
+  MtiaError,
+  type MtiaErrorOptions,
+} from './errors.js';
+export type { FirmwareImage } from './firmware-image.js';
+export {
+  type DmaRights,
+  HOST_PAGE_BYTES,
+  type HostPages,
+  type InterruptSubscription,
+  type PciFunction,
+  type RegisterWidth,
+} from './pci-function.js';
+export { Queue } from './queue.js';
+export type { Command } from './ring.js';

@@ -1,0 +1,59 @@
+/**
+ * What a PCI Express function offers to a user-space driver: the only door between the driver and the chip.
+ * Anything that implements it (the emulated chip, a fault injector, a remote card) works under the driver unchanged.
+ */
+
+/** Page-aligned host memory that a device may be given access to. */
+export interface HostPages {
+  /** Address in this process. */
+  readonly address: bigint;
+  /** A multiple of 4096. */
+  readonly bytes: number;
+  /** The memory itself, made once. It stays readable after free() for as long as somebody holds it. */
+  readonly view: Uint8Array;
+  /** Gives the memory back. Unmap it from every context first. */
+  free(): void;
+}
+
+/** What the device may do with mapped host memory. */
+export type DmaRights = 'read' | 'write' | 'read-write';
+
+/** A listener on one MSI-X vector. Interrupts coalesce: one call may stand for many. */
+export interface InterruptSubscription {
+  /** Something is awaited: interrupts must be delivered, and may keep the process alive. */
+  ref(): void;
+  /** Nothing is awaited: delivery may pause, and the process may end. A new subscription starts like this. */
+  unref(): void;
+  /** No call of the listener comes after it. Idempotent. */
+  close(): void;
+}
+
+export type RegisterWidth = 4 | 8;
+
+export interface PciFunction {
+  /** For people: which card this is. */
+  readonly name: string;
+  configRead(offset: number, width: 1 | 2 | 4): number;
+  configWrite(offset: number, width: 1 | 2 | 4, value: number): void;
+  barRead(bar: number, offset: number, width: RegisterWidth): bigint;
+  /** A number is taken as well as a bigint, so that a doorbell needs no allocation. */
+  barWrite(bar: number, offset: number, width: RegisterWidth, value: bigint | number): void;
+  barReadBlock(bar: number, offset: number, bytes: number): Uint8Array;
+  barWriteBlock(bar: number, offset: number, data: Uint8Array): void;
+  allocateHost(bytes: number): HostPages;
+  /** Lets the device reach the pages at an I/O virtual address of a context. */
+  dmaMap(context: number, iova: bigint, pages: HostPages, rights: DmaRights): void;
+  /** Returns when no access through the mapping is under way. */
+  dmaUnmap(context: number, iova: bigint, bytes: number): void;
+  onInterrupt(vector: number, listener: () => void): InterruptSubscription;
+  functionReset(): void;
+  /** Idempotent. Every other call afterwards fails with DEVICE_CLOSED. */
+  close(): void;
+}
+
+export const HOST_PAGE_BYTES = 4096;
+
+/** Rounds up to whole host pages. */
+export function wholePages(bytes: number): number {
+  return Math.ceil(bytes / HOST_PAGE_BYTES) * HOST_PAGE_BYTES;
+}
