@@ -27,8 +27,6 @@ struct pe_environment {
   uint64_t (*time)(void *context);
   /* JOB_DONE was written: the job of this PE has ended. */
   void (*job_done)(void *context, struct pe *pe, const struct pe_report *report);
-  /* PEs that run a job now, for the share of SRAM, LPDDR and NoC bandwidth in the time model. */
-  uint32_t (*active)(void *context);
 };
 
 struct pe_counters { uint64_t instructions, unit_commands, dma_bytes, matmul_multiplies; };
@@ -44,7 +42,11 @@ struct pe *pe_create(uint32_t index, const struct pe_environment *environment, s
 void pe_destroy(struct pe *pe);
 /* Clears units and local memory and starts both harts at vector. Not while pe_run is under way. */
 void pe_reset(struct pe *pe, uint64_t vector);
-/* Copies a job descriptor into local memory, sets the context, raises WORK_PENDING. Not while pe_run is under way. */
+/*
+ * Copies a job descriptor into local memory, sets the context, raises WORK_PENDING. Not while pe_run is under way. The time
+ * model shares SRAM, LPDDR and NoC bandwidth among the PEs of the descriptor's rectangle: what happens to run at the same
+ * moment depends on the host's scheduling, and device time must not.
+ */
 void pe_start_job(struct pe *pe, const struct mtia_job_descriptor *descriptor);
 /* Runs both harts in turn until the PE is idle or blocked, or about budget instructions have run. */
 enum pe_state pe_run(struct pe *pe, uint64_t budget);
