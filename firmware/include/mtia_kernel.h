@@ -1,0 +1,317 @@
+/*
+ * What a kernel of a processing element is written with: the unit commands as functions, the registers of the PE, its
+ * place in the job. Everything is `static inline`; nothing here has state.
+ *
+ * A kernel is one file that defines
+ *
+ *     uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart);
+ *
+ * Both harts of every PE of the job's rectangle call it; it returns MTIA_RESULT_OK or another MTIA_RESULT_*.
+ * By custom hart 0 moves data (DMA_IN, addresses) and hart 1 computes; a hart that waits for a circular buffer or a
+ * semaphore is stopped by the chip, so nobody spins. Semaphores 0..13 belong to the kernel, and so does local memory
+ * from MTIA_RESERVED_LOCAL_MONITOR_BYTES on. The stack has 4 KiB. The end of the job clears buffers and semaphores.
+ *
+ * Build: -march=rv64imafdc_zicsr_zifencei -mabi=lp64d -mcmodel=medany -ffreestanding -nostdlib -O2, linked with the entry
+ * symbol kernel_main and text and rodata in one segment aligned to 64 bytes. There is no .data and no .bss, and no
+ * stored address, so the image runs wherever it is loaded; the two pragmas below keep the compiler from inventing any.
+ */
+#ifndef MTIA_KERNEL_H
+#define MTIA_KERNEL_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "generated/mtia_hw.h"
+
+/* A jump table would be a table of absolute addresses; a recognised loop would become a call of memcpy, which is not here. */
+#pragma GCC optimize("no-jump-tables", "no-tree-loop-distribute-patterns")
+
+/* How PE_INDEX is made of row and column. */
+#define PE_GRID_COLUMNS 8u
+
+/* First bytes of the kernel's local memory: what hart 0 tells hart 1. Circular buffers start behind it. */
+#define KERNEL_SHARED_OFFSET ((uint32_t)MTIA_RESERVED_LOCAL_MONITOR_BYTES)
+#define KERNEL_SHARED_BYTES 256u
+#define KERNEL_BUFFERS_OFFSET (KERNEL_SHARED_OFFSET + KERNEL_SHARED_BYTES)
+
+/* ---- Plain arithmetic ---- */
+
+static inline uint32_t minimum(uint32_t a, uint32_t b) { return a < b ? a : b; }
+static inline uint32_t maximum(uint32_t a, uint32_t b) { return a > b ? a : b; }
+static inline uint32_t divide_up(uint32_t value, uint32_t by) { return (value + by - 1) / by; }
+/* unit is a power of two. */
+static inline uint32_t round_up(uint32_t value, uint32_t unit) { return (value + unit - 1) & ~(unit - 1); }
+static inline uint32_t type_bytes(uint32_t type) {
+  return type == MTIA_TYPE_INT8 ? 1 : type == MTIA_TYPE_FP16 || type == MTIA_TYPE_BF16 ? 2 : 4;
+}
+static inline bool is_half_type(uint32_t type) { return type == MTIA_TYPE_FP16 || type == MTIA_TYPE_BF16; }
+static inline bool is_float_type(uint32_t type) { return is_half_type(type) || type == MTIA_TYPE_FP32; }
+
+/* ---- The job and the PE ---- */
+
+/* Declares NAME as the arguments of the job: the words of the descriptor, seen as a structure. */
+#define KERNEL_ARGUMENTS(structure, name, job)                                    \
+  typedef struct structure __attribute__((may_alias)) structure##_in_words;       \
+  const structure##_in_words *const name = (const structure##_in_words *)(job)->arguments
+
+static inline uint32_t pe_register(uint32_t offset) {
+  return *(const volatile uint32_t *)(uintptr_t)(MTIA_PE_REGISTERS_BASE + offset);
+}
+static inline uint32_t pe_generation(void) { return pe_register(MTIA_PE_GENERATION); }
+static inline uint32_t pe_local_bytes(void) { return pe_register(MTIA_PE_LOCAL_BYTES); }
+/* MTIA v1 wants every DMA address on a 32-byte boundary; from 2i on any address will do (I25 section 3.3). */
+static inline bool dma_address_fits(uint32_t generation, uint64_t address_bits) {
+  return generation >= 2 || (address_bits & 31) == 0;
+}
+static inline uint32_t se_rows_limit(uint32_t generation) { return generation >= 2 ? 128 : 32; }
+static inline uint32_t mml_blocks_limit(uint32_t generation) { return generation >= 2 ? 64 : 1; }
+
+/* Place of this PE in the rectangle of the job. */
+struct pe_place {
+  uint32_t row, column; /* from the corner of the rectangle */
+  uint32_t index;       /* row * columns + column */
+  uint32_t count;       /* PEs of the rectangle */
+};
+
+/* False where this PE lies outside the rectangle: the job was dispatched wrongly. */
+static inline bool find_place(const struct mtia_job_descriptor *job, struct pe_place *place) {
+  const uint32_t pe = pe_register(MTIA_PE_PE_INDEX);
+  place->row = pe / PE_GRID_COLUMNS - job->row;
+  place->column = pe % PE_GRID_COLUMNS - job->column;
+  place->index = place->row * job->columns + place->column;
+  place->count = (uint32_t)job->rows * job->columns;
+  return place->row < job->rows && place->column < job->columns;
+}
+/* Of work items 0..items-1 dealt in turn to dealt_to players: how many player number `player` gets. */
+static inline uint32_t dealt_items(uint32_t items, uint32_t player, uint32_t dealt_to) {
+  return player < items ? (items - player - 1) / dealt_to + 1 : 0;
+}
+
+/* A place in local memory as a pointer. Accepts offsets and the addresses that CB_WAIT_* return. */
+static inline void *local_pointer(uint64_t offset) {
+  return (void *)(uintptr_t)(MTIA_PE_LOCAL_BASE + (offset & (MTIA_PE_LOCAL_SIZE - 1)));
+}
+/* Writes zeros to bytes [from, to) of each of rows, stride apart; offset and stride are multiples of 8, from is rounded down. */
+static inline void local_zero(uint32_t offset, uint32_t rows, uint32_t stride, uint32_t from, uint32_t to) {
+  for (uint32_t row = 0; row < rows; row++)
+    for (uint32_t at = from & ~7u; at < to; at += 8)
+      *(volatile uint64_t *)local_pointer((uint64_t)offset + (uint64_t)row * stride + at) = 0;
+}
+
+/* ---- Instructions. "memory": a command reads and writes local memory behind the compiler's back. ---- */
+
+#define MTIA_FIELD(field, value) ((uint64_t)(value) << field##_LOW)
+
+#define MTIA_LAUNCH(command, first, second)                                                         \
+  __asm__ volatile(".insn r %0, 0, %1, x0, %2, %3" ::"i"(MTIA_OPCODE_LAUNCH), "i"(command),         \
+                   "r"((uint64_t)(first)), "r"((uint64_t)(second))                                  \
+                   : "memory")
+
+#define MTIA_LAUNCH_RESULT(command, first, second)                                                  \
+  __extension__({                                                                                   \
+    uint64_t launch_result_;                                                                        \
+    __asm__ volatile(".insn r %1, 0, %2, %0, %3, %4"                                                \
+                     : "=r"(launch_result_)                                                         \
+                     : "i"(MTIA_OPCODE_LAUNCH), "i"(command), "r"((uint64_t)(first)), "r"((uint64_t)(second)) \
+                     : "memory");                                                                   \
+    launch_result_;                                                                                 \
+  })
+
+#define MTIA_SET_COMMAND_REGISTER(number, value) \
+  __asm__ volatile(".insn i %0, 0, x0, %1, %2" ::"i"(MTIA_OPCODE_COMMAND_REGISTER), "r"((uint64_t)(value)), "i"(number))
+
+/* ---- Command processor ---- */
+
+static inline void cb_init(uint32_t cb, uint32_t base, uint32_t bytes) {
+  MTIA_LAUNCH(MTIA_COMMAND_CB_INIT, MTIA_FIELD(MTIA_CB_INIT_CB, cb) | MTIA_FIELD(MTIA_CB_INIT_BASE, base),
+              MTIA_FIELD(MTIA_CB_INIT_BYTES, bytes));
+}
+static inline void cb_push(uint32_t cb, uint32_t bytes) { MTIA_LAUNCH(MTIA_COMMAND_CB_PUSH, cb, bytes); }
+static inline void cb_pop(uint32_t cb, uint32_t bytes) { MTIA_LAUNCH(MTIA_COMMAND_CB_POP, cb, bytes); }
+/* Waits until bytes can be read; where they are. */
+static inline const void *cb_wait_data(uint32_t cb, uint32_t bytes) {
+  return local_pointer(MTIA_LAUNCH_RESULT(MTIA_COMMAND_CB_WAIT_DATA, cb, bytes));
+}
+/* Waits until bytes can be written; where to. */
+static inline void *cb_wait_space(uint32_t cb, uint32_t bytes) {
+  return local_pointer(MTIA_LAUNCH_RESULT(MTIA_COMMAND_CB_WAIT_SPACE, cb, bytes));
+}
+/* Waits until every earlier command of this hart is done. */
+static inline void fence(void) { MTIA_LAUNCH(MTIA_COMMAND_FENCE, 0, 0); }
+static inline void semaphore_post(uint32_t semaphore, uint32_t value) {
+  MTIA_LAUNCH(MTIA_COMMAND_SEMAPHORE_POST, semaphore, value);
+}
+static inline void semaphore_wait(uint32_t semaphore, uint32_t value) {
+  MTIA_LAUNCH(MTIA_COMMAND_SEMAPHORE_WAIT, semaphore, value);
+}
+
+/* ---- Fabric interface ---- */
+
+/* Shape of the DMAs that follow: rows of row_bytes. */
+static inline void dma_shape(uint32_t rows, uint32_t row_bytes) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_DMA_SHAPE, (uint64_t)row_bytes << 16 | rows);
+}
+/* Bytes from row to row in device memory and in the circular buffer. */
+static inline void dma_strides(uint64_t global_stride, uint32_t local_stride) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_DMA_GLOBAL_STRIDE, global_stride);
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_DMA_LOCAL_STRIDE, local_stride);
+}
+/* Gets rows from device memory into the buffer and produces rows * local stride bytes. */
+static inline void dma_in(uint64_t address, uint32_t cb) {
+  MTIA_LAUNCH(MTIA_COMMAND_DMA_IN, address, MTIA_FIELD(MTIA_DMA_IN_CB, cb));
+}
+/* Gets rows to write pointer + offset; cb_push makes them readable. */
+static inline void dma_in_keep(uint64_t address, uint32_t cb, uint32_t offset) {
+  MTIA_LAUNCH(MTIA_COMMAND_DMA_IN, address,
+              MTIA_FIELD(MTIA_DMA_IN_CB, cb) | MTIA_FIELD(MTIA_DMA_IN_KEEP, 1) | MTIA_FIELD(MTIA_DMA_IN_OFFSET, offset));
+}
+/* Puts rows from the buffer into device memory and consumes rows * local stride bytes. */
+static inline void dma_out(uint64_t address, uint32_t cb) {
+  MTIA_LAUNCH(MTIA_COMMAND_DMA_OUT, address, MTIA_FIELD(MTIA_DMA_OUT_CB, cb));
+}
+/* Puts rows from read pointer + offset; cb_pop frees them. */
+static inline void dma_out_keep(uint64_t address, uint32_t cb, uint32_t offset) {
+  MTIA_LAUNCH(MTIA_COMMAND_DMA_OUT, address,
+              MTIA_FIELD(MTIA_DMA_OUT_CB, cb) | MTIA_FIELD(MTIA_DMA_OUT_KEEP, 1) | MTIA_FIELD(MTIA_DMA_OUT_OFFSET, offset));
+}
+/*
+ * The same for buffers that are divided into slots: a short block (bytes < slot) takes a whole slot as well, so that every
+ * block starts at a slot and none wraps around the end of the buffer.
+ */
+static inline void dma_in_slot(uint64_t address, uint32_t cb, uint32_t bytes, uint32_t slot) {
+  if (bytes == slot) {
+    dma_in(address, cb);
+  } else {
+    dma_in_keep(address, cb, 0);
+    cb_push(cb, slot);
+  }
+}
+static inline void dma_out_slot(uint64_t address, uint32_t cb, uint32_t bytes, uint32_t slot) {
+  if (bytes == slot) {
+    dma_out(address, cb);
+  } else {
+    dma_out_keep(address, cb, 0);
+    cb_pop(cb, slot);
+  }
+}
+
+/* ---- Dot-product engine and reduction engine ---- */
+
+static inline void accumulator_clear(uint32_t accumulator) {
+  MTIA_LAUNCH(MTIA_COMMAND_ACC_INIT, MTIA_FIELD(MTIA_ACC_INIT_ACCUMULATOR, accumulator), 0);
+}
+/* Every row becomes the n values of bias at read pointer + offset. */
+static inline void accumulator_bias(uint32_t accumulator, uint32_t cb, uint32_t offset, uint32_t n) {
+  MTIA_LAUNCH(MTIA_COMMAND_ACC_INIT,
+              MTIA_FIELD(MTIA_ACC_INIT_ACCUMULATOR, accumulator) | MTIA_FIELD(MTIA_ACC_INIT_BIAS, 1) |
+                  MTIA_FIELD(MTIA_ACC_INIT_CB, cb) | MTIA_FIELD(MTIA_ACC_INIT_OFFSET, offset),
+              MTIA_FIELD(MTIA_ACC_INIT_N, n));
+}
+/* Blocks of 64 bytes of k: v1 and 2i then add up the same products in the same order. */
+#define MML_K_BYTES 64u
+/* A block of the second operand: 64 bytes of k for 32 columns. */
+#define MML_BLOCK_BYTES (MML_K_BYTES * 32u)
+
+static inline void mml_shape(uint32_t m, uint32_t n, uint32_t type, uint32_t blocks) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_SHAPE,
+                            MTIA_FIELD(MTIA_MML_M, m) | MTIA_FIELD(MTIA_MML_N, n) |
+                                MTIA_FIELD(MTIA_MML_K_BYTES, MML_K_BYTES) | MTIA_FIELD(MTIA_MML_TYPE, type) |
+                                MTIA_FIELD(MTIA_MML_K_BLOCKS, blocks));
+}
+static inline void mml_stride(uint32_t bytes) { MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_STRIDE, bytes); }
+static inline void mml(uint32_t accumulator, uint32_t cb_a, uint32_t offset_a, uint32_t cb_b, uint32_t offset_b) {
+  MTIA_LAUNCH(MTIA_COMMAND_MML,
+              MTIA_FIELD(MTIA_MML_ACCUMULATOR, accumulator) | MTIA_FIELD(MTIA_MML_CB_A, cb_a) |
+                  MTIA_FIELD(MTIA_MML_CB_B, cb_b) | MTIA_FIELD(MTIA_MML_OFFSET_A, offset_a),
+              MTIA_FIELD(MTIA_MML_OFFSET_B, offset_b));
+}
+/* What REDUCE does with an accumulator on its way to a circular buffer. */
+struct reduction {
+  uint32_t function, type, stride;
+};
+static inline void reduce(uint32_t accumulator, uint32_t cb, uint32_t offset, uint32_t rows, uint32_t columns,
+                          struct reduction how) {
+  MTIA_LAUNCH(MTIA_COMMAND_REDUCE,
+              MTIA_FIELD(MTIA_REDUCE_ACCUMULATOR, accumulator) | MTIA_FIELD(MTIA_REDUCE_CB, cb) |
+                  MTIA_FIELD(MTIA_REDUCE_FUNCTION, how.function) | MTIA_FIELD(MTIA_REDUCE_TYPE, how.type) |
+                  MTIA_FIELD(MTIA_REDUCE_OFFSET, offset),
+              MTIA_FIELD(MTIA_REDUCE_ROWS, rows) | MTIA_FIELD(MTIA_REDUCE_COLUMNS, columns) |
+                  MTIA_FIELD(MTIA_REDUCE_STRIDE, how.stride));
+}
+
+/* ---- SIMD engine ---- */
+
+/* address is an offset in local memory, a multiple of 32. */
+static inline void se_load_table(uint32_t slot, uint32_t address, uint32_t bytes) {
+  MTIA_LAUNCH(MTIA_COMMAND_SE_LOAD_TABLE,
+              MTIA_FIELD(MTIA_SE_LOAD_TABLE_SLOT, slot) | MTIA_FIELD(MTIA_SE_LOAD_TABLE_ADDRESS, address),
+              MTIA_FIELD(MTIA_SE_LOAD_TABLE_BYTES, bytes));
+}
+static inline void se_shape(uint32_t rows, uint32_t elements) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_SE_SHAPE, (uint64_t)elements << 16 | rows);
+}
+static inline void se_strides(uint32_t first_source, uint32_t second_source, uint32_t destination) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_SE_SOURCE_STRIDE, (uint64_t)second_source << 32 | first_source);
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_SE_DESTINATION_STRIDE, destination);
+}
+/* A place in a circular buffer and the type of what is there. */
+struct se_operand {
+  uint32_t cb, offset, type;
+};
+static inline void se_unary(uint32_t function, struct se_operand source, struct se_operand destination) {
+  MTIA_LAUNCH(MTIA_COMMAND_SE_UNARY,
+              MTIA_FIELD(MTIA_SE_UNARY_CB_SOURCE, source.cb) | MTIA_FIELD(MTIA_SE_UNARY_CB_DESTINATION, destination.cb) |
+                  MTIA_FIELD(MTIA_SE_UNARY_FUNCTION, function) | MTIA_FIELD(MTIA_SE_UNARY_TYPE_IN, source.type) |
+                  MTIA_FIELD(MTIA_SE_UNARY_TYPE_OUT, destination.type) |
+                  MTIA_FIELD(MTIA_SE_UNARY_SOURCE_OFFSET, source.offset),
+              MTIA_FIELD(MTIA_SE_UNARY_DESTINATION_OFFSET, destination.offset));
+}
+/* Both sources have the type of the first. */
+static inline void se_binary(uint32_t operation, struct se_operand first, struct se_operand second,
+                             struct se_operand destination) {
+  MTIA_LAUNCH(MTIA_COMMAND_SE_BINARY,
+              MTIA_FIELD(MTIA_SE_BINARY_CB_FIRST, first.cb) | MTIA_FIELD(MTIA_SE_BINARY_CB_DESTINATION, destination.cb) |
+                  MTIA_FIELD(MTIA_SE_BINARY_OPERATION, operation) | MTIA_FIELD(MTIA_SE_BINARY_TYPE_IN, first.type) |
+                  MTIA_FIELD(MTIA_SE_BINARY_TYPE_OUT, destination.type) |
+                  MTIA_FIELD(MTIA_SE_BINARY_FIRST_OFFSET, first.offset),
+              MTIA_FIELD(MTIA_SE_BINARY_DESTINATION_OFFSET, destination.offset) |
+                  MTIA_FIELD(MTIA_SE_BINARY_SECOND_OFFSET, second.offset) |
+                  MTIA_FIELD(MTIA_SE_BINARY_CB_SECOND, second.cb));
+}
+/* accumulate: the FP32 row that lies at the destination is the first summand. */
+static inline void se_row_accumulate(bool accumulate, struct se_operand source, struct se_operand destination) {
+  MTIA_LAUNCH(MTIA_COMMAND_SE_ROW_ACCUMULATE,
+              MTIA_FIELD(MTIA_SE_ROW_ACCUMULATE_CB_SOURCE, source.cb) |
+                  MTIA_FIELD(MTIA_SE_ROW_ACCUMULATE_CB_DESTINATION, destination.cb) |
+                  MTIA_FIELD(MTIA_SE_ROW_ACCUMULATE_ACCUMULATE, accumulate) |
+                  MTIA_FIELD(MTIA_SE_ROW_ACCUMULATE_TYPE_IN, source.type) |
+                  MTIA_FIELD(MTIA_SE_ROW_ACCUMULATE_TYPE_OUT, destination.type) |
+                  MTIA_FIELD(MTIA_SE_ROW_ACCUMULATE_SOURCE_OFFSET, source.offset),
+              MTIA_FIELD(MTIA_SE_ROW_ACCUMULATE_DESTINATION_OFFSET, destination.offset));
+}
+
+/* ---- Memory layout unit ---- */
+
+static inline void mlu_shape(uint32_t rows, uint32_t elements, uint32_t element_bytes) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_SHAPE,
+                            (uint64_t)element_bytes << 32 | (uint64_t)elements << 16 | rows);
+}
+static inline void mlu_strides(uint32_t source, uint32_t destination) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_SOURCE_STRIDE, source);
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_DESTINATION_STRIDE, destination);
+}
+static inline void mlu_transpose(uint32_t cb_source, uint32_t source_offset, uint32_t cb_destination,
+                                 uint32_t destination_offset) {
+  MTIA_LAUNCH(MTIA_COMMAND_MLU_TRANSPOSE,
+              MTIA_FIELD(MTIA_MLU_TRANSPOSE_CB_SOURCE, cb_source) |
+                  MTIA_FIELD(MTIA_MLU_TRANSPOSE_CB_DESTINATION, cb_destination) |
+                  MTIA_FIELD(MTIA_MLU_TRANSPOSE_SOURCE_OFFSET, source_offset),
+              MTIA_FIELD(MTIA_MLU_TRANSPOSE_DESTINATION_OFFSET, destination_offset));
+}
+static inline void mlu_copy(uint32_t cb_source, uint32_t source_offset, uint32_t cb_destination,
+                            uint32_t destination_offset) {
+  MTIA_LAUNCH(MTIA_COMMAND_MLU_COPY,
+              MTIA_FIELD(MTIA_MLU_COPY_CB_SOURCE, cb_source) | MTIA_FIELD(MTIA_MLU_COPY_CB_DESTINATION, cb_destination) |
+                  MTIA_FIELD(MTIA_MLU_COPY_SOURCE_OFFSET, source_offset),
+              MTIA_FIELD(MTIA_MLU_COPY_DESTINATION_OFFSET, destination_offset));
+}
+
+#endif
