@@ -1,0 +1,163 @@
+/** Host memory that the device can reach, pooled by size so that repeated requests neither map nor unmap anything. */
+import { type Context, closedError, type HostPages, invalidArgument, MtiaError } from '../driver/index.js';
+import { MemoryCounter, type MemoryStatistics } from './statistics.js';
+
+export interface PinnedBuffer {
+  /** Address for commands and kernels of the context. */
+  readonly iova: bigint;
+  /** The memory itself. Its contents are undefined at first. */
+  readonly view: Uint8Array;
+  readonly bytes: number;
+  /** Gives the memory back to the pool: nothing that uses it may be outstanding. Idempotent. */
+  free(): void;
+}
+
+/** What pinning needs of a context. */
+export type PinningContext = Pick<Context, 'id' | 'allocateHost' | 'mapHost' | 'unmapHost'>;
+
+const SMALLEST_CLASS = 256;
+/** Classes up to here are cut from slabs; larger ones have pages of their own. */
+const LARGEST_SLAB_CLASS = 64 * 1024;
+const SLAB_BYTES = 1024 * 1024;
+/** Free large blocks that are kept; beyond it they are unmapped. */
+const KEPT_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Size class of a request: powers of two while memory is cut from slabs, then four steps to each doubling, which wastes
+ * a quarter at most.
+ */
+export function sizeClassOf(bytes: number): number {
+  const power = 2 ** Math.ceil(Math.log2(Math.max(bytes, SMALLEST_CLASS)));
+  if (power <= LARGEST_SLAB_CLASS) return power;
+  const step = power / 8;
+  return Math.ceil(bytes / step) * step;
+}
+
+interface Block {
+  readonly iova: bigint;
+  readonly view: Uint8Array;
+  /** Present where the block has pages of its own. */
+  readonly pages?: HostPages;
+}
+
+export class PinnedMemory {
+  readonly #context: PinningContext;
+  readonly #free = new Map<number, Block[]>();
+  readonly #mapped = new Map<bigint, HostPages>();
+  readonly #counter = new MemoryCounter();
+  #keptBytes = 0;
+  #closed = false;
+
+  constructor(context: PinningContext) {
+    this.#context = context;
+  }
+
+  allocate(bytes: number): PinnedBuffer {
+    if (this.#closed) throw closedError(`pinned memory of context ${this.#context.id}`);
+    if (!Number.isSafeInteger(bytes) || bytes <= 0) throw invalidArgument(`cannot pin ${bytes} bytes`);
+    const sizeClass = sizeClassOf(bytes);
+    const block = this.#takeFree(sizeClass) ?? this.#newBlock(sizeClass);
+    this.#counter.allocate(bytes);
+    let freed = false;
+    const free = (): void => {
+      if (freed) return;
+      freed = true;
+      this.#counter.free(bytes);
+      this.#giveBack(sizeClass, block);
+    };
+    return { iova: block.iova, view: block.view.subarray(0, bytes), bytes, free };
+  }
+
+  statistics(): MemoryStatistics {
+    return this.#counter.read();
+  }
+
+  /** Unmaps free blocks that have pages of their own. */
+  trim(): void {
+    for (const [sizeClass, blocks] of this.#free) {
+      for (const block of blocks.splice(0)) {
+        if (block.pages === undefined) blocks.push(block);
+        else this.#unmap(block.iova, block.pages);
+        if (block.pages !== undefined) this.#keptBytes -= sizeClass;
+      }
+    }
+  }
+
+  /** Unmaps everything, buffers in use included. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#free.clear();
+    for (const [iova, pages] of [...this.#mapped]) this.#unmap(iova, pages);
+  }
+
+  #takeFree(sizeClass: number): Block | undefined {
+    const block = this.#free.get(sizeClass)?.pop();
+    if (block?.pages !== undefined) this.#keptBytes -= sizeClass;
+    return block;
+  }
+
+  #giveBack(sizeClass: number, block: Block): void {
+    if (this.#closed) return;
+    if (block.pages !== undefined) {
+      if (this.#keptBytes + sizeClass > KEPT_BYTES) {
+        this.#unmap(block.iova, block.pages);
+        return;
+      }
+      this.#keptBytes += sizeClass;
+    }
+    this.#freeList(sizeClass).push(block);
+  }
+
+  #newBlock(sizeClass: number): Block {
+    if (sizeClass > LARGEST_SLAB_CLASS) {
+      const { pages, iova } = this.#map(sizeClass);
+      return { iova, view: pages.view.subarray(0, sizeClass), pages };
+    }
+    const { pages, iova } = this.#map(SLAB_BYTES);
+    const cut = (offset: number): Block => ({
+      iova: iova + BigInt(offset),
+      view: pages.view.subarray(offset, offset + sizeClass),
+    });
+    for (let offset = SLAB_BYTES - sizeClass; offset > 0; offset -= sizeClass)
+      this.#freeList(sizeClass).push(cut(offset));
+    return cut(0);
+  }
+
+  #map(bytes: number): { readonly pages: HostPages; readonly iova: bigint } {
+    let pages: HostPages;
+    try {
+      pages = this.#context.allocateHost(bytes);
+    } catch (cause) {
+      if (!(cause instanceof MtiaError) || cause.code !== 'CHIP_NO_MEMORY') throw cause;
+      this.#counter.fail();
+      const held = this.#counter.read().reserved_bytes;
+      const message = `the host has no ${bytes} bytes to pin; this context holds ${held}; free buffers first`;
+      throw new MtiaError('OUT_OF_HOST_MEMORY', message, { cause });
+    }
+    const iova = this.#context.mapHost(pages, 'read-write');
+    this.#mapped.set(iova, pages);
+    this.#counter.reserve(pages.bytes);
+    return { pages, iova };
+  }
+
+  #unmap(iova: bigint, pages: HostPages): void {
+    this.#mapped.delete(iova);
+    this.#counter.reserve(-pages.bytes);
+    try {
+      this.#context.unmapHost(iova);
+    } catch (error) {
+      // A closed context has unmapped everything itself.
+      if (!(error instanceof MtiaError) || error.code !== 'DEVICE_CLOSED') throw error;
+    }
+    pages.free();
+  }
+
+  #freeList(sizeClass: number): Block[] {
+    const list = this.#free.get(sizeClass);
+    if (list !== undefined) return list;
+    const created: Block[] = [];
+    this.#free.set(sizeClass, created);
+    return created;
+  }
+}
