@@ -2,7 +2,7 @@
  * Notices a device that stopped answering. One timer per device, alive only while a command is outstanding, so it is also
  * what keeps the process alive until the answer is there.
  */
-import type { MtiaError } from './errors.js';
+import { deviceError, type MtiaError } from './errors.js';
 
 /** A queue as the watchdog sees it. */
 export interface Watched {
@@ -63,8 +63,15 @@ export class Watchdog {
       return;
     }
     const lost = this.#health.diagnose();
-    if (lost !== undefined) this.#health.onLost(lost);
-    else this.#inspectAll();
+    if (lost !== undefined) {
+      this.#health.onLost(lost);
+      return;
+    }
+    try {
+      this.#inspectAll();
+    } catch (cause) {
+      this.#health.onLost(deviceError('DEVICE_LOST', {}, { cause }));
+    }
   }
 
   #inspectAll(): void {

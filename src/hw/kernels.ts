@@ -143,7 +143,7 @@ export const CONVERT_ARGUMENTS = defineStruct(
     {
       name: 'output_stride',
       type: 'u32',
-      doc: 'bytes, a multiple of 32; from the last element to the end of the row zero is written where pad is set',
+      doc: 'bytes, a multiple of 32: from the last element to the end of the row zero is written where pad is set. Or, with pad clear, elements * bytes of output_type: rows without gaps',
     },
     { name: 'input_type', type: 'u32', doc: 'DATA_TYPE' },
     { name: 'output_type', type: 'u32', doc: 'DATA_TYPE' },

@@ -76,7 +76,7 @@ export function encodeStruct<Name extends string>(
       throw new RangeError(`${layout.name}.${field.name} holds ${field.count ?? 1} values, got ${items.length}`);
     }
     for (let index = 0; index < (field.count ?? 1); index++) {
-      writeScalar(view, field.type, offset + field.offset + index * FIELD_BYTES[field.type], items[index] ?? 0);
+      SCALARS[field.type].write(view, offset + field.offset + index * FIELD_BYTES[field.type], items[index] ?? 0);
     }
   }
 }
@@ -87,32 +87,30 @@ export function decodeStruct<Name extends string>(
   view: DataView,
   offset: number,
 ): Record<Name, bigint> {
-  const entries = placeFields(layout).map((field) => [field.name, readScalar(view, field.type, offset + field.offset)]);
+  const entries = placeFields(layout).map((field) => [
+    field.name,
+    SCALARS[field.type].read(view, offset + field.offset),
+  ]);
   return Object.fromEntries(entries) as Record<Name, bigint>;
 }
 
-function writeScalar(view: DataView, type: FieldType, at: number, value: number | bigint): void {
-  switch (type) {
-    case 'u8':
-      return view.setUint8(at, Number(value));
-    case 'u16':
-      return view.setUint16(at, Number(value), true);
-    case 'u32':
-      return view.setUint32(at, Number(value), true);
-    case 'u64':
-      return view.setBigUint64(at, BigInt(value), true);
-  }
+interface Scalar {
+  readonly write: (view: DataView, at: number, value: number | bigint) => void;
+  readonly read: (view: DataView, at: number) => bigint;
 }
 
-function readScalar(view: DataView, type: FieldType, at: number): bigint {
-  switch (type) {
-    case 'u8':
-      return BigInt(view.getUint8(at));
-    case 'u16':
-      return BigInt(view.getUint16(at, true));
-    case 'u32':
-      return BigInt(view.getUint32(at, true));
-    case 'u64':
-      return view.getBigUint64(at, true);
-  }
-}
+const SCALARS: Readonly<Record<FieldType, Scalar>> = {
+  u8: { write: (view, at, value) => view.setUint8(at, Number(value)), read: (view, at) => BigInt(view.getUint8(at)) },
+  u16: {
+    write: (view, at, value) => view.setUint16(at, Number(value), true),
+    read: (view, at) => BigInt(view.getUint16(at, true)),
+  },
+  u32: {
+    write: (view, at, value) => view.setUint32(at, Number(value), true),
+    read: (view, at) => BigInt(view.getUint32(at, true)),
+  },
+  u64: {
+    write: (view, at, value) => view.setBigUint64(at, BigInt(value), true),
+    read: (view, at) => view.getBigUint64(at, true),
+  },
+};

@@ -38,6 +38,8 @@ export const SPECIFICATION_FIGURES = [
   'rowAccumulateRows',
   'dmaAlignment',
   'broadcastDispatch',
+  'jobLaunchNs',
+  'jobReplaceNs',
   'tdpWatts',
 ] as const;
 
@@ -78,6 +80,8 @@ export const SPECIFICATIONS: Readonly<Record<Generation, Specification>> = {
     rowAccumulateRows: figure(32, 'rows', 'I25 section 3.3'),
     dmaAlignment: figure(32, 'bytes', 'I23 section 4'),
     broadcastDispatch: figure(0, '', 'I25 section 3.3 (introduced by 2i)'),
+    jobLaunchNs: figure(5000, 'ns', 'assumed: I25 says that 2i cuts launch time by up to 80 %'),
+    jobReplaceNs: figure(2500, 'ns', 'assumed: as jobLaunchNs'),
     tdpWatts: figure(25, 'W', 'I23 Table I'),
   },
   '2i': {
@@ -106,6 +110,8 @@ export const SPECIFICATIONS: Readonly<Record<Generation, Specification>> = {
     rowAccumulateRows: figure(128, 'rows', 'I25 section 3.3'),
     dmaAlignment: figure(1, 'bytes', 'I25 section 3.3 (unaligned DMA_IN)'),
     broadcastDispatch: figure(1, '', 'I25 section 3.3'),
+    jobLaunchNs: figure(1000, 'ns', 'I25, HC24 (less than 1 us)'),
+    jobReplaceNs: figure(500, 'ns', 'I25, HC24 (less than 0.5 us)'),
     tdpWatts: figure(85, 'W', 'I25 Table 2'),
   },
 };
