@@ -4,8 +4,8 @@ import { deviceError, type FaultPlace, type MtiaError } from './errors.js';
 import type { RingPair } from './ring.js';
 
 export interface CompletionRecord {
-  /** Time that the command took on the device, by the chip's own time model. */
-  readonly deviceNs: number;
+  /** Microseconds that the command took on the device, by the chip's own time model. */
+  readonly deviceUs: number;
   /** Jobs that the command handed to PEs. */
   readonly jobs: number;
   /** Answer to QUERY. */
@@ -28,11 +28,11 @@ export function commandName(opcode: number): string {
 }
 
 export function readRecord(ring: RingPair, entry: number, opcode: number): CompletionRecord {
-  const deviceNs = ring.deviceNs(entry);
+  const deviceUs = ring.deviceNs(entry) / 1000;
   const jobs = ring.jobs(entry);
-  if (opcode !== HOST_COMMAND.QUERY) return { deviceNs, jobs };
+  if (opcode !== HOST_COMMAND.QUERY) return { deviceUs, jobs };
   return {
-    deviceNs,
+    deviceUs,
     jobs,
     query: {
       firmwareVersion: Number(ring.cause(entry)),

@@ -33,7 +33,7 @@ function isBindingName(name: string): name is BindingName {
 }
 
 /** The binding that MTIA_FFI names; koffi when it is not set. */
-export function selectBinding(name: string = process.env['MTIA_FFI'] ?? 'koffi'): ForeignBinding {
+export function selectBinding(name: string = process.env.MTIA_FFI ?? 'koffi'): ForeignBinding {
   if (!isBindingName(name)) {
     throw new MtiaError('NATIVE_LIBRARY', `MTIA_FFI is "${name}"; set it to ${Object.keys(BINDINGS).join(' or ')}`);
   }

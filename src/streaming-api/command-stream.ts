@@ -1,0 +1,147 @@
+/**
+ * What makes a driver queue a stream: the order of its commands as one promise to wait for, the first failure kept for
+ * whoever synchronises, device time added up, and events that carry all of it to other streams.
+ */
+import {
+  type Command,
+  type CompletionRecord,
+  closedError,
+  invalidArgument,
+  MtiaError,
+  type Queue,
+} from '../driver/index.js';
+import { HOST_COMMAND } from '../hw/index.js';
+import { Recording } from './recording.js';
+import type { Timeline, Timelines } from './timelines.js';
+import type { UseCount } from './use-count.js';
+
+const ignore = (): void => undefined;
+
+export class CommandStream {
+  readonly #queue: Queue;
+  readonly #timelines: Timelines;
+  readonly #timeline: Timeline;
+  #outstanding = 0;
+  #deviceUs = 0;
+  /** First failure of a command that no synchronize() has reported. */
+  #failure: MtiaError | undefined;
+  /** As #failure, of a stream that this one waited for. */
+  #inherited: MtiaError | undefined;
+  /** Resolves with the latest command, in whichever way it ends. */
+  #settled: Promise<void> = Promise.resolve();
+  /** Resolves when the outcome of every event that was waited for is known on the host. */
+  #inheritance: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  constructor(queue: Queue, timelines: Timelines) {
+    this.#queue = queue;
+    this.#timelines = timelines;
+    this.#timeline = timelines.take();
+  }
+
+  /** Commands that have not completed. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  checkOpen(): void {
+    if (this.#closing !== undefined) throw closedError('the stream');
+  }
+
+  /**
+   * Appends a command. Memory in `uses` is kept until it completes. The promise may be dropped: its failure then waits
+   * for synchronize().
+   */
+  submit(command: Command, ...uses: readonly UseCount[]): Promise<CompletionRecord> {
+    this.checkOpen();
+    const done = this.#queue.submit(command);
+    this.#outstanding++;
+    this.#settled = done.then(this.#succeed, this.#fail);
+    for (const use of uses) {
+      use.begin();
+      void this.#settled.then(use.end);
+    }
+    return done;
+  }
+
+  /** A failure before anything reached the device, delivered as the device's failures are. */
+  refuse(error: unknown): Promise<never> {
+    if (error instanceof MtiaError) this.#failure ??= error;
+    const refused = Promise.reject(error);
+    refused.catch(ignore);
+    return refused;
+  }
+
+  /** Resolves when every command so far has completed; rejects with the first failure that was not reported yet. */
+  async synchronize(): Promise<void> {
+    await this.#settled;
+    await this.#inheritance;
+    const failure = this.#failure ?? this.#inherited;
+    this.#failure = undefined;
+    this.#inherited = undefined;
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Marks the present end of the stream. */
+  record(): Recording {
+    this.checkOpen();
+    const timeline = this.#timeline;
+    const recording = new Recording(timeline, ++timeline.value);
+    const inheritance = this.#inheritance;
+    const reach = (): void => {
+      // As it is now: completions that follow in the same interrupt must not count.
+      const deviceUs = this.#deviceUs;
+      const failure = this.#failure;
+      void inheritance.then(() => recording.reach(deviceUs, failure ?? this.#inherited));
+    };
+    const done = this.submit({ opcode: HOST_COMMAND.SIGNAL, a: timeline.semaphore, b: recording.value });
+    done.then(reach, (error: MtiaError) => {
+      reach();
+      if (error.code !== 'DEVICE_CLOSED') void this.#timelines.release(timeline, recording.value);
+    });
+    return recording;
+  }
+
+  /** Makes every later command wait until the recording is reached, and takes its failure over. */
+  wait(recording: Recording): void {
+    this.checkOpen();
+    const { timeline, value } = recording;
+    if (!this.#timelines.has(timeline)) throw invalidArgument('the event was recorded on another device');
+    if (timeline === this.#timeline) return;
+    if (!recording.reached) void this.submit({ opcode: HOST_COMMAND.WAIT, a: timeline.semaphore, b: value });
+    const inherit = recording.settled.then(() => this.#inherit(recording.failure));
+    this.#inheritance = this.#inheritance.then(() => inherit);
+  }
+
+  /** Waits for what is outstanding, then gives the queue back. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  readonly #succeed = (record: CompletionRecord): void => {
+    this.#outstanding--;
+    this.#deviceUs += record.deviceUs;
+  };
+
+  readonly #fail = (error: MtiaError): void => {
+    this.#outstanding--;
+    this.#failure ??= error;
+  };
+
+  #inherit(cause: MtiaError | undefined): void {
+    if (cause === undefined) return;
+    const message = `a stream that this one waited for had failed: ${cause.message}`;
+    this.#inherited ??= new MtiaError('ABORTED', message, { cause });
+  }
+
+  async #close(): Promise<void> {
+    await this.#settled;
+    await this.#queue.close();
+    this.#timelines.give(this.#timeline);
+  }
+}

@@ -1,0 +1,158 @@
+import type { CompiledGraph, GraphTensor, JobSummary } from '../compiler/compiled-graph.js';
+import { closedError, invalidArgument } from '../driver/index.js';
+import { Binding, type LoadedGraph } from './binding.js';
+import { abortedError, BindingPool } from './binding-pool.js';
+import type { DeviceBuffer } from './device-buffer.js';
+import { allocateNear, type ModelHost, upload } from './model-memory.js';
+import type { RunOptions, RunResult, TensorData } from './model-types.js';
+import { checkInputs, pack, unpack } from './tensor-data.js';
+
+const DEFAULT_CONCURRENCY = 4;
+
+/**
+ * A model on the device: weights and jobs are uploaded once, a run is a copy in, one command, and a copy out.
+ *
+ * ```ts
+ * await using model = await device.loadModel('model.pt2', { batch: 1 });
+ * const { outputs, deviceUs } = await model.run({ x: new Float32Array(13) });
+ * ```
+ */
+export class CompiledModel implements AsyncDisposable {
+  readonly #host: ModelHost;
+  readonly #loaded: LoadedGraph;
+  readonly #pool: BindingPool;
+  readonly #onClosed: (model: CompiledModel) => void;
+  #closing: Promise<void> | undefined;
+
+  /** Use Device.loadModel. */
+  static async load(
+    host: ModelHost,
+    graph: CompiledGraph,
+    concurrency: number = DEFAULT_CONCURRENCY,
+    onClosed: (model: CompiledModel) => void = () => undefined,
+  ): Promise<CompiledModel> {
+    if (!Number.isInteger(concurrency) || concurrency < 1) {
+      throw invalidArgument(`concurrency is a positive integer, got ${concurrency}`);
+    }
+    const held: DeviceBuffer[] = [];
+    const place = async (data: Uint8Array, bytes: number, memory: 'lpddr' | 'sram'): Promise<DeviceBuffer> => {
+      const buffer = await allocateNear(host, bytes, memory);
+      held.push(buffer);
+      await upload(host.defaultStream, buffer, data);
+      return buffer;
+    };
+    try {
+      const { weights } = graph.segments;
+      const loaded = {
+        graph,
+        image: await place(graph.image, graph.image.byteLength, 'lpddr'),
+        weights: weights.bytes === 0 ? undefined : await place(graph.weights, weights.bytes, weights.memory),
+      };
+      return new CompiledModel(host, loaded, concurrency, onClosed);
+    } catch (error) {
+      for (const buffer of held) buffer.free();
+      throw error;
+    }
+  }
+
+  private constructor(
+    host: ModelHost,
+    loaded: LoadedGraph,
+    concurrency: number,
+    onClosed: (model: CompiledModel) => void,
+  ) {
+    this.#host = host;
+    this.#loaded = loaded;
+    this.#onClosed = onClosed;
+    this.#pool = new BindingPool(concurrency, () => Binding.create(host, loaded));
+  }
+
+  get name(): string {
+    return this.#loaded.graph.name;
+  }
+
+  /** Name, type and shape of every input. */
+  get inputs(): readonly GraphTensor[] {
+    return this.#loaded.graph.inputs;
+  }
+
+  get outputs(): readonly GraphTensor[] {
+    return this.#loaded.graph.outputs;
+  }
+
+  /** What a run has the device do, in order. */
+  get jobs(): readonly JobSummary[] {
+    return this.#loaded.graph.jobs;
+  }
+
+  /** Bytes of weights on the device. */
+  get weightsBytes(): number {
+    return this.#loaded.graph.segments.weights.bytes;
+  }
+
+  /**
+   * Computes the outputs for one set of inputs. Several runs may be in flight; those beyond LoadOptions.concurrency wait
+   * for their turn. Inputs are copied before the device begins and may change afterwards.
+   *
+   * ```ts
+   * const { outputs } = await model.run({ x }, { deadlineMs: 50, signal: AbortSignal.timeout(100) });
+   * ```
+   */
+  async run(inputs: Readonly<Record<string, TensorData>>, options: RunOptions = {}): Promise<RunResult> {
+    const start = performance.now();
+    this.#checkOpen();
+    const data = checkInputs(inputs, this.inputs);
+    const { signal } = options;
+    if (signal?.aborted === true) throw abortedError(signal);
+    const binding = await this.#pool.take(signal);
+    const result = this.#runOn(binding, data, options, start);
+    return signal === undefined ? result : raceAbort(result, signal);
+  }
+
+  /** Waits for the runs in flight and frees the model's memory. Runs that wait for their turn are rejected. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #runOn(binding: Binding, data: readonly TensorData[], options: RunOptions, start: number): Promise<RunResult> {
+    try {
+      pack(data, this.inputs, binding.inputs);
+      const { graph, copies } = await binding.start(options.stream ?? this.#host.defaultStream, options);
+      return {
+        outputs: unpack(this.outputs, binding.outputs),
+        deviceUs: copies.reduce((sum, copy) => sum + copy.deviceUs, graph.deviceUs),
+        graphUs: graph.deviceUs,
+        wallMs: performance.now() - start,
+        jobs: graph.jobs,
+      };
+    } finally {
+      this.#pool.give(binding);
+    }
+  }
+
+  async #close(): Promise<void> {
+    await this.#pool.close();
+    this.#loaded.image.free();
+    this.#loaded.weights?.free();
+    this.#onClosed(this);
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closedError(`model ${this.name}`);
+  }
+}
+
+/** The result, or the abort if it comes first. The run goes on by itself: the device cannot take a command back. */
+function raceAbort<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(abortedError(signal));
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    result.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

@@ -1,0 +1,38 @@
+/** Which bytes a copy moves. */
+import { invalidArgument } from '../driver/index.js';
+
+export interface CopyOptions {
+  /** Bytes from the start of the destination; 0 when absent. */
+  readonly destinationOffset?: number;
+  /** Bytes from the start of the source; 0 when absent. */
+  readonly sourceOffset?: number;
+  /** All of the host's side behind its offset when absent, of the source for a copy on the device. */
+  readonly bytes?: number;
+}
+
+export interface CopyRange {
+  readonly destinationOffset: number;
+  readonly sourceOffset: number;
+  readonly bytes: number;
+}
+
+function checkPart(what: string, total: number, offset: number, bytes: number): void {
+  if (Number.isSafeInteger(offset) && offset >= 0 && offset + bytes <= total) return;
+  throw invalidArgument(`${bytes} bytes at offset ${offset} leave the ${what} of ${total} bytes`);
+}
+
+/** Resolves the options against both sizes; `whole` is the size that counts where the options name none. */
+export function copyRange(
+  destinationBytes: number,
+  sourceBytes: number,
+  whole: 'destination' | 'source',
+  options: CopyOptions,
+): CopyRange {
+  const { destinationOffset = 0, sourceOffset = 0 } = options;
+  const rest = whole === 'source' ? sourceBytes - sourceOffset : destinationBytes - destinationOffset;
+  const { bytes = rest } = options;
+  if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalidArgument(`cannot copy ${bytes} bytes`);
+  checkPart('destination', destinationBytes, destinationOffset, bytes);
+  checkPart('source', sourceBytes, sourceOffset, bytes);
+  return { destinationOffset, sourceOffset, bytes };
+}

@@ -1,0 +1,38 @@
+/** What Device.open takes, and what a device says about itself. */
+import type { Logger } from 'pino';
+import type { FirmwareImage, Grid, PciFunction } from '../driver/index.js';
+import type { Generation } from '../hw/index.js';
+
+export interface DeviceOptions {
+  /** Which chip to emulate; '2i' when absent. A card given as `pci` knows its own generation. */
+  readonly generation?: Generation;
+  /** A bundle file, its bytes, or an image that was read already; the bundle of this package when absent. */
+  readonly firmware?: string | Uint8Array | FirmwareImage;
+  /** Takes a bundle without a valid signature, for firmware under development. */
+  readonly allowUnsignedFirmware?: boolean;
+  /** Host threads that execute processing elements; the number of processors when absent. */
+  readonly threads?: number;
+  /** Where events are logged; nowhere when absent. */
+  readonly logger?: Logger;
+  /** The card to drive; an emulated one when absent. The device takes it over and closes it. */
+  readonly pci?: PciFunction;
+  /** Milliseconds that a command may take beyond its own deadline before the device counts as not answering; 30 s. */
+  readonly deadlineMs?: number;
+}
+
+export interface DeviceProperties {
+  /** "emulated MTIA 2i" or what else the card calls itself. */
+  readonly name: string;
+  readonly generation: Generation;
+  /** As torch.mtia.get_device_capability: v1 is [1, 0], 2i is [2, 0]. */
+  readonly capability: readonly [major: number, minor: number];
+  /** Processing elements. */
+  readonly grid: Grid;
+  /** Bytes of LPDDR. */
+  readonly totalMemory: number;
+  /** Bytes of on-chip SRAM. */
+  readonly sramBytes: number;
+  readonly firmwareVersion: string;
+  /** Names of the kernels that the firmware bundle holds. */
+  readonly kernels: readonly string[];
+}

@@ -1,0 +1,121 @@
+/** What a Device holds of its card: one context, its memory, its queues. Streams and models are made from it. */
+import {
+  type Device as Card,
+  type Context,
+  closedError,
+  type FirmwareImage,
+  invalidArgument,
+} from '../driver/index.js';
+import {
+  type AllocationOptions,
+  type DeviceAllocation,
+  DeviceHeaps,
+  DeviceMemory,
+  PinnedMemory,
+} from '../memmgr/index.js';
+import { ARGUMENT_BYTES } from './argument-slots.js';
+import type { CompiledModel } from './compiled-model.js';
+import type { ModelHost } from './model-memory.js';
+import { Stream } from './stream.js';
+import { Timelines } from './timelines.js';
+
+export class DeviceResources implements ModelHost {
+  readonly card: Card;
+  readonly name: string;
+  readonly firmware: FirmwareImage;
+  readonly memory: DeviceMemory;
+  readonly pinned: PinnedMemory;
+  readonly streams = new Set<Stream>();
+  readonly models = new Set<CompiledModel>();
+  readonly #context: Context;
+  readonly #timelines: Timelines;
+  #defaultStream: Stream | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** Takes the card over. */
+  static async create(card: Card, name: string, firmware: FirmwareImage): Promise<DeviceResources> {
+    try {
+      const resources = new DeviceResources(card, name, firmware, await card.createContext());
+      resources.#defaultStream = await resources.createStream();
+      return resources;
+    } catch (error) {
+      await card.close();
+      throw error;
+    }
+  }
+
+  private constructor(card: Card, name: string, firmware: FirmwareImage, context: Context) {
+    this.card = card;
+    this.name = name;
+    this.firmware = firmware;
+    this.#context = context;
+    this.memory = new DeviceMemory(new DeviceHeaps(card), context);
+    this.pinned = new PinnedMemory(context);
+    this.#timelines = new Timelines(context);
+  }
+
+  get owner(): object {
+    return this;
+  }
+
+  get defaultStream(): Stream {
+    if (this.#defaultStream === undefined) throw closedError(this.name);
+    return this.#defaultStream;
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  checkOpen(): void {
+    if (this.closed) throw closedError(this.name);
+  }
+
+  async createStream(): Promise<Stream> {
+    this.checkOpen();
+    const argumentMemory = await this.memory.allocate(ARGUMENT_BYTES);
+    try {
+      const queue = await this.#context.createQueue();
+      const stream = new Stream({
+        owner: this,
+        queue,
+        timelines: this.#timelines,
+        pinned: this.pinned,
+        argumentMemory,
+        onClosed: (closed) => this.streams.delete(closed),
+      });
+      this.streams.add(stream);
+      return stream;
+    } catch (error) {
+      argumentMemory.free();
+      throw error;
+    }
+  }
+
+  allocate(bytes: number, options: AllocationOptions = {}): Promise<DeviceAllocation> {
+    this.checkOpen();
+    return this.memory.allocate(bytes, options);
+  }
+
+  kernelId(name: string): number {
+    this.checkOpen();
+    const id = this.firmware.kernels.get(name);
+    if (id !== undefined) return id;
+    const known = [...this.firmware.kernels.keys()].join(', ');
+    throw invalidArgument(`the firmware has no kernel "${name}"; it has ${known}`);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** The context goes first: closing it rejects what is outstanding and ends every access to memory. */
+  async #close(): Promise<void> {
+    await this.card.close();
+    await Promise.all([...this.models].map((model) => model.close()));
+    await Promise.all([...this.streams].map((stream) => stream.close()));
+    await this.memory.close();
+    this.pinned.close();
+  }
+}

@@ -1,0 +1,183 @@
+import type { CompiledGraph } from '../compiler/compiled-graph.js';
+import { Device as Card, invalidArgument, type MtiaError, openEmulator } from '../driver/index.js';
+import { SPECIFICATIONS } from '../hw/index.js';
+import type { AllocationOptions, MemoryStatistics } from '../memmgr/index.js';
+import { CompiledModel } from './compiled-model.js';
+import { DeviceBuffer } from './device-buffer.js';
+import type { DeviceOptions, DeviceProperties } from './device-options.js';
+import { DeviceResources } from './device-resources.js';
+import { readFirmware } from './firmware.js';
+import { checkGraph, readGraph } from './graph-source.js';
+import { HostBuffer } from './host-buffer.js';
+import { Kernel } from './kernel.js';
+import type { LoadOptions } from './model-types.js';
+import type { Stream } from './stream.js';
+
+/** Statistics by memory: `dram` is the LPDDR, as torch.mtia names it, `pinned` is host memory. */
+export interface DeviceMemoryStatistics {
+  readonly dram: MemoryStatistics;
+  readonly sram: MemoryStatistics;
+  readonly pinned: MemoryStatistics;
+}
+
+/**
+ * An MTIA accelerator with running firmware.
+ *
+ * ```ts
+ * await using device = await Device.open();
+ * await using model = await device.loadModel('model.pt2', { batch: 1 });
+ * ```
+ */
+export class Device implements AsyncDisposable {
+  readonly properties: DeviceProperties;
+  readonly #resources: DeviceResources;
+
+  /**
+   * Boots the firmware and gets the device ready.
+   *
+   * ```ts
+   * const device = await Device.open({ generation: 'v1', threads: 2 });
+   * ```
+   */
+  static async open(options: DeviceOptions = {}): Promise<Device> {
+    const { generation = '2i', threads, logger, deadlineMs, pci: given } = options;
+    try {
+      const firmware = await readFirmware(options.firmware, options.allowUnsignedFirmware ?? false);
+      const pci = given ?? openEmulator({ generation, ...(threads === undefined ? {} : { threads }) });
+      const card = await Card.open(pci, firmware, {
+        ...(logger === undefined ? {} : { logger }),
+        ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      });
+      return new Device(await DeviceResources.create(card, pci.name, firmware));
+    } catch (error) {
+      given?.close();
+      throw error;
+    }
+  }
+
+  private constructor(resources: DeviceResources) {
+    const { card, name, firmware } = resources;
+    this.#resources = resources;
+    this.properties = {
+      name,
+      generation: card.generation,
+      capability: [SPECIFICATIONS[card.generation].generationNumber.value, 0],
+      grid: card.grid,
+      totalMemory: card.lpddrBytes,
+      sramBytes: card.sramBytes,
+      firmwareVersion: card.firmwareVersion,
+      kernels: [...firmware.kernels.keys()],
+    };
+  }
+
+  /** Resolves, with the reason, when the device has stopped working for good; stays pending otherwise. */
+  get lost(): Promise<MtiaError> {
+    return this.#resources.card.lost;
+  }
+
+  get closed(): boolean {
+    return this.#resources.closed;
+  }
+
+  /** Where work goes that names no stream. */
+  get defaultStream(): Stream {
+    return this.#resources.defaultStream;
+  }
+
+  /**
+   * A stream of its own: its work runs beside that of other streams. A device has 31 at most.
+   *
+   * ```ts
+   * await using stream = await device.createStream();
+   * ```
+   */
+  createStream(): Promise<Stream> {
+    return this.#resources.createStream();
+  }
+
+  /** Resolves when every stream is done; rejects with the first failure that no synchronize has reported. */
+  async synchronize(): Promise<void> {
+    this.#resources.checkOpen();
+    const results = await Promise.allSettled([...this.#resources.streams].map((stream) => stream.synchronize()));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  /**
+   * Memory on the device. Its contents are undefined.
+   *
+   * ```ts
+   * using buffer = await device.allocate(1 << 20, { memory: 'sram' });
+   * ```
+   */
+  async allocate(bytes: number, options: AllocationOptions = {}): Promise<DeviceBuffer> {
+    return new DeviceBuffer(this.#resources, await this.#resources.allocate(bytes, options));
+  }
+
+  /**
+   * Pinned host memory. Its contents are undefined.
+   *
+   * ```ts
+   * using host = device.allocateHost(4096);
+   * ```
+   */
+  allocateHost(bytes: number): HostBuffer {
+    this.#resources.checkOpen();
+    return new HostBuffer(this.#resources, this.#resources.pinned.allocate(bytes));
+  }
+
+  /** A kernel of the firmware bundle by its name, `properties.kernels` has them all. */
+  kernel(name: string): Kernel {
+    return new Kernel(name, this.#resources.kernelId(name));
+  }
+
+  /**
+   * Uploads a model: a .pt2, .onnx or .mtg file, or a graph that was compiled already.
+   *
+   * ```ts
+   * await using model = await device.loadModel('model.onnx', { batch: 32, dtype: 'bf16' });
+   * ```
+   */
+  async loadModel(model: string | CompiledGraph, options: LoadOptions = {}): Promise<CompiledModel> {
+    const resources = this.#resources;
+    resources.checkOpen();
+    if (typeof model === 'object' && (options.batch ?? options.inputShapes ?? options.dtype) !== undefined) {
+      throw invalidArgument(
+        'a compiled graph has its shapes and type; pass batch, inputShapes and dtype to the compiler',
+      );
+    }
+    const { generation } = this.properties;
+    const graph = typeof model === 'string' ? await readGraph(model, generation, options) : model;
+    checkGraph(graph, generation, resources.firmware);
+    const loaded = await CompiledModel.load(resources, graph, options.concurrency, (closed) =>
+      resources.models.delete(closed),
+    );
+    resources.models.add(loaded);
+    return loaded;
+  }
+
+  /** Statistics under torch.mtia's names: `device.memoryStats().dram.allocated_bytes`. */
+  memoryStats(): DeviceMemoryStatistics {
+    const { memory, pinned } = this.#resources;
+    return { ...memory.statistics(), pinned: pinned.statistics() };
+  }
+
+  resetPeakMemoryStats(): void {
+    this.#resources.memory.resetPeakStatistics();
+  }
+
+  /** Gives memory back to the device and the host that is kept for later allocations. */
+  async emptyCache(): Promise<void> {
+    this.#resources.checkOpen();
+    this.#resources.pinned.trim();
+    await this.#resources.memory.trim();
+  }
+
+  /** Ends the device and everything made from it; what is outstanding is rejected with DEVICE_CLOSED. Idempotent. */
+  close(): Promise<void> {
+    return this.#resources.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

@@ -1,0 +1,78 @@
+import { invalidArgument } from '../driver/index.js';
+import type { Recording } from './recording.js';
+import type { Stream } from './stream.js';
+
+/**
+ * A point in a stream that others wait for or measure from.
+ *
+ * ```ts
+ * const start = stream.recordEvent();
+ * stream.launch(kernel, { grid });
+ * const end = stream.recordEvent();
+ * await end.synchronize();
+ * console.log(start.elapsedTime(end), 'ms');
+ * ```
+ */
+export class Event {
+  #recording: Recording | undefined;
+
+  /** Marks the present end of the stream; an earlier record is forgotten. */
+  record(stream: Stream): this {
+    stream.recordEvent(this);
+    return this;
+  }
+
+  /** Makes the commands that are enqueued on `stream` from now on wait for the event. */
+  wait(stream: Stream): void {
+    stream.waitEvent(this);
+  }
+
+  /** Whether the stream has got there; true where the event was never recorded. */
+  query(): boolean {
+    return this.#recording === undefined || this.#recording.reached;
+  }
+
+  /**
+   * Resolves when the stream has got there; rejects with the first failure in the stream before it that no
+   * Stream.synchronize has reported.
+   */
+  async synchronize(): Promise<void> {
+    await this.#recording?.settled;
+    if (this.#recording?.failure !== undefined) throw this.#recording.failure;
+  }
+
+  /** Milliseconds on this host's clock from this event to `end`. Both must have been reached. */
+  elapsedTime(end: Event): number {
+    return end.#reached().wallMs - this.#reached().wallMs;
+  }
+
+  /** Device time in microseconds that its stream took from this event to `end`, an event of the same stream. */
+  elapsedDeviceUs(end: Event): number {
+    const from = this.#reached();
+    const to = end.#reached();
+    if (from.timeline !== to.timeline) throw invalidArgument('device time elapses between two events of one stream');
+    return to.deviceUs - from.deviceUs;
+  }
+
+  /** Device time in microseconds that its stream had taken up to the event. */
+  get deviceUs(): number {
+    return this.#reached().deviceUs;
+  }
+
+  /** The latest record; for streams. */
+  get recording(): Recording | undefined {
+    return this.#recording;
+  }
+
+  /** For streams. */
+  attach(recording: Recording): void {
+    this.#recording = recording;
+  }
+
+  #reached(): Recording {
+    const recording = this.#recording;
+    if (recording === undefined) throw invalidArgument('the event was not recorded; call record first');
+    if (!recording.reached) throw invalidArgument('the event was not reached yet; await its synchronize() first');
+    return recording;
+  }
+}

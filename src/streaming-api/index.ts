@@ -1,0 +1,23 @@
+/** What a user imports: a device, its streams and events, memory, kernels and compiled models. */
+export type { CompiledGraph, ElementType, GraphTensor, JobSummary } from '../compiler/compiled-graph.js';
+export {
+  type CompletionRecord,
+  type FaultPlace,
+  type FirmwareImage,
+  MtiaError,
+  type PciFunction,
+} from '../driver/index.js';
+export { ERROR_CODES, type ErrorName, type Generation } from '../hw/index.js';
+export type { AllocationOptions, MemoryKind, MemoryStatistics } from '../memmgr/index.js';
+export { CompiledModel } from './compiled-model.js';
+export type { CopyOptions } from './copy-range.js';
+export { Device, type DeviceMemoryStatistics } from './device.js';
+export { DeviceBuffer } from './device-buffer.js';
+export type { DeviceOptions, DeviceProperties } from './device-options.js';
+export { Event } from './event.js';
+export { HostBuffer } from './host-buffer.js';
+export type { Kernel } from './kernel.js';
+export { type Float32Argument, f32, type LaunchArgument, type LaunchOptions, type Rectangle } from './launch.js';
+export type { LoadOptions, RunOptions, RunResult, TensorData } from './model-types.js';
+export { type FillOptions, Stream } from './stream.js';
+export type { TypedArray } from './typed-array.js';

@@ -1,0 +1,38 @@
+/** What a compiled model is loaded with, run with, and gives back. */
+import type { Stream } from './stream.js';
+
+/** Elements of a tensor; float16 and bfloat16 are Uint16Arrays of their bits, bool is a Uint8Array of 0 and 1. */
+export type TensorData = Float32Array | Uint16Array | BigInt64Array | Int32Array | Int8Array | Uint8Array;
+
+export interface LoadOptions {
+  /** Type in which matrices are multiplied; what suits the model when absent. */
+  readonly dtype?: 'bf16' | 'fp16' | 'int8' | 'auto';
+  /** Number that the model's symbolic first dimension stands for. */
+  readonly batch?: number;
+  /** Shapes by input name, for models with other symbolic dimensions. */
+  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
+  /** Runs that may be in flight at once, each with its own inputs, outputs and workspace on the device; 4 when absent. */
+  readonly concurrency?: number;
+}
+
+export interface RunOptions {
+  /** The device's default stream when absent. */
+  readonly stream?: Stream;
+  /** Rejects the run with ABORTED. What the device has begun it finishes. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds that the graph may take on the device before it ends with KERNEL_TIMEOUT. */
+  readonly deadlineMs?: number;
+}
+
+export interface RunResult {
+  /** By name; the caller's own. */
+  readonly outputs: Readonly<Record<string, TensorData>>;
+  /** Device time of the whole request, copies included, by the chip's time model. */
+  readonly deviceUs: number;
+  /** The part of it that the graph took. */
+  readonly graphUs: number;
+  /** From the call to the result, on this host. */
+  readonly wallMs: number;
+  /** Jobs that the graph handed to processing elements. */
+  readonly jobs: number;
+}

@@ -1,0 +1,50 @@
+/** One record of an event: where in which timeline it lies, and what is known of it. */
+import type { MtiaError } from '../driver/index.js';
+import type { Timeline } from './timelines.js';
+
+export class Recording {
+  readonly timeline: Timeline;
+  /** The stream raises the timeline's semaphore to it. */
+  readonly value: number;
+  /** Resolves when the stream has got there or has failed; never rejects. */
+  readonly settled: Promise<void>;
+  #reached = false;
+  #failure: MtiaError | undefined;
+  #wallMs = 0;
+  #deviceUs = 0;
+  #settle: () => void = () => undefined;
+
+  constructor(timeline: Timeline, value: number) {
+    this.timeline = timeline;
+    this.value = value;
+    this.settled = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  get reached(): boolean {
+    return this.#reached;
+  }
+
+  /** Of the stream before the event. */
+  get failure(): MtiaError | undefined {
+    return this.#failure;
+  }
+
+  /** Of performance.now(). */
+  get wallMs(): number {
+    return this.#wallMs;
+  }
+
+  get deviceUs(): number {
+    return this.#deviceUs;
+  }
+
+  reach(deviceUs: number, failure: MtiaError | undefined): void {
+    this.#reached = true;
+    this.#wallMs = performance.now();
+    this.#deviceUs = deviceUs;
+    this.#failure = failure;
+    this.#settle();
+  }
+}

@@ -1,0 +1,78 @@
+/** Tensors at the edge of a model: checked, packed into a segment, taken out of one. */
+import type { ElementType, GraphTensor } from '../compiler/compiled-graph.js';
+import { invalidArgument, MtiaError } from '../driver/index.js';
+import type { TensorData } from './model-types.js';
+import { bytesOf } from './typed-array.js';
+
+interface ArrayType {
+  readonly name: string;
+  new (buffer: ArrayBuffer): TensorData;
+}
+
+/** float16 and bfloat16 have no typed array of their own on every supported Node: their bits travel. */
+const ARRAY_TYPE: Readonly<Record<ElementType, ArrayType>> = {
+  float32: Float32Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+};
+
+function mismatch(message: string): MtiaError {
+  return new MtiaError('SHAPE_MISMATCH', message);
+}
+
+const list = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.join(', '));
+
+function describe({ type, shape }: GraphTensor): string {
+  return `${type} [${shape.join(', ')}]`;
+}
+
+/** The inputs in the order of the model. Throws SHAPE_MISMATCH, naming the input, where one does not fit. */
+export function checkInputs(
+  inputs: Readonly<Record<string, TensorData>>,
+  declared: readonly GraphTensor[],
+): readonly TensorData[] {
+  if (typeof inputs !== 'object' || inputs === null) throw invalidArgument('run takes an object of inputs by name');
+  for (const name of Object.keys(inputs)) {
+    if (declared.some((tensor) => tensor.name === name)) continue;
+    throw mismatch(`the model has no input "${name}"; its inputs are ${list(declared.map((tensor) => tensor.name))}`);
+  }
+  return declared.map((tensor) => checkInput(inputs[tensor.name], tensor));
+}
+
+function checkInput(data: TensorData | undefined, tensor: GraphTensor): TensorData {
+  const { name, type } = tensor;
+  if (data === undefined) throw mismatch(`input "${name}" is missing; pass ${describe(tensor)}`);
+  const expected = ARRAY_TYPE[type];
+  if (!(data instanceof expected)) {
+    const given = (data as object | null)?.constructor?.name ?? typeof data;
+    throw mismatch(`input "${name}" is a ${given}; ${type} takes a ${expected.name}`);
+  }
+  if (data.byteLength !== tensor.bytes) {
+    const elements = tensor.shape.reduce((product, dimension) => product * dimension, 1);
+    throw mismatch(`input "${name}" has ${data.length} elements; ${describe(tensor)} takes ${elements}`);
+  }
+  return data;
+}
+
+/** Writes every tensor to its place in the segment. */
+export function pack(data: readonly TensorData[], tensors: readonly GraphTensor[], segment: Uint8Array): void {
+  for (const [index, tensor] of tensors.entries()) {
+    const array = data[index];
+    if (array !== undefined) segment.set(bytesOf(array), tensor.offset);
+  }
+}
+
+/** Copies every tensor out of the segment. */
+export function unpack(tensors: readonly GraphTensor[], segment: Uint8Array): Record<string, TensorData> {
+  const entries = tensors.map(({ name, type, offset, bytes }) => {
+    // slice() of a typed array copies into a buffer of its own.
+    const copy = segment.slice(offset, offset + bytes);
+    return [name, new ARRAY_TYPE[type](copy.buffer as ArrayBuffer)] as const;
+  });
+  return Object.fromEntries(entries);
+}

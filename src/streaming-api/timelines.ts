@@ -1,0 +1,57 @@
+/** The firmware's timeline semaphores: one for each stream, only ever raised. */
+import { type Context, MtiaError, type Queue } from '../driver/index.js';
+import { HOST_COMMAND, TIMELINE_SEMAPHORES } from '../hw/index.js';
+
+export interface Timeline {
+  /** Number of the semaphore. */
+  readonly semaphore: number;
+  /** The last value that a stream was told to raise it to. It outlives the stream, as the semaphore does. */
+  value: number;
+}
+
+export class Timelines {
+  readonly #context: Context;
+  readonly #all = new Set<Timeline>();
+  readonly #free: Timeline[] = [];
+  /** Raises semaphores in place of streams that cannot any more. Made when it is first needed. */
+  #helper: Promise<Queue> | undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  take(): Timeline {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    const semaphore = this.#all.size;
+    if (semaphore === TIMELINE_SEMAPHORES) {
+      throw new MtiaError(
+        'TOO_MANY',
+        `all ${TIMELINE_SEMAPHORES} timeline semaphores are in use; close a stream first`,
+      );
+    }
+    const timeline = { semaphore, value: 0 };
+    this.#all.add(timeline);
+    return timeline;
+  }
+
+  give(timeline: Timeline): void {
+    this.#free.push(timeline);
+  }
+
+  /** Whether the timeline belongs to this device. */
+  has(timeline: Timeline): boolean {
+    return this.#all.has(timeline);
+  }
+
+  /** Lets streams go on that wait for a stream which broke; they learn of the failure through the event. */
+  async release(timeline: Timeline, value: number): Promise<void> {
+    try {
+      this.#helper ??= this.#context.createQueue();
+      const queue = await this.#helper;
+      await queue.submit({ opcode: HOST_COMMAND.SIGNAL, a: timeline.semaphore, b: value });
+    } catch {
+      // The device is closed or lost, and so is whoever waited.
+    }
+  }
+}
