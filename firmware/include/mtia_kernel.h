@@ -21,8 +21,11 @@
 #include <stdint.h>
 #include "generated/mtia_hw.h"
 
-/* A jump table would be a table of absolute addresses; a recognised loop would become a call of memcpy, which is not here. */
-#pragma GCC optimize("no-jump-tables", "no-tree-loop-distribute-patterns")
+/*
+ * A jump table would be a table of absolute addresses; a recognised loop would become a call of memcpy, which is not here.
+ * Local memory is read as whatever a unit or the host has put there.
+ */
+#pragma GCC optimize("no-jump-tables", "no-tree-loop-distribute-patterns", "no-strict-aliasing")
 
 /* How PE_INDEX is made of row and column. */
 #define PE_GRID_COLUMNS 8u
@@ -48,9 +51,8 @@ static inline bool is_float_type(uint32_t type) { return is_half_type(type) || t
 /* ---- The job and the PE ---- */
 
 /* Declares NAME as the arguments of the job: the words of the descriptor, seen as a structure. */
-#define KERNEL_ARGUMENTS(structure, name, job)                                    \
-  typedef struct structure __attribute__((may_alias)) structure##_in_words;       \
-  const structure##_in_words *const name = (const structure##_in_words *)(job)->arguments
+#define KERNEL_ARGUMENTS(structure, name, job) \
+  const struct structure *const name = (const struct structure *)(const void *)(job)->arguments
 
 static inline uint32_t pe_register(uint32_t offset) {
   return *(const volatile uint32_t *)(uintptr_t)(MTIA_PE_REGISTERS_BASE + offset);
@@ -141,6 +143,21 @@ static inline void semaphore_post(uint32_t semaphore, uint32_t value) {
 }
 static inline void semaphore_wait(uint32_t semaphore, uint32_t value) {
   MTIA_LAUNCH(MTIA_COMMAND_SEMAPHORE_WAIT, semaphore, value);
+}
+
+/* Hart 0 has initialised the buffers; hart 1 may name them. The one synchronisation that a kernel needs (I23 section 4). */
+#define BUFFERS_READY_SEMAPHORE 0u
+static inline void buffers_ready(uint32_t hart) {
+  if (hart == 0)
+    semaphore_post(BUFFERS_READY_SEMAPHORE, 1);
+  else
+    semaphore_wait(BUFFERS_READY_SEMAPHORE, 1);
+}
+/* Places a buffer behind those placed before and moves the end of the used memory. bytes is rounded up to 32. */
+static inline void place_buffer(uint32_t hart, uint32_t cb, uint32_t *end, uint32_t bytes) {
+  bytes = round_up(bytes, 32);
+  if (hart == 0) cb_init(cb, *end, bytes);
+  *end += bytes;
 }
 
 /* ---- Fabric interface ---- */

@@ -1,0 +1,278 @@
+/*
+ * EMBEDDING_BAG: gathers rows of tables and adds up those of a bag; all tables of a model in one job.
+ *
+ * Hart 0 reads indices in chunks, one chunk ahead, checks them and issues one DMA a row; the rows stream through one buffer,
+ * whatever table or bag they belong to. Hart 1 learns from a record in CB_WORK what the next rows of the stream are: bags to
+ * add up, or (bags of one row) rows that go out as they are. A bad index puts a row of garbage into the stream instead of
+ * stopping it: both harts end in step, and the job fails anyway.
+ */
+#include "mtia_kernel.h"
+
+enum buffer { CB_ROWS, CB_INDICES, CB_TABLES, CB_WORK, CB_SUM, CB_OUTPUT };
+
+#define INDEX_BYTES 8u
+#define INDEX_CHUNK 512u
+/* A chunk begins anywhere, but DMA begins at a multiple of 32 (v1), so up to 31 bytes before it come along. */
+#define INDEX_SLOT (INDEX_CHUNK * INDEX_BYTES + 32)
+#define TABLE_BYTES ((uint32_t)sizeof(struct mtia_embedding_table))
+/* Bytes of pooled rows that leave in one DMA. */
+#define OUTPUT_BYTES 8192u
+
+/* What hart 1 does with the next rows. samples = 0: the job has ended. */
+struct work {
+  uint64_t output;
+  uint32_t samples, bag_length;
+  uint64_t reserved[2];
+};
+#define WORK_BYTES ((uint32_t)sizeof(struct work))
+_Static_assert(sizeof(struct work) == 32, "a multiple of 32: buffers of records");
+
+struct plan {
+  uint32_t width;        /* bytes of a row in local memory and of an output row */
+  uint32_t row_capacity; /* rows that CB_ROWS holds */
+  uint32_t output_rows;  /* rows of one DMA of pooled rows */
+  uint32_t blocks;       /* blocks of samples of a table */
+  uint32_t items;        /* pairs of table and block */
+};
+
+static bool arguments_are_good(const struct mtia_embedding_bag_arguments *a, uint32_t generation) {
+  if (!is_float_type(a->type) || a->elements == 0 || a->elements > 32768 || a->sample_block == 0) return false;
+  if (a->output_stride % 32 != 0) return false;
+  return dma_address_fits(generation, a->descriptors | a->tables | a->output) && (a->inputs & 7) == 0;
+}
+
+static bool make_plan(struct plan *p, const struct mtia_embedding_bag_arguments *a) {
+  const uint32_t row = a->elements * type_bytes(a->type);
+  p->width = round_up(row, 32);
+  p->output_rows = maximum(1, OUTPUT_BYTES / p->width);
+  p->blocks = divide_up(a->batch, a->sample_block);
+  p->items = a->table_count * p->blocks;
+  const uint32_t fixed = KERNEL_BUFFERS_OFFSET + 2 * INDEX_SLOT + 2 * TABLE_BYTES + 4 * WORK_BYTES +
+                         round_up(p->width / type_bytes(a->type) * 4, 32) + 2 * p->output_rows * p->width;
+  const uint32_t local = pe_local_bytes();
+  if (fixed >= local) return false;
+  p->row_capacity = (local - fixed) / p->width;
+  return p->row_capacity != 0;
+}
+
+static void place_buffers(const struct plan *p, uint32_t type) {
+  uint32_t end = KERNEL_BUFFERS_OFFSET;
+  place_buffer(0, CB_INDICES, &end, 2 * INDEX_SLOT);
+  place_buffer(0, CB_TABLES, &end, 2 * TABLE_BYTES);
+  place_buffer(0, CB_WORK, &end, 4 * WORK_BYTES);
+  place_buffer(0, CB_SUM, &end, p->width / type_bytes(type) * 4);
+  place_buffer(0, CB_OUTPUT, &end, 2 * p->output_rows * p->width);
+  place_buffer(0, CB_ROWS, &end, p->row_capacity * p->width);
+}
+
+/* ---- Hart 0: indices and rows ---- */
+
+/* Where hart 0 stands in its share of the job: the bags of the work item, as one sequence of indices. */
+struct cursor {
+  uint32_t item, step;         /* next work item, and how many PEs share the items */
+  uint64_t table, rows, row_bytes;
+  uint64_t indices, output;    /* of the next index or sample */
+  uint64_t left;               /* indices of the item that no chunk holds yet */
+  uint32_t samples, bag_length;
+};
+
+/* A chunk of indices on its way to, or in, local memory. */
+struct chunk {
+  uint64_t table, rows, row_bytes, output;
+  uint32_t count, skip; /* indices; bytes in front of the first */
+  uint32_t samples;     /* of the work item that begins here; of the chunk where a bag has one row; 0: item goes on */
+  uint32_t bag_length;
+};
+
+static void request_table(const struct plan *p, const struct mtia_embedding_bag_arguments *a, uint32_t item) {
+  if (item >= p->items) return;
+  dma_shape(1, TABLE_BYTES);
+  dma_in_keep(a->descriptors + (uint64_t)(item / p->blocks) * TABLE_BYTES, CB_TABLES, 0);
+  cb_push(CB_TABLES, TABLE_BYTES);
+}
+
+/* Enters the next work item; its descriptor was requested one item ago. Reports a descriptor that cannot be served. */
+static bool enter_item(const struct plan *p, const struct mtia_embedding_bag_arguments *a, struct cursor *c) {
+  const struct mtia_embedding_table *const table = cb_wait_data(CB_TABLES, TABLE_BYTES);
+  const uint32_t first = c->item % p->blocks * a->sample_block;
+  c->samples = minimum(a->sample_block, a->batch - first);
+  c->bag_length = table->bag_length;
+  c->left = (uint64_t)c->samples * c->bag_length;
+  c->table = a->tables + table->table_offset;
+  c->rows = table->rows;
+  c->row_bytes = table->row_bytes;
+  c->indices = a->inputs + table->indices_offset + (uint64_t)first * c->bag_length * INDEX_BYTES;
+  c->output = a->output + table->output_offset + (uint64_t)first * a->output_stride;
+  cb_pop(CB_TABLES, TABLE_BYTES);
+  c->item += c->step;
+  request_table(p, a, c->item);
+  return c->row_bytes >= p->width && c->row_bytes % 32 == 0 && (c->indices & 7) == 0;
+}
+
+static void request_indices(const struct cursor *c, struct chunk *chunk) {
+  chunk->skip = (uint32_t)c->indices & 31;
+  if (chunk->count == 0) return;
+  dma_shape(1, chunk->skip + chunk->count * INDEX_BYTES);
+  dma_in_keep(c->indices - chunk->skip, CB_INDICES, 0);
+  cb_push(CB_INDICES, INDEX_SLOT);
+}
+
+/* Cuts the next chunk and requests its indices. OK, or BAD_ARGUMENT; count of *has_chunk false: there is none. */
+static uint32_t next_chunk(const struct plan *p, const struct mtia_embedding_bag_arguments *a, struct cursor *c,
+                           struct chunk *chunk, bool *has_chunk) {
+  const bool enters = c->left == 0;
+  *has_chunk = !enters || c->item < p->items;
+  if (!*has_chunk) return MTIA_RESULT_OK;
+  if (enters && !enter_item(p, a, c)) return *has_chunk = false, MTIA_RESULT_BAD_ARGUMENT;
+  const bool single = c->bag_length == 1;
+  /* Single rows leave in one DMA a chunk; half of the buffer lets the next chunk arrive meanwhile. */
+  const uint32_t limit = single ? minimum(INDEX_CHUNK, maximum(1, p->row_capacity / 2)) : INDEX_CHUNK;
+  chunk->count = c->left < limit ? (uint32_t)c->left : limit;
+  chunk->table = c->table;
+  chunk->rows = c->rows;
+  chunk->row_bytes = c->row_bytes;
+  chunk->output = c->output;
+  chunk->bag_length = c->bag_length;
+  chunk->samples = single ? chunk->count : enters ? c->samples : 0;
+  request_indices(c, chunk);
+  c->indices += (uint64_t)chunk->count * INDEX_BYTES;
+  c->left -= chunk->count;
+  if (single) c->output += (uint64_t)chunk->count * a->output_stride;
+  return MTIA_RESULT_OK;
+}
+
+static void hand_over(uint64_t output, uint32_t samples, uint32_t bag_length) {
+  struct work *const work = cb_wait_space(CB_WORK, WORK_BYTES);
+  work->output = output;
+  work->samples = samples;
+  work->bag_length = bag_length;
+  cb_push(CB_WORK, WORK_BYTES);
+}
+
+/* One row a turn: the loop that decides how fast a table is read. */
+static bool gather_rows(const struct chunk *chunk, uint32_t width) {
+  const uint64_t *index = (const uint64_t *)((const uint8_t *)cb_wait_data(CB_INDICES, INDEX_SLOT) + chunk->skip);
+  const uint64_t *const end = index + chunk->count;
+  const uint64_t table = chunk->table, rows = chunk->rows, row_bytes = chunk->row_bytes;
+  bool good = true;
+  dma_shape(1, width);
+  for (; index != end; index++) {
+    if (*index < rows) {
+      dma_in(table + *index * row_bytes, CB_ROWS);
+    } else {
+      cb_push(CB_ROWS, width);
+      good = false;
+    }
+  }
+  cb_pop(CB_INDICES, INDEX_SLOT);
+  return good;
+}
+
+static uint32_t load(const struct plan *p, const struct mtia_embedding_bag_arguments *a, const struct pe_place *place) {
+  struct cursor cursor = {.item = place->index, .step = place->count};
+  struct chunk ahead, chunk;
+  bool more;
+  dma_strides(p->width, p->width);
+  request_table(p, a, cursor.item);
+  uint32_t result = next_chunk(p, a, &cursor, &ahead, &more);
+  while (more) {
+    chunk = ahead;
+    /* A bad descriptor further on ends the job, but only after what hart 1 was promised has been delivered. */
+    const uint32_t next = next_chunk(p, a, &cursor, &ahead, &more);
+    if (result == MTIA_RESULT_OK) result = next;
+    const bool single = chunk.bag_length == 1;
+    if (!single && chunk.samples != 0) hand_over(chunk.output, chunk.samples, chunk.bag_length);
+    if (chunk.count != 0 && !gather_rows(&chunk, p->width)) result = MTIA_RESULT_INDEX_OUT_OF_RANGE;
+    if (single) hand_over(chunk.output, chunk.samples, 1);
+  }
+  hand_over(0, 0, 0);
+  return result;
+}
+
+/* ---- Hart 1: sums ---- */
+
+/* One bag into row `row` of CB_OUTPUT. A long bag is added up in FP32 piece by piece, in the order of one piece. */
+static void add_long_bag(const struct plan *p, uint32_t bag_length, uint32_t limit, uint32_t type, uint32_t row) {
+  const uint32_t elements = p->width / type_bytes(type), sum_bytes = round_up(elements * 4, 32);
+  const struct se_operand rows = {CB_ROWS, 0, type}, sum = {CB_SUM, 0, MTIA_TYPE_FP32};
+  for (uint32_t done = 0; done < bag_length;) {
+    const uint32_t count = minimum(limit, bag_length - done);
+    se_shape(count, elements);
+    se_row_accumulate(done != 0, rows, sum);
+    cb_pop(CB_ROWS, count * p->width);
+    done += count;
+  }
+  cb_push(CB_SUM, sum_bytes);
+  se_shape(1, elements);
+  se_unary(MTIA_SE_IDENTITY, sum, (struct se_operand){CB_OUTPUT, row * p->width, type});
+  cb_pop(CB_SUM, sum_bytes);
+}
+
+/* Row by row, because a block of rows may wrap around the end of the buffer. */
+static void push_zero_rows(uint32_t count, uint32_t width) {
+  for (; count != 0; count--) {
+    const uint64_t place = (uint64_t)(uintptr_t)cb_wait_space(CB_OUTPUT, width);
+    local_zero((uint32_t)(place - MTIA_PE_LOCAL_BASE), 1, 0, 0, width);
+    cb_push(CB_OUTPUT, width);
+  }
+}
+
+/* `count` pooled rows into CB_OUTPUT. */
+static void push_bags(const struct plan *p, uint32_t count, uint32_t bag_length, uint32_t limit, uint32_t type) {
+  const struct se_operand rows = {CB_ROWS, 0, type};
+  struct se_operand pooled = {CB_OUTPUT, 0, type};
+  if (bag_length == 0) return push_zero_rows(count, p->width);
+  if (bag_length > limit) {
+    for (uint32_t row = 0; row < count; row++) add_long_bag(p, bag_length, limit, type, row);
+  } else {
+    se_shape(bag_length, p->width / type_bytes(type));
+    for (uint32_t left = count; left != 0; left--) {
+      se_row_accumulate(false, rows, pooled);
+      cb_pop(CB_ROWS, bag_length * p->width);
+      pooled.offset += p->width;
+    }
+  }
+  cb_push(CB_OUTPUT, count * p->width);
+}
+
+static void pool(const struct plan *p, const struct mtia_embedding_bag_arguments *a, uint32_t generation) {
+  /* A piece needs all of its rows at once. */
+  const uint32_t limit = minimum(se_rows_limit(generation), maximum(1, p->row_capacity / 2));
+  const uint32_t type = a->type, output_stride = a->output_stride;
+  se_strides(p->width, 0, p->width);
+  dma_strides(output_stride, p->width);
+  for (;;) {
+    const struct work work = *(const struct work *)cb_wait_data(CB_WORK, WORK_BYTES);
+    cb_pop(CB_WORK, WORK_BYTES);
+    if (work.samples == 0) break;
+    if (work.bag_length == 1) {
+      dma_shape(work.samples, p->width);
+      dma_out(work.output, CB_ROWS);
+      continue;
+    }
+    for (uint32_t done = 0; done < work.samples; done += p->output_rows) {
+      const uint32_t count = minimum(p->output_rows, work.samples - done);
+      push_bags(p, count, work.bag_length, limit, type);
+      dma_shape(count, p->width);
+      dma_out(work.output + (uint64_t)done * output_stride, CB_OUTPUT);
+    }
+  }
+  fence();
+}
+
+uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
+  KERNEL_ARGUMENTS(mtia_embedding_bag_arguments, words, job);
+  const struct mtia_embedding_bag_arguments arguments = *words;
+  const uint32_t generation = pe_generation();
+  struct pe_place place;
+  struct plan plan;
+  if (!find_place(job, &place)) return MTIA_RESULT_BAD_GRID;
+  if (!arguments_are_good(&arguments, generation)) return MTIA_RESULT_BAD_ARGUMENT;
+  if (!make_plan(&plan, &arguments)) return MTIA_RESULT_LOCAL_MEMORY;
+  if (place.index >= plan.items) return MTIA_RESULT_OK;
+  if (hart == 0) place_buffers(&plan, arguments.type);
+  buffers_ready(hart);
+  if (hart == 0) return load(&plan, &arguments, &place);
+  pool(&plan, &arguments, generation);
+  return MTIA_RESULT_OK;
+}

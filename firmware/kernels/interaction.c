@@ -1,0 +1,208 @@
+/*
+ * INTERACTION: S = X X^T of every sample, of which selected entries leave behind a prefix of the dense feature.
+ *
+ * X is the first operand as it lies; the memory layout unit makes the second one, whose groups of 4 bytes are X seen as a
+ * matrix of 4-byte elements and transposed. S is kept row-major without gaps, so a selected place is an offset as it stands.
+ * Selections come in runs of neighbours (the rows of a triangle): one MLU copy moves a run of all samples of a block at
+ * once, where the hart would need several instructions for each entry of each sample.
+ */
+#include "mtia_kernel.h"
+
+enum buffer { CB_INPUT, CB_SECOND, CB_PRODUCT, CB_SELECTION, CB_OUTPUT };
+
+#define BLOCK 32u
+#define MAXIMUM_FEATURES 64u
+#define ELEMENT_BYTES 2u
+/* A run of the selection: first place (of at most 64 x 64) and, above RUN_LENGTH_LOW, its length. */
+#define RUN_LENGTH_LOW 16
+#define BAD_SELECTION 0xffffffffu
+
+struct plan {
+  uint32_t samples;        /* of a block, the unit in which work is dealt */
+  uint32_t slots;          /* blocks that CB_INPUT and CB_OUTPUT hold */
+  uint32_t sample_bytes;   /* X in local memory */
+  uint32_t second_bytes;   /* the second operand of up to 32 columns */
+  uint32_t product_bytes;  /* S */
+  uint32_t product_slot;
+  uint32_t selection_bytes;
+  uint32_t blocks;
+};
+
+static bool arguments_are_good(const struct mtia_interaction_arguments *a, uint32_t generation) {
+  if (!is_half_type(a->type) || a->features == 0 || a->features > MAXIMUM_FEATURES) return false;
+  if (a->feature_stride == 0 || a->feature_stride % MML_K_BYTES != 0 || a->feature_stride > 1u << 16) return false;
+  if (a->elements > a->feature_stride / ELEMENT_BYTES || a->prefix_elements > a->elements) return false;
+  if (a->prefix_elements != 0 && a->prefix_feature >= a->features) return false;
+  if (a->selected_count > 1u << 14 || a->output_stride % 32 != 0) return false;
+  if ((a->prefix_elements + a->selected_count) * ELEMENT_BYTES > a->output_stride) return false;
+  return dma_address_fits(generation, a->input | a->input_stride | a->output | a->selection);
+}
+
+static bool make_plan(struct plan *p, const struct mtia_interaction_arguments *a, uint32_t pes) {
+  const uint32_t blocks_of_features = divide_up(a->features, BLOCK);
+  p->sample_bytes = a->features * a->feature_stride;
+  p->second_bytes = a->feature_stride * BLOCK;
+  p->product_bytes = a->features * a->features * ELEMENT_BYTES;
+  p->selection_bytes = maximum(32, round_up(a->selected_count * 4, 32));
+  const uint32_t fixed =
+      KERNEL_BUFFERS_OFFSET + 2 * blocks_of_features * p->second_bytes + p->selection_bytes + 32;
+  const uint32_t local = pe_local_bytes();
+  if (fixed >= local) return false;
+  for (p->slots = 2; p->slots != 0; p->slots--) {
+    const uint32_t each = p->slots * (p->sample_bytes + a->output_stride) + p->product_bytes;
+    p->samples = minimum(divide_up(a->batch, pes), (local - fixed) / each);
+    if (p->samples != 0) break;
+  }
+  if (p->samples == 0) return a->batch == 0;
+  p->product_slot = round_up(p->samples * p->product_bytes, 32);
+  p->blocks = divide_up(a->batch, p->samples);
+  return true;
+}
+
+static void place_buffers(const struct plan *p, const struct mtia_interaction_arguments *a) {
+  uint32_t end = KERNEL_BUFFERS_OFFSET;
+  place_buffer(0, CB_INPUT, &end, p->slots * p->samples * p->sample_bytes);
+  place_buffer(0, CB_SECOND, &end, 2 * divide_up(a->features, BLOCK) * p->second_bytes);
+  place_buffer(0, CB_PRODUCT, &end, p->product_slot);
+  place_buffer(0, CB_SELECTION, &end, p->selection_bytes);
+  /* What follows the last element of a row is zero for good: no block writes there. */
+  const uint32_t used = (a->prefix_elements + a->selected_count) * ELEMENT_BYTES;
+  local_zero(end, p->slots * p->samples, a->output_stride, used, a->output_stride);
+  place_buffer(0, CB_OUTPUT, &end, p->slots * p->samples * a->output_stride);
+}
+
+/* ---- Hart 0: loads ---- */
+
+static void load(const struct plan *p, const struct mtia_interaction_arguments *a, const struct pe_place *place) {
+  const uint32_t slot = p->samples * p->sample_bytes;
+  if (a->selected_count != 0) {
+    dma_shape(1, p->selection_bytes);
+    dma_strides(0, p->selection_bytes);
+    dma_in(a->selection, CB_SELECTION);
+  }
+  dma_strides(a->input_stride, p->sample_bytes);
+  for (uint32_t block = place->index; block < p->blocks; block += place->count) {
+    const uint32_t first = block * p->samples, count = minimum(p->samples, a->batch - first);
+    dma_shape(count, p->sample_bytes);
+    dma_in_slot(a->input + (uint64_t)first * a->input_stride, CB_INPUT, count * p->sample_bytes, slot);
+  }
+}
+
+/* ---- Hart 1: computes ---- */
+
+/*
+ * Turns the list of selected places into runs of neighbours, in place: a run takes no more room than its entries did.
+ * Returns the number of runs, or BAD_SELECTION for a place outside S.
+ */
+static uint32_t find_runs(uint32_t *selection, uint32_t count, uint32_t places) {
+  uint32_t runs = 0;
+  const uint32_t *next = selection, *const end = selection + count;
+  while (next != end) {
+    const uint32_t first = *next++;
+    uint32_t expected = first + 1;
+    while (next != end && *next == expected) next++, expected++;
+    if (first >= places || expected > places) return BAD_SELECTION;
+    selection[runs++] = (expected - first) << RUN_LENGTH_LOW | first;
+  }
+  return runs;
+}
+
+/* The second operand: 32 rows of X, transposed as 4-byte elements, make 32 columns of it. */
+static void make_second_operand(const struct plan *p, const struct mtia_interaction_arguments *a, uint32_t sample) {
+  for (uint32_t column = 0, at = 0; column < a->features; column += BLOCK, at += p->second_bytes) {
+    mlu_shape(minimum(BLOCK, a->features - column), a->feature_stride / 4, 4);
+    mlu_transpose(CB_INPUT, sample + column * a->feature_stride, CB_SECOND, at);
+  }
+  cb_push(CB_SECOND, divide_up(a->features, BLOCK) * p->second_bytes);
+}
+
+/* One accumulator: rows x columns of S, `input` and `second` being offsets of the operands. */
+static inline void multiply_block(uint32_t accumulator, uint32_t input, uint32_t second, uint32_t rows,
+                                  uint32_t columns, const struct mtia_interaction_arguments *a, uint32_t mml_limit) {
+  const uint32_t blocks = a->feature_stride / MML_K_BYTES, step = blocks <= mml_limit ? blocks : 1;
+  accumulator_clear(accumulator);
+  mml_shape(rows, columns, a->type, step);
+  for (uint32_t block = 0; block < blocks; block += step)
+    mml(accumulator, CB_INPUT, input + block * MML_K_BYTES, CB_SECOND, second + block * MML_BLOCK_BYTES);
+}
+
+static void multiply_sample(const struct plan *p, const struct mtia_interaction_arguments *a, uint32_t sample,
+                            uint32_t product, uint32_t mml_limit) {
+  const struct reduction how = {MTIA_SE_IDENTITY, a->type, a->features * ELEMENT_BYTES};
+  make_second_operand(p, a, sample);
+  for (uint32_t row = 0, accumulator = 0; row < a->features; row += BLOCK)
+    for (uint32_t column = 0, second = 0; column < a->features; column += BLOCK, second += p->second_bytes) {
+      const uint32_t rows = minimum(BLOCK, a->features - row), columns = minimum(BLOCK, a->features - column);
+      multiply_block(accumulator, sample + row * a->feature_stride, second, rows, columns, a, mml_limit);
+      reduce(accumulator++, CB_PRODUCT, product + row * how.stride + column * ELEMENT_BYTES, rows, columns, how);
+    }
+  cb_pop(CB_SECOND, divide_up(a->features, BLOCK) * p->second_bytes);
+}
+
+/* Prefix and selected places of `count` samples into rows of CB_OUTPUT. */
+static void assemble_rows(const struct plan *p, const struct mtia_interaction_arguments *a, uint32_t count,
+                          const uint32_t *runs, uint32_t run_count) {
+  uint32_t at = a->prefix_elements * ELEMENT_BYTES;
+  if (at != 0) {
+    mlu_shape(count, a->prefix_elements, ELEMENT_BYTES);
+    mlu_strides(p->sample_bytes, a->output_stride);
+    mlu_copy(CB_INPUT, a->prefix_feature * a->feature_stride, CB_OUTPUT, 0);
+  }
+  mlu_strides(p->product_bytes, a->output_stride);
+  for (const uint32_t *run = runs; run != runs + run_count; run++) {
+    const uint32_t length = *run >> RUN_LENGTH_LOW, first = *run & ((1u << RUN_LENGTH_LOW) - 1);
+    mlu_shape(count, length, ELEMENT_BYTES);
+    mlu_copy(CB_PRODUCT, first * ELEMENT_BYTES, CB_OUTPUT, at);
+    at += length * ELEMENT_BYTES;
+  }
+}
+
+static uint32_t compute(const struct plan *p, const struct mtia_interaction_arguments *a, const struct pe_place *place,
+                        uint32_t generation) {
+  const uint32_t mml_limit = mml_blocks_limit(generation);
+  uint32_t *runs = 0, run_count = 0;
+  if (a->selected_count != 0) {
+    runs = (uint32_t *)(uintptr_t)cb_wait_data(CB_SELECTION, p->selection_bytes);
+    run_count = find_runs(runs, a->selected_count, a->features * a->features);
+  }
+  /* With a bad selection the blocks are still taken, or hart 0 would wait for space for ever. */
+  const bool selection_is_good = run_count != BAD_SELECTION;
+  mml_stride(a->feature_stride);
+  dma_strides(a->output_stride, a->output_stride);
+  for (uint32_t block = place->index; block < p->blocks; block += place->count) {
+    const uint32_t first = block * p->samples, count = minimum(p->samples, a->batch - first);
+    if (selection_is_good) {
+      mlu_strides(a->feature_stride, BLOCK * 4);
+      for (uint32_t sample = 0; sample < count; sample++)
+        multiply_sample(p, a, sample * p->sample_bytes, sample * p->product_bytes, mml_limit);
+      cb_push(CB_PRODUCT, p->product_slot);
+      assemble_rows(p, a, count, runs, run_count);
+      cb_pop(CB_PRODUCT, p->product_slot);
+      cb_push(CB_OUTPUT, p->samples * a->output_stride);
+      dma_shape(count, a->output_stride);
+      dma_out_slot(a->output + (uint64_t)first * a->output_stride, CB_OUTPUT, count * a->output_stride,
+                   p->samples * a->output_stride);
+    }
+    cb_pop(CB_INPUT, p->samples * p->sample_bytes);
+  }
+  fence();
+  return selection_is_good ? MTIA_RESULT_OK : MTIA_RESULT_BAD_ARGUMENT;
+}
+
+uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
+  KERNEL_ARGUMENTS(mtia_interaction_arguments, words, job);
+  const struct mtia_interaction_arguments arguments = *words;
+  const uint32_t generation = pe_generation();
+  struct pe_place place;
+  struct plan plan;
+  if (!find_place(job, &place)) return MTIA_RESULT_BAD_GRID;
+  if (!arguments_are_good(&arguments, generation)) return MTIA_RESULT_BAD_ARGUMENT;
+  if (arguments.batch == 0) return MTIA_RESULT_OK;
+  if (!make_plan(&plan, &arguments, place.count)) return MTIA_RESULT_LOCAL_MEMORY;
+  if (place.index >= plan.blocks) return MTIA_RESULT_OK;
+  if (hart == 0) place_buffers(&plan, &arguments);
+  buffers_ready(hart);
+  if (hart == 1) return compute(&plan, &arguments, &place, generation);
+  load(&plan, &arguments, &place);
+  return MTIA_RESULT_OK;
+}
