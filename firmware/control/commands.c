@@ -1,0 +1,72 @@
+#include "commands.h"
+#include <stddef.h>
+#include "contexts.h"
+#include "copies.h"
+#include "graphs.h"
+#include "launches.h"
+#include "semaphores.h"
+
+/* NOP; and BARRIER, because a command of a queue starts only when the earlier ones are complete. */
+static uint32_t do_nothing(struct control *control, struct queue *queue) {
+  (void)control;
+  (void)queue;
+  return MTIA_ERROR_OK;
+}
+
+static uint32_t query(struct control *control, struct queue *queue) {
+  queue->completion.cause = control->bundle.header.firmware_version;
+  queue->completion.pc = control->capabilities;
+  queue->completion.value = control->kernels.count;
+  return MTIA_ERROR_OK;
+}
+
+static const struct command COMMANDS[] = {
+    [MTIA_HOST_NOP] = {do_nothing, NULL, SCOPE_ANY},
+    [MTIA_HOST_COPY_HOST_TO_DEVICE] = {copy_start, copy_stop, SCOPE_CONTEXT},
+    [MTIA_HOST_COPY_DEVICE_TO_HOST] = {copy_start, copy_stop, SCOPE_CONTEXT},
+    [MTIA_HOST_COPY_DEVICE_TO_DEVICE] = {copy_start, copy_stop, SCOPE_CONTEXT},
+    [MTIA_HOST_FILL] = {fill_start, copy_stop, SCOPE_CONTEXT},
+    [MTIA_HOST_LAUNCH] = {launch_start, launch_stop, SCOPE_CONTEXT},
+#if MTIA_FEATURE_GRAPH_LAUNCH
+    [MTIA_HOST_GRAPH_LAUNCH] = {graph_start, launch_stop, SCOPE_CONTEXT},
+#endif
+    [MTIA_HOST_WAIT] = {semaphore_wait, semaphore_stop, SCOPE_ANY},
+    [MTIA_HOST_SIGNAL] = {semaphore_signal, NULL, SCOPE_ANY},
+    [MTIA_HOST_BARRIER] = {do_nothing, NULL, SCOPE_ANY},
+    [MTIA_HOST_CREATE_CONTEXT] = {context_create, NULL, SCOPE_ADMINISTRATION},
+    [MTIA_HOST_DESTROY_CONTEXT] = {context_destroy, context_drain_stop, SCOPE_ADMINISTRATION},
+    [MTIA_HOST_ASSIGN_PAGES] = {pages_assign, pages_assign_stop, SCOPE_ADMINISTRATION},
+    [MTIA_HOST_QUERY] = {query, NULL, SCOPE_ADMINISTRATION},
+};
+#define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
+
+uint64_t command_capabilities(void) {
+  uint64_t capabilities = 0;
+  for (uint32_t opcode = 0; opcode < COMMAND_COUNT; opcode++) {
+    if (COMMANDS[opcode].start != NULL) capabilities |= 1ull << opcode;
+  }
+  return capabilities;
+}
+
+/* Queue 0 is the driver's and has context 0; every other queue needs a context, or nothing would bind its accesses. */
+static uint32_t check_scope(const struct control *control, struct queue *queue, enum command_scope scope) {
+  if (queue->number == 0) {
+    if (queue->context != 0 || scope == SCOPE_CONTEXT) return refuse(queue, MTIA_ERROR_INVALID_CONTEXT, queue->context);
+    return MTIA_ERROR_OK;
+  }
+  if (scope == SCOPE_ADMINISTRATION) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, queue->submission.opcode);
+  return context_is_live(control, queue->context) ? MTIA_ERROR_OK
+                                                  : refuse(queue, MTIA_ERROR_INVALID_CONTEXT, queue->context);
+}
+
+uint32_t command_check(const struct control *control, struct queue *queue, const struct command **command) {
+  const struct mtia_submission *submission = &queue->submission;
+  if (submission->opcode >= COMMAND_COUNT || COMMANDS[submission->opcode].start == NULL) {
+    return refuse(queue, MTIA_ERROR_UNSUPPORTED_COMMAND, submission->opcode);
+  }
+  const uint64_t reserved =
+      submission->flags | submission->reserved | submission->reserved_tail[0] | submission->reserved_tail[1];
+  if (reserved != 0) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, reserved);
+  *command = &COMMANDS[submission->opcode];
+  return check_scope(control, queue, (*command)->scope);
+}

@@ -1,0 +1,9 @@
+/* What the end of a failed job means: one table for values that kernels return, one for traps. */
+#ifndef MTIA_CONTROL_FAILURES_H
+#define MTIA_CONTROL_FAILURES_H
+#include "control.h"
+
+/* Error code of the selected job slot, whose RESULT is given; writes place, cause, pc and value into the completion. */
+uint32_t failure_read(struct queue *queue, uint32_t result);
+
+#endif

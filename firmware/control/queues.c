@@ -1,0 +1,124 @@
+#include "queues.h"
+#include <stddef.h>
+#include "bits.h"
+#include "bytes.h"
+#include "commands.h"
+#include "mmio.h"
+#include "timers.h"
+
+#define FETCHED(number) (REGISTER(QUEUE_ENGINE, FETCHED) + 4 * (number))
+#define CONSUMED(number) (REGISTER(QUEUE_ENGINE, CONSUMED) + 4 * (number))
+#define CONTEXT(number) (REGISTER(QUEUE_ENGINE, CONTEXT) + 4 * (number))
+
+/* Of a set that is not empty, the first at or after `from`, in a circle. */
+static uint32_t first_from(uint32_t bits, uint32_t from) {
+  const uint32_t later = bits & ~0u << from;
+  return lowest_bit(later != 0 ? later : bits);
+}
+
+void queues_initialise(struct queues *queues) {
+  for (uint32_t number = 0; number < MTIA_LIMIT_QUEUES; number++) {
+    queues->queue[number].number = number;
+    queues->queue[number].context = mmio_read32(CONTEXT(number));
+  }
+}
+
+static void update_ready(struct queues *queues, const struct queue *queue) {
+  const uint32_t bit = 1u << queue->number;
+  if (queue->running == NULL && queue->next != queue->available) queues->ready |= bit;
+  else queues->ready &= ~bit;
+}
+
+static void begin_new_life(struct control *control, struct queue *queue) {
+  if (queue->running != NULL && queue->running->stop != NULL) queue->running->stop(control, queue);
+  const uint32_t number = queue->number;
+  memset(queue, 0, sizeof *queue);
+  queue->number = number;
+  queue->context = mmio_read32(CONTEXT(number));
+  mmio_write32(CONSUMED(number), 0);
+  update_ready(&control->queues, queue);
+}
+
+void queues_changed(struct control *control) {
+  uint32_t changed = mmio_read32(REGISTER(QUEUE_ENGINE, CHANGED));
+  mmio_write32(REGISTER(QUEUE_ENGINE, CHANGED), changed);
+  for (; changed != 0; changed &= changed - 1) begin_new_life(control, &control->queues.queue[lowest_bit(changed)]);
+}
+
+/*
+ * Entries are reported as consumed when they are noted, not when they are started: SUBMISSION is level-triggered, and a
+ * queue with a long command under way would otherwise keep the core awake. They stay where they are, because a host may
+ * have no more commands without completion than its completion ring has entries, which is at most the ring here.
+ */
+void queues_fetch(struct control *control) {
+  uint32_t pending = mmio_read32(REGISTER(QUEUE_ENGINE, PENDING));
+  for (; pending != 0; pending &= pending - 1) {
+    struct queue *queue = &control->queues.queue[lowest_bit(pending)];
+    queue->available = mmio_read32(FETCHED(queue->number));
+    mmio_write32(CONSUMED(queue->number), queue->available);
+    update_ready(&control->queues, queue);
+  }
+}
+
+/* False where the host restarted the queue meanwhile: the entry may be one of the new life, which comes later. */
+static bool take_entry(struct queue *queue) {
+  const uint64_t ring = MTIA_DESCRIPTOR_SRAM_BASE + (uint64_t)queue->number * MTIA_RESERVED_QUEUE_DESCRIPTOR_BYTES;
+  const uint64_t entry = ring + queue->next % MTIA_LIMIT_QUEUE_ENTRIES * sizeof queue->submission;
+  memory_barrier();
+  memcpy(&queue->submission, (const void *)(uintptr_t)entry, sizeof queue->submission);
+  return (mmio_read32(REGISTER(QUEUE_ENGINE, CHANGED)) >> queue->number & 1) == 0;
+}
+
+static void start_command(struct control *control, struct queue *queue) {
+  queue->next++;
+  queue->completion = (struct mtia_completion){.cookie = queue->submission.cookie, .place = MTIA_NOT_IN_A_PE};
+  queue->deadline = 0;
+  const struct command *command;
+  uint32_t status = command_check(control, queue, &command);
+  if (status == MTIA_ERROR_OK) {
+    queue->running = command;
+    status = command->start(control, queue);
+  }
+  if (status != COMMAND_RUNNING) queue_complete(control, queue, status);
+}
+
+void queues_run(struct control *control) {
+  struct queues *queues = &control->queues;
+  while (queues->ready != 0) {
+    struct queue *queue = &queues->queue[first_from(queues->ready, queues->turn)];
+    queues->turn = (queue->number + 1) % MTIA_LIMIT_QUEUES;
+    if (!take_entry(queue)) {
+      queues_changed(control);
+      continue;
+    }
+    /* Not ready while its command runs; completion decides anew. */
+    queues->ready &= ~(1u << queue->number);
+    start_command(control, queue);
+  }
+}
+
+void queue_complete(struct control *control, struct queue *queue, uint32_t status) {
+  queue->running = NULL;
+  queue->completion.status = status;
+  memory_barrier();
+  mmio_write64(REGISTER(QUEUE_ENGINE, COMPLETION_ADDRESS), (uint64_t)(uintptr_t)&queue->completion);
+  /* A ring that the host has made unreachable stops that queue (QUEUE_PAGE.FAULT); nothing is left to do here. */
+  mmio_write32(REGISTER(QUEUE_ENGINE, COMPLETION_POST), queue->number);
+  update_ready(&control->queues, queue);
+}
+
+void queue_abort(struct control *control, struct queue *queue, uint32_t status) {
+  if (queue->running == NULL) return;
+  if (queue->running->stop != NULL) queue->running->stop(control, queue);
+  queue_complete(control, queue, status);
+}
+
+void queue_list_append(struct queue_list *list, struct queue *queue) { list->queues[list->count++] = queue; }
+
+void queue_list_remove(struct queue_list *list, const struct queue *queue) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < list->count; i++) {
+    if (list->queues[i] != queue) list->queues[kept++] = list->queues[i];
+  }
+  list->count = kept;
+}

@@ -1,0 +1,25 @@
+/** Firmware bundles of the emulated chip: reading, writing, signing, and where the built ones lie. */
+export {
+  type Bundle,
+  type BundleOptions,
+  type BundleSection,
+  readBundle,
+  type SectionKind,
+} from './bundle.js';
+export { bundlePath, loadBundle } from './bundle-location.js';
+export {
+  BENCHMARK_BUNDLE,
+  BUNDLES,
+  DEFAULT_BUNDLE,
+  DROP_BIAS_BUNDLE,
+  EXTERNAL_KERNEL_ID,
+  type ExternalKernelName,
+  FIRMWARE_VERSION,
+  TEST_KERNELS_BUNDLE,
+  WITHOUT_GRAPH_LAUNCH_BUNDLE,
+} from './bundle-recipes.js';
+export { type BundleContent, type SectionContent, writeBundle } from './bundle-writer.js';
+export { ConsoleLog, type ConsoleSource } from './console-log.js';
+export type { Manifest } from './manifest.js';
+export { rawPublicKey, readPrivateKey, signRecords, verifyRecords } from './signature.js';
+export { TRUSTED_KEYS } from './trusted-keys.js';

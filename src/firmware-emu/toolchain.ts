@@ -1,0 +1,107 @@
+/** The RISC-V cross compiler, called so that the same sources give the same bytes in every checkout. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MtiaError } from '../driver/errors.js';
+
+const PREFIX = 'riscv64-unknown-elf-';
+const COMPILER = `${PREFIX}gcc`;
+const LINKER = `${PREFIX}ld`;
+const OBJCOPY = `${PREFIX}objcopy`;
+
+/** Another version makes other bytes of the same sources. */
+const COMPILER_VERSION = '12.2.0';
+const LINKER_VERSION = '2.40';
+export const TOOLCHAIN = `${COMPILER} ${COMPILER_VERSION}, ${LINKER} ${LINKER_VERSION}`;
+
+const FLAGS: readonly string[] = [
+  '-march=rv64imafdc_zicsr_zifencei',
+  '-mabi=lp64d',
+  '-mcmodel=medany',
+  // A misaligned access traps.
+  '-mstrict-align',
+  '-std=c11',
+  '-ffreestanding',
+  '-nostdlib',
+  '-fno-asynchronous-unwind-tables',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-Wl,--fatal-warnings',
+  // What would differ from build to build, and padding to a page size that nothing here has.
+  '-Wl,--build-id=none',
+  '-Wl,-z,max-page-size=64',
+];
+
+export interface Compilation {
+  readonly sources: readonly string[];
+  readonly includes: readonly string[];
+  readonly linkerScript: string;
+  readonly options: readonly string[];
+}
+
+function versionOf(tool: string): string | undefined {
+  const result = spawnSync(tool, ['--version'], { encoding: 'utf8' });
+  if (result.status !== 0) return undefined;
+  return result.stdout.split('\n')[0]?.trim().split(' ').at(-1);
+}
+
+/** Why the bundles cannot be reproduced on this machine, in one line; undefined where they can. */
+export function toolchainProblem(): string | undefined {
+  for (const [tool, expected] of [
+    [COMPILER, COMPILER_VERSION],
+    [LINKER, LINKER_VERSION],
+  ] as const) {
+    const version = versionOf(tool);
+    if (version === undefined) return `${tool} ${expected} is not installed`;
+    if (version !== expected) return `${tool} is version ${version}, the bundles were built with ${expected}`;
+  }
+  return undefined;
+}
+
+/** Compiles relative to a package root, in a temporary folder that dispose() removes. */
+export class Toolchain {
+  readonly #root: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'mtia-firmware-'));
+  readonly #built = new Map<string, Uint8Array>();
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** The linked ELF file. Throws INVALID_BUNDLE with the compiler's messages where the sources do not compile. */
+  compile(compilation: Compilation): Uint8Array {
+    const { sources, includes, linkerScript, options } = compilation;
+    const key = JSON.stringify(compilation);
+    const before = this.#built.get(key);
+    if (before !== undefined) return before;
+    const output = join(this.#folder, 'output.elf');
+    const includeFlags = includes.map((folder) => `-I${folder}`);
+    this.#run(COMPILER, [...FLAGS, ...options, ...includeFlags, '-T', linkerScript, ...sources, '-o', output]);
+    const elf = Uint8Array.from(readFileSync(output));
+    this.#built.set(key, elf);
+    return elf;
+  }
+
+  /** The memory image of what compile() linked, from its first byte. */
+  memoryImage(compilation: Compilation): Uint8Array {
+    this.#built.delete(JSON.stringify(compilation));
+    this.compile(compilation);
+    const output = join(this.#folder, 'output.bin');
+    this.#run(OBJCOPY, ['-O', 'binary', join(this.#folder, 'output.elf'), output]);
+    return Uint8Array.from(readFileSync(output));
+  }
+
+  dispose(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #run(tool: string, args: readonly string[]): void {
+    // Relative paths: the bytes must not depend on where the checkout lies.
+    const result = spawnSync(tool, args, { cwd: this.#root, encoding: 'utf8' });
+    if (result.status === 0) return;
+    const why = result.error?.message ?? result.stderr;
+    throw new MtiaError('INVALID_BUNDLE', `the firmware does not build: ${tool} says\n${why}`);
+  }
+}
