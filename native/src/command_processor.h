@@ -1,0 +1,131 @@
+/*
+ * The command processor of a PE: takes commands from both harts, checks them, keeps those that wait, and hands each to its
+ * unit as soon as its circular buffers allow. Program order holds per hart and resource (buffer, accumulator, table).
+ *
+ * Time: a command runs in the emulator when its data are there, and is then placed on the time line of its unit. It starts
+ * there at the latest of: issue by the hart, unit free, operands ready.
+ */
+#ifndef MTIA_COMMAND_PROCESSOR_H
+#define MTIA_COMMAND_PROCESSOR_H
+#include "circular_buffer.h"
+#include "generated/mtia_hw.h"
+#include "hart.h"
+
+struct pe;
+struct command;
+
+#define PE_HARTS 2
+#define COMMAND_FIELDS 10
+#define COMMAND_NEEDS 3
+#define COMMAND_STICKY 3
+/* Number that mtval gives an illegal command register which is no named field: this + index of the register. */
+#define FIELD_OF_REGISTER(index) (32u + (index))
+
+struct command_fault { uint64_t cause, value; };
+
+/* What a field may be. */
+enum field_check {
+  CHECK_NONE,   /* the command's own business */
+  CHECK_RANGE,  /* minimum..maximum, a multiple of `multiple` (a power of two) */
+  CHECK_ONE_OF, /* bit `value` of maximum is set */
+  CHECK_BUFFER  /* an initialised circular buffer */
+};
+enum field_source { FROM_RS1, FROM_RS2, FROM_STICKY /* the first command register of the command */ };
+
+struct command_field {
+  uint8_t source, low, bits, check;
+  uint32_t minimum, maximum, multiple;
+};
+
+struct command_description {
+  const char *name;
+  const struct command_field *fields;
+  uint8_t field_count;
+  uint8_t first_register, register_count; /* command registers that it uses */
+  uint8_t moves_pointer;                  /* its end may let other commands go on */
+  /* Legality beyond single fields, needs and resources. False: command->fault is set. */
+  bool (*prepare)(struct pe *pe, struct command *command);
+  /* Does it. False: nothing has moved and command->fault is set. */
+  bool (*execute)(struct pe *pe, struct command *command);
+  /* Only of commands that stall their hart instead of waiting in the list: may it go on? */
+  bool (*may_go_on)(const struct pe *pe, const struct command *command);
+};
+
+/* The command waits until a side of a buffer has that many bytes. */
+struct command_need {
+  uint32_t bytes;
+  uint8_t cb, side;
+};
+
+struct command {
+  const struct command_description *description;
+  uint64_t issue;     /* device cycle */
+  uint64_t result;    /* rd */
+  uint64_t resources; /* bits 0..31 buffers, then accumulators, then tables */
+  uint64_t field[COMMAND_FIELDS];
+  uint64_t sticky[COMMAND_STICKY];
+  struct command_need needs[COMMAND_NEEDS];
+  uint32_t sequence; /* of its hart */
+  uint8_t code, hart, need_count;
+  struct command_fault fault;
+};
+
+struct pending_commands {
+  struct command list[MTIA_LIMIT_PENDING_COMMANDS];
+  uint32_t count;
+  uint64_t resources; /* of all in the list */
+  uint64_t slot_time; /* when the last one left the list */
+};
+
+struct command_processor {
+  struct circular_buffer buffers[MTIA_LIMIT_CIRCULAR_BUFFERS];
+  uint64_t semaphores[MTIA_LIMIT_SEMAPHORES], semaphore_times[MTIA_LIMIT_SEMAPHORES];
+  uint64_t registers[PE_HARTS][MTIA_LIMIT_COMMAND_REGISTERS];
+  struct pending_commands pending[PE_HARTS];
+  struct command stalled[PE_HARTS]; /* what a hart stands at; description = NULL: nothing */
+  struct command_fault late[PE_HARTS]; /* of a command that had waited in the list; cause = 0: none */
+  uint64_t done[PE_HARTS];             /* when the last command of the hart will have finished */
+  uint64_t buffer_done[PE_HARTS][MTIA_LIMIT_CIRCULAR_BUFFERS];
+  uint64_t started[PE_HARTS][MTIA_LIMIT_PENDING_COMMANDS]; /* of the last commands: a slot of the list frees at the start */
+  uint32_t sequence[PE_HARTS];
+  uint64_t executed;
+};
+
+/* hart_environment.custom; context is the PE. */
+enum hart_custom command_processor_custom(void *context, struct hart *hart, uint32_t instruction, uint64_t rs1, uint64_t rs2,
+                                          uint64_t *result, uint64_t *cause);
+/* Forgets buffers, semaphores, waiting commands and stalls. */
+void command_processor_clear(struct command_processor *cp);
+/* Whether a hart that stopped with HART_STALLED would now get on. */
+bool command_processor_may_go_on(const struct pe *pe, uint32_t hart);
+/* When every command so far will have finished. */
+uint64_t command_processor_done(const struct command_processor *cp);
+void command_processor_wait_reason(const struct pe *pe, uint32_t hart, char *text, uint32_t bytes);
+
+/* ---- For prepare ---- */
+
+/* Sets the fault and returns false. */
+bool command_illegal(struct command *command, uint32_t field);
+/* A row of a block that would straddle the end of the buffer, a bad stride, ...: names a sticky register of the command. */
+bool command_illegal_sticky(struct command *command, uint32_t number);
+/* Declares a block of a buffer as an operand; its offset is in that field. False: it is larger than the buffer. */
+bool command_needs_block(struct pe *pe, struct command *command, uint32_t cb, enum buffer_side side, uint32_t offset_field,
+                         uint64_t rows, uint64_t row_bytes, uint64_t stride);
+void command_needs_bytes(struct command *command, uint32_t cb, enum buffer_side side, uint32_t bytes);
+static inline void command_uses_accumulator(struct command *command, uint64_t number) {
+  command->resources |= 1ull << (MTIA_LIMIT_CIRCULAR_BUFFERS + number);
+}
+static inline void command_uses_table(struct command *command, uint64_t slot) {
+  command->resources |= 1ull << (MTIA_LIMIT_CIRCULAR_BUFFERS + MTIA_LIMIT_ACCUMULATORS + slot);
+}
+
+/* ---- For execute ---- */
+
+bool command_place_block(struct pe *pe, struct command *command, struct block *block, uint32_t cb, enum buffer_side side,
+                         uint32_t offset_field, uint64_t rows, uint64_t row_bytes, uint64_t stride);
+/* When issue and buffers let the command start; call it before pointers move. */
+uint64_t command_operands_time(const struct pe *pe, const struct command *command);
+/* start, operands_read: for the buffers it reads; done: for those it writes, and for fences. */
+void command_finish(struct pe *pe, const struct command *command, uint64_t start, uint64_t operands_read, uint64_t done);
+
+#endif

@@ -1,0 +1,119 @@
+/* The fabric interface: DMA between circular buffers and the memory outside the PE. */
+#include <string.h>
+#include "pe_internal.h"
+
+/* From request to data, and from data to acknowledgement, in cycles. Assumed: no latency is published. */
+#define SRAM_LATENCY 150
+#define LPDDR_LATENCY 300
+/* Bytes that the network carries at a time. Assumed, after the 32-byte alignment of v1. */
+#define NETWORK_GRANULE 32
+
+struct dma {
+  uint64_t address, rows, row_bytes, global_stride, local_stride;
+  uint64_t moved; /* by which the pointer moves */
+  uint32_t cb;
+  enum buffer_side side;
+  enum memory_right right;
+};
+
+static struct dma dma_of(const struct command *command) {
+  const bool in = command->code == MTIA_COMMAND_DMA_IN;
+  struct dma dma = {.address = command->field[MTIA_DMA_IN_ADDRESS_FIELD],
+                    .rows = command->sticky[0] & 0xffff,
+                    .row_bytes = command->sticky[0] >> 16 & 0xffffffffu,
+                    .global_stride = command->sticky[1],
+                    .local_stride = command->sticky[2],
+                    .cb = (uint32_t)command->field[MTIA_DMA_IN_CB_FIELD],
+                    .side = in ? SIDE_SPACE : SIDE_DATA,
+                    .right = in ? MEMORY_READ : MEMORY_WRITE};
+  if (command->field[MTIA_DMA_IN_KEEP_FIELD] == 0)
+    dma.moved = block_extent(command->field[MTIA_DMA_IN_OFFSET_FIELD], dma.rows + 1, 0, dma.local_stride);
+  return dma;
+}
+
+bool dma_prepare(struct pe *pe, struct command *command) {
+  const struct dma dma = dma_of(command);
+  const uint64_t misaligned = pe->time.dma_alignment - 1;
+  if ((dma.address & misaligned) != 0) return command_illegal(command, MTIA_DMA_IN_ADDRESS_FIELD);
+  if (dma.rows == 0 || dma.row_bytes == 0) return command_illegal_sticky(command, 0);
+  if (dma.rows > 1 && (dma.global_stride & misaligned) != 0) return command_illegal_sticky(command, 1);
+  if ((dma.local_stride & 3) != 0) return command_illegal_sticky(command, 2);
+  if (dma.moved > pe->cp.buffers[dma.cb].bytes) return command_illegal(command, MTIA_DMA_IN_OFFSET_FIELD);
+  if (!command_needs_block(pe, command, dma.cb, dma.side, MTIA_DMA_IN_OFFSET_FIELD, dma.rows, dma.row_bytes,
+                           dma.local_stride))
+    return false;
+  if (command->needs[0].bytes < dma.moved) command->needs[0].bytes = (uint32_t)dma.moved;
+  return true;
+}
+
+/* Everything from the first to the last byte, if it is one range that the context may touch; gaps may belong to others. */
+static uint8_t *whole_range(const struct pe *pe, const struct dma *dma) {
+  uint64_t bytes, end;
+  if (__builtin_mul_overflow(dma->rows - 1, dma->global_stride, &bytes)) return NULL;
+  if (__builtin_add_overflow(bytes, dma->row_bytes, &bytes)) return NULL;
+  if (__builtin_add_overflow(bytes, dma->address, &end)) return NULL;
+  return memory_at(pe->environment.memory, pe->context, dma->address, bytes, dma->right);
+}
+
+static uint8_t *one_row(const struct pe *pe, const struct dma *dma, uint64_t row) {
+  return memory_at(pe->environment.memory, pe->context, dma->address + row * dma->global_stride, dma->row_bytes, dma->right);
+}
+
+static bool every_row_is_allowed(const struct pe *pe, const struct dma *dma, struct command *command) {
+  for (uint64_t row = 0; row < dma->rows; row++) {
+    if (one_row(pe, dma, row) != NULL) continue;
+    command->fault =
+        (struct command_fault){MTIA_EXCEPTION_COMMAND_BUS_FAULT, dma->address + row * dma->global_stride};
+    return false;
+  }
+  return true;
+}
+
+static void copy_row(const struct dma *dma, uint8_t *outside, uint8_t *inside, uint64_t bytes) {
+  if (dma->right == MEMORY_READ)
+    memcpy(inside, outside, bytes);
+  else
+    memcpy(outside, inside, bytes);
+}
+
+static void copy(const struct pe *pe, const struct dma *dma, const struct block *block, uint8_t *whole) {
+  if (whole != NULL && block->contiguous && dma->global_stride == dma->row_bytes && dma->local_stride == dma->row_bytes) {
+    copy_row(dma, whole, block_row(block, 0), dma->rows * dma->row_bytes);
+    return;
+  }
+  for (uint64_t row = 0; row < dma->rows; row++) {
+    uint8_t *const outside = whole != NULL ? whole + row * dma->global_stride : one_row(pe, dma, row);
+    if (outside != NULL) copy_row(dma, outside, block_row(block, row), dma->row_bytes);
+  }
+}
+
+/* Get and put have a channel each; SRAM and LPDDR serve both. */
+static void take_time(struct pe *pe, const struct dma *dma, struct command *command) {
+  const bool in = dma->right == MEMORY_READ;
+  const bool sram = memory_kind_of(pe->environment.memory, dma->address) == MEMORY_SRAM;
+  const uint64_t bytes = dma->rows * divide_up(dma->row_bytes, NETWORK_GRANULE) * NETWORK_GRANULE;
+  const uint64_t channel_busy = later(cycles_of(bytes, pe->time.noc), cycles_of(bytes, pe->time.local_memory));
+  const uint64_t memory_busy = cycles_of(bytes, sram ? pe->time.sram : pe->time.lpddr);
+  const uint64_t start =
+      time_line_take(pe, in ? LINE_FI_GET : LINE_FI_PUT, command_operands_time(pe, command), channel_busy);
+  const uint64_t memory_start = time_line_take(pe, sram ? LINE_SRAM : LINE_LPDDR, start, memory_busy);
+  const uint64_t end = later(start + channel_busy, memory_start + memory_busy);
+  command_finish(pe, command, start, end, end + (sram ? SRAM_LATENCY : LPDDR_LATENCY));
+}
+
+bool dma_execute(struct pe *pe, struct command *command) {
+  const struct dma dma = dma_of(command);
+  struct block block;
+  if (!command_place_block(pe, command, &block, dma.cb, dma.side, MTIA_DMA_IN_OFFSET_FIELD, dma.rows, dma.row_bytes,
+                           dma.local_stride))
+    return false;
+  uint8_t *const whole = whole_range(pe, &dma);
+  if (whole == NULL && !every_row_is_allowed(pe, &dma, command)) return false;
+  copy(pe, &dma, &block, whole);
+  take_time(pe, &dma, command);
+  pe->counters.dma_bytes += dma.rows * dma.row_bytes;
+  struct circular_buffer *const cb = &pe->cp.buffers[dma.cb];
+  if (dma.moved != 0 && dma.side == SIDE_SPACE) circular_buffer_produce(cb, (uint32_t)dma.moved, cb->write_done);
+  if (dma.moved != 0 && dma.side == SIDE_DATA) circular_buffer_consume(cb, (uint32_t)dma.moved, cb->read_done);
+  return true;
+}

@@ -1,0 +1,272 @@
+/* A processing element: life, jobs, and turns of its two harts. Units and commands: command_processor.h. */
+#include "pe.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "pe_internal.h"
+
+/*
+ * Instructions of a turn. Which hart has the next turn follows from device cycles alone, so that the same job takes the same
+ * cycles on any host; within a turn a hart may run ahead of the other's clock by this much.
+ */
+#define TURN_INSTRUCTIONS 1024
+/* Instructions that harts may take to come to rest before a job is handed over to them. */
+#define SETTLE_INSTRUCTIONS 4096
+/*
+ * Bytes a cycle between a PE and the network: 32 on v1 (a maximal FC loop needs no more, I23 section 4), twice that on 2i
+ * (I25 section 3.3). Assumed: the figures themselves are not published.
+ */
+#define NETWORK_BYTES_PER_CYCLE 32
+
+#define MIP_EXTERNAL (1ull << 11)
+#define MSTATUS_MIE (1ull << 3)
+
+/* ---- Time model ---- */
+
+static uint64_t fixed_point(double cycles_a_byte) { return (uint64_t)llround(cycles_a_byte * 65536.0); }
+
+/* SRAM and LPDDR are shared evenly by the PEs of the job's rectangle. */
+static void share_bandwidth(struct pe *pe, uint32_t players) {
+  const struct mtia_specification *const s = pe->environment.specification;
+  const double gigahertz = s->clock_mhz / 1000.0;
+  if (players == 0) players = 1;
+  pe->time.sram = fixed_point(players * gigahertz / s->sram_gbs);
+  pe->time.lpddr = fixed_point(players * gigahertz / s->lpddr_gbs);
+}
+
+static void time_model_init(struct pe *pe) {
+  const struct mtia_specification *const s = pe->environment.specification;
+  struct time_model *const time = &pe->time;
+  time->local_memory = fixed_point(s->clock_mhz / 1000.0 / s->local_memory_gbs);
+  time->noc = fixed_point(1.0 / (NETWORK_BYTES_PER_CYCLE * s->generation_number));
+  time->se_elements = (uint64_t)s->se_elements_per_cycle;
+  time->dpe_k_bytes = (uint64_t)s->dpe_bytes_of_kper_cycle;
+  time->se_rows = (uint64_t)s->row_accumulate_rows;
+  time->dma_alignment = (uint64_t)s->dma_alignment;
+  time->mml_blocks = pe->generation == 1 ? 1 : 64; /* chained blocks came with the auto-increment of 2i (I25 section 3.3) */
+  share_bandwidth(pe, 1);
+}
+
+/* ---- What a hart sees ---- */
+
+static enum hart_access read_outside(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value) {
+  struct pe *const pe = context;
+  if (address - MTIA_PE_REGISTERS_BASE < MTIA_PE_REGISTERS_SIZE)
+    return pe_register_read(pe, hart, address - MTIA_PE_REGISTERS_BASE, width, value);
+  const uint8_t *const at = memory_at(pe->environment.memory, pe->context, address, width, MEMORY_READ);
+  if (at == NULL) return HART_ACCESS_FAULT;
+  *value = 0;
+  memcpy(value, at, width);
+  return HART_ACCESS_OK;
+}
+
+static enum hart_access write_outside(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t value) {
+  struct pe *const pe = context;
+  if (address - MTIA_PE_REGISTERS_BASE < MTIA_PE_REGISTERS_SIZE)
+    return pe_register_write(pe, hart, address - MTIA_PE_REGISTERS_BASE, width, value);
+  uint8_t *const at = memory_at(pe->environment.memory, pe->context, address, width, MEMORY_WRITE);
+  if (at == NULL) return HART_ACCESS_FAULT;
+  memcpy(at, &value, width);
+  return HART_ACCESS_OK;
+}
+
+/* Code is what the firmware loaded; a context's own pages are data. */
+static const uint8_t *code_page(void *context, struct hart *hart, uint64_t address) {
+  struct pe *const pe = context;
+  (void)hart;
+  if (address - MTIA_SRAM_BASE >= MTIA_RESERVED_SRAM_FIRMWARE_BYTES) return NULL;
+  return memory_at(pe->environment.memory, pe->context, address & ~4095ull, 4096, MEMORY_READ);
+}
+
+static uint64_t time_of(void *context) {
+  struct pe *const pe = context;
+  return pe->environment.time(pe->environment.context);
+}
+
+/* ---- Life ---- */
+
+static bool prepare_hart(struct pe *pe, uint32_t number, struct code_cache *code) {
+  struct hart *const hart = &pe->hart[number];
+  if (hart_create(hart, number, &pe->hart_environment, code) != 0) return false;
+  hart->environment = &pe->hart_environment;
+  hart->regions[0] = (struct hart_region){
+      .base = MTIA_PE_LOCAL_BASE, .bytes = pe->local_bytes, .memory = pe->local_memory, .readable = 1, .writable = 1};
+  pe->standing[number] = STANDING_WAITING; /* in reset */
+  return true;
+}
+
+struct pe *pe_create(uint32_t index, const struct pe_environment *environment, struct code_cache *code, uint32_t matmul_path) {
+  const size_t bytes = (sizeof(struct pe) + 63) / 64 * 64;
+  struct pe *const pe = aligned_alloc(64, bytes);
+  if (pe == NULL) return NULL;
+  memset(pe, 0, bytes);
+  pe->index = index;
+  pe->environment = *environment;
+  pe->generation = (uint32_t)environment->specification->generation_number;
+  pe->local_bytes = (uint64_t)environment->specification->local_memory_bytes;
+  pe->matmul = matmul_path_select(matmul_path);
+  pe->se = se_path_select(matmul_path);
+  pe->hart_environment = (struct hart_environment){.context = pe, .read = read_outside, .write = write_outside,
+                                                   .code_page = code_page, .custom = command_processor_custom,
+                                                   .time = time_of};
+  time_model_init(pe);
+  /* Page-aligned, so that a fresh local memory costs nothing until it is touched. */
+  pe->local_memory = aligned_alloc(4096, pe->local_bytes);
+  if (pe->local_memory == NULL) {
+    free(pe);
+    return NULL;
+  }
+  memset(pe->local_memory, 0, pe->local_bytes);
+  for (uint32_t number = 0; number < PE_HARTS; number++) {
+    if (prepare_hart(pe, number, code)) continue;
+    while (number-- > 0) hart_destroy(&pe->hart[number]);
+    free(pe->local_memory);
+    free(pe);
+    return NULL;
+  }
+  return pe;
+}
+
+void pe_destroy(struct pe *pe) {
+  if (pe == NULL) return;
+  for (uint32_t number = 0; number < PE_HARTS; number++) hart_destroy(&pe->hart[number]);
+  free(pe->local_memory);
+  free(pe);
+}
+
+void pe_reset(struct pe *pe, uint64_t vector) {
+  const uint64_t cycles = later(later(pe->hart[0].cycles, pe->hart[1].cycles), command_processor_done(&pe->cp));
+  for (uint32_t number = 0; number < PE_HARTS; number++) {
+    struct hart *const hart = &pe->hart[number];
+    hart_reset(hart, vector);
+    atomic_store(&hart->mip, 0);
+    hart->cycles = cycles;
+    pe->standing[number] = STANDING_RUNNABLE;
+    pe->software_interrupt[number] = 0;
+  }
+  command_processor_clear(&pe->cp);
+  memset(pe->cp.registers, 0, sizeof pe->cp.registers);
+  memset(pe->accumulators, 0, sizeof pe->accumulators);
+  memset(pe->accumulator_states, 0, sizeof pe->accumulator_states);
+  memset(pe->tables, 0, sizeof pe->tables);
+  memset(pe->local_memory, 0, pe->local_bytes);
+  memset(&pe->fault, 0, sizeof pe->fault);
+  pe->has_job = pe->work_pending = false;
+  pe->context = 0;
+}
+
+/* ---- Jobs ---- */
+
+void pe_start_job(struct pe *pe, const struct mtia_job_descriptor *descriptor) {
+  memcpy(pe->local_memory, descriptor, sizeof *descriptor);
+  memset(&pe->fault, 0, sizeof pe->fault);
+  share_bandwidth(pe, (uint32_t)descriptor->columns * descriptor->rows);
+  pe->context = descriptor->context;
+  pe->has_job = true;
+  pe->work_pending = false;
+  pe->settle_left = SETTLE_INSTRUCTIONS;
+}
+
+/*
+ * The job starts in device time when both harts have come to rest: how far they had come on the way from the job before
+ * depends on when the host called pe_start_job, and device time must not.
+ */
+static void hand_over_job(struct pe *pe) {
+  pe->job_start = later(pe->hart[0].cycles, pe->hart[1].cycles);
+  pe->hart[0].cycles = pe->hart[1].cycles = pe->job_start;
+  pe->work_pending = true;
+  atomic_fetch_or(&pe->hart[0].mip, MIP_EXTERNAL);
+}
+
+void pe_finish_job(struct pe *pe, struct hart *hart, uint32_t result) {
+  if (!pe->work_pending) return;
+  hart->cycles = later(hart->cycles, command_processor_done(&pe->cp));
+  struct pe_report report = pe->fault;
+  report.result = result;
+  report.cycles = hart->cycles - pe->job_start;
+  command_processor_clear(&pe->cp);
+  pe->has_job = pe->work_pending = false;
+  pe->context = 0;
+  atomic_fetch_and(&pe->hart[0].mip, ~MIP_EXTERNAL);
+  pe->environment.job_done(pe->environment.context, pe, &report);
+}
+
+/* ---- Turns ---- */
+
+static bool can_run(struct pe *pe, uint32_t number) {
+  struct hart *const hart = &pe->hart[number];
+  if (pe->standing[number] == STANDING_RUNNABLE || pe->cp.late[number].cause != 0) return true;
+  const bool interrupted = (atomic_load(&hart->mip) & hart->mie) != 0;
+  if (pe->standing[number] == STANDING_WAITING) return interrupted;
+  return command_processor_may_go_on(pe, number) || (interrupted && (hart->mstatus & MSTATUS_MIE) != 0);
+}
+
+/* The hart whose clock is behind, of those that can run; PE_HARTS: none. */
+static uint32_t next_hart(struct pe *pe) {
+  const bool first = can_run(pe, 0), second = can_run(pe, 1);
+  if (first && second) return pe->hart[1].cycles < pe->hart[0].cycles;
+  return first ? 0 : second ? 1 : PE_HARTS;
+}
+
+static enum hart_stop take_turn(struct pe *pe, uint32_t number, uint64_t instructions) {
+  struct hart *const hart = &pe->hart[number];
+  struct command_fault *const late = &pe->cp.late[number];
+  if (late->cause != 0) {
+    hart_raise(hart, late->cause, late->value);
+    late->cause = 0;
+    pe->cp.stalled[number].description = NULL;
+  }
+  const enum hart_stop stop = hart_run(hart, instructions);
+  pe->standing[number] = stop == HART_WAITING   ? STANDING_WAITING
+                         : stop == HART_STALLED ? STANDING_STALLED
+                                                : STANDING_RUNNABLE;
+  return stop;
+}
+
+enum pe_state pe_run(struct pe *pe, uint64_t budget) {
+  while (budget != 0) {
+    if (atomic_load_explicit(&pe->interrupted, memory_order_relaxed)) {
+      atomic_store(&pe->interrupted, false);
+      return PE_RUNNABLE;
+    }
+    uint32_t number = next_hart(pe);
+    if (pe->has_job && !pe->work_pending && (number == PE_HARTS || pe->settle_left == 0)) {
+      hand_over_job(pe);
+      number = next_hart(pe);
+    }
+    if (number == PE_HARTS) return pe->has_job ? PE_BLOCKED : PE_IDLE;
+    const uint64_t before = pe->hart[number].instructions;
+    const enum hart_stop stop = take_turn(pe, number, budget < TURN_INSTRUCTIONS ? budget : TURN_INSTRUCTIONS);
+    const uint64_t ran = pe->hart[number].instructions - before;
+    pe->counters.instructions += ran;
+    budget -= ran < budget ? ran : budget;
+    pe->settle_left -= ran < pe->settle_left ? ran : pe->settle_left;
+    if (stop == HART_HALTED) return PE_RUNNABLE;
+  }
+  return PE_RUNNABLE;
+}
+
+void pe_interrupt(struct pe *pe) { atomic_store(&pe->interrupted, true); }
+
+/* ---- What the chip asks ---- */
+
+uint32_t pe_index(const struct pe *pe) { return pe->index; }
+struct hart *pe_hart(struct pe *pe, uint32_t hart) { return &pe->hart[hart]; }
+
+uint8_t *pe_local_memory(struct pe *pe, uint64_t *bytes) {
+  *bytes = pe->local_bytes;
+  return pe->local_memory;
+}
+
+void pe_read_counters(const struct pe *pe, struct pe_counters *counters) {
+  *counters = pe->counters;
+  counters->unit_commands = pe->cp.executed;
+}
+
+void pe_wait_reason(const struct pe *pe, uint32_t hart, char *text, uint32_t bytes) {
+  if (pe->standing[hart] == STANDING_STALLED)
+    command_processor_wait_reason(pe, hart, text, bytes);
+  else
+    snprintf(text, bytes, "%s", pe->standing[hart] == STANDING_WAITING ? "wfi" : "running");
+}

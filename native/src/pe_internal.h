@@ -1,0 +1,103 @@
+/* The inside of a PE, shared by its units. */
+#ifndef MTIA_PE_INTERNAL_H
+#define MTIA_PE_INTERNAL_H
+#include "command_processor.h"
+#include "matmul.h"
+#include "pe.h"
+#include "simd_engine.h"
+
+/* What the bits of an accumulator mean. */
+enum accumulator_content { CONTENT_ANY /* zero or a bias */, CONTENT_FP32, CONTENT_INT32 };
+
+struct accumulator_state {
+  enum accumulator_content content;
+  uint64_t ready;    /* device cycle from which products may be added: after ACC_INIT, or after REDUCE has read */
+  uint64_t sum_done; /* when the last product will have been added */
+};
+
+/* A resource that serves one command after another. */
+enum time_line { LINE_DPE, LINE_RE, LINE_SE, LINE_MLU, LINE_FI_GET, LINE_FI_PUT, LINE_SRAM, LINE_LPDDR, TIME_LINES };
+
+/* Cycles a byte in units of 2^-16, and what else the specification says in cycles. */
+struct time_model {
+  uint64_t local_memory, sram, lpddr, noc; /* cycles a byte; SRAM and LPDDR: of this PE's share */
+  uint64_t se_elements, dpe_k_bytes;       /* per cycle */
+  uint64_t se_rows, mml_blocks, dma_alignment;
+  uint64_t free[TIME_LINES];
+};
+
+/* How a hart stood when it last stopped. */
+enum hart_standing { STANDING_RUNNABLE, STANDING_WAITING, STANDING_STALLED };
+
+struct pe {
+  struct hart hart[PE_HARTS];
+  enum hart_standing standing[PE_HARTS];
+  struct hart_environment hart_environment;
+  struct pe_environment environment;
+  uint32_t index, generation;
+  uint8_t *local_memory;
+  uint64_t local_bytes;
+  struct command_processor cp;
+  struct time_model time;
+  union accumulator accumulators[MTIA_LIMIT_ACCUMULATORS];
+  struct accumulator_state accumulator_states[MTIA_LIMIT_ACCUMULATORS];
+  struct se_table tables[MTIA_LIMIT_SE_TABLES];
+  const struct matmul_path *matmul;
+  const struct se_path *se;
+  struct pe_counters counters;
+  /* The job */
+  bool has_job;      /* between pe_start_job and JOB_DONE */
+  bool work_pending; /* handed over to the harts */
+  uint32_t context;
+  uint64_t job_start;
+  uint64_t settle_left; /* instructions in which the harts may still come to rest before the hand-over */
+  struct pe_report fault;
+  uint8_t software_interrupt[PE_HARTS];
+  _Atomic bool interrupted;
+};
+
+enum hart_access pe_register_read(struct pe *pe, struct hart *hart, uint64_t offset, uint32_t width, uint64_t *value);
+enum hart_access pe_register_write(struct pe *pe, struct hart *hart, uint64_t offset, uint32_t width, uint64_t value);
+void pe_finish_job(struct pe *pe, struct hart *hart, uint32_t result);
+
+static inline uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static inline uint64_t cycles_of(uint64_t bytes, uint64_t cycles_a_byte) {
+  return (bytes * cycles_a_byte + 0xffff) >> 16;
+}
+static inline uint64_t divide_up(uint64_t value, uint64_t by) { return (value + by - 1) / by; }
+
+/* Occupies a time line for busy cycles from `ready` at the earliest; when that begins. */
+static inline uint64_t time_line_take(struct pe *pe, enum time_line line, uint64_t ready, uint64_t busy) {
+  const uint64_t start = later(ready, pe->time.free[line]);
+  pe->time.free[line] = start + busy;
+  return start;
+}
+
+static inline uint32_t data_type_bytes(uint64_t type) {
+  static const uint8_t bytes[] = {
+      [MTIA_TYPE_INT8] = 1, [MTIA_TYPE_FP16] = 2, [MTIA_TYPE_BF16] = 2, [MTIA_TYPE_FP32] = 4, [MTIA_TYPE_INT32] = 4};
+  return bytes[type];
+}
+
+/* Commands of the units: prepare and execute. */
+bool dma_prepare(struct pe *pe, struct command *command);
+bool dma_execute(struct pe *pe, struct command *command);
+bool mml_prepare(struct pe *pe, struct command *command);
+bool mml_execute(struct pe *pe, struct command *command);
+bool acc_init_prepare(struct pe *pe, struct command *command);
+bool acc_init_execute(struct pe *pe, struct command *command);
+bool reduce_prepare(struct pe *pe, struct command *command);
+bool reduce_execute(struct pe *pe, struct command *command);
+bool se_load_table_prepare(struct pe *pe, struct command *command);
+bool se_load_table_execute(struct pe *pe, struct command *command);
+bool se_unary_prepare(struct pe *pe, struct command *command);
+bool se_unary_execute(struct pe *pe, struct command *command);
+bool se_binary_prepare(struct pe *pe, struct command *command);
+bool se_binary_execute(struct pe *pe, struct command *command);
+bool se_row_accumulate_prepare(struct pe *pe, struct command *command);
+bool se_row_accumulate_execute(struct pe *pe, struct command *command);
+bool mlu_prepare(struct pe *pe, struct command *command);
+bool mlu_transpose_execute(struct pe *pe, struct command *command);
+bool mlu_copy_execute(struct pe *pe, struct command *command);
+
+#endif

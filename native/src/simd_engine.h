@@ -1,0 +1,50 @@
+/*
+ * Arithmetic of the SIMD engine on rows of FP32 values: conversions, functions, lookup tables, elementwise operations.
+ * Every path computes the same bits (docs/numerics.md); simd_engine_portable.c is the definition.
+ */
+#ifndef MTIA_SIMD_ENGINE_H
+#define MTIA_SIMD_ENGINE_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "generated/mtia_hw.h"
+
+#define SE_DATA_TYPES 5
+#define SE_OPERATIONS 5
+
+/* A loaded lookup table. */
+struct se_table {
+  float low, high, scale, below, above;
+  int32_t segments, degree; /* segments = 0: not loaded */
+  uint64_t ready;           /* device cycle */
+  float coefficients[(MTIA_LIMIT_SE_TABLE_BYTES - sizeof(struct mtia_se_table)) / 4];
+};
+
+struct se_path {
+  const char *name;
+  /* Indexed by DATA_TYPE. Memory may have any alignment and never overlaps `values`. */
+  void (*load[SE_DATA_TYPES])(float *values, const uint8_t *source, uint32_t count);
+  void (*store[SE_DATA_TYPES])(uint8_t *destination, const float *values, uint32_t count);
+  /* sum += source */
+  void (*accumulate[SE_DATA_TYPES])(float *sum, const uint8_t *source, uint32_t count);
+  /* values = function(values) */
+  void (*relu)(float *values, uint32_t count);
+  void (*table)(float *values, uint32_t count, const struct se_table *table);
+  /* first = operation(first, second), indexed by SE_OPERATION */
+  void (*operation[SE_OPERATIONS])(float *first, const float *second, uint32_t count);
+};
+
+extern const struct se_path se_portable;
+#if defined(__x86_64__)
+extern const struct se_path se_avx512; /* needs AVX-512 F, BW, DQ, VL */
+#endif
+/* As matmul_path_select: MTIA_MATMUL_PORTABLE asks for plain C, anything else for the fastest. */
+const struct se_path *se_path_select(uint32_t matmul_path);
+
+/* Fills a table from its bytes in local memory. False: segments, degree or size are not legal. */
+bool se_table_load(struct se_table *table, const uint8_t *source, uint32_t bytes);
+/* Values processed at a time: the engine's inner buffer. */
+#define SE_CHUNK 256
+/* values = function(values); the table of the function is loaded. */
+void se_apply(const struct se_path *path, uint32_t function, const struct se_table *tables, float *values, uint32_t count);
+
+#endif
