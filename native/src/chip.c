@@ -1,0 +1,158 @@
+#include "chip.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int32_t chip_thread_start(pthread_t *thread, const char *name, void *(*body)(void *), void *argument) {
+  /* A new thread inherits the signal mask: signals are the business of the host's own threads. */
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int failure = pthread_create(thread, NULL, body, argument);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (failure != 0) return MTIA_ERROR_CHIP_SYSTEM;
+  pthread_setname_np(*thread, name);
+  return MTIA_ERROR_OK;
+}
+
+static uint64_t pe_time(void *context) { return chip_clock_now(&((struct chip *)context)->clock); }
+
+static int32_t create_pes(struct chip *chip) {
+  uint32_t count = (uint32_t)(chip->specification.grid_width * chip->specification.grid_height);
+  chip->pe_environment = (struct pe_environment){
+      .context = chip,
+      .memory = chip->memory,
+      .specification = &chip->specification,
+      .time = pe_time,
+      .job_done = work_queue_engine_job_done,
+  };
+  chip->pe_code = code_cache_create();
+  if (chip->pe_code == NULL) return MTIA_ERROR_CHIP_NO_MEMORY;
+  for (uint32_t index = 0; index < count; index++) {
+    chip->pes[index] = pe_create(index, &chip->pe_environment, chip->pe_code, chip->matmul_path);
+    if (chip->pes[index] == NULL) return MTIA_ERROR_CHIP_NO_MEMORY;
+    chip->pe_count++;
+  }
+  return MTIA_ERROR_OK;
+}
+
+static uint32_t thread_count(const struct mtia_open_parameters *parameters) {
+  if (parameters->pe_threads != 0) return parameters->pe_threads;
+  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  return processors < 1 ? 1 : (uint32_t)processors;
+}
+
+/* The blocks themselves; what fails leaves the rest as created by calloc. */
+static int32_t create_blocks(struct chip *chip, const struct mtia_open_parameters *parameters) {
+  const struct mtia_specification *specification = &chip->specification;
+  uint64_t lpddr_bytes = parameters->lpddr_bytes != 0 ? parameters->lpddr_bytes : (uint64_t)specification->lpddr_bytes;
+  chip->memory = memory_create((uint64_t)specification->sram_bytes, lpddr_bytes);
+  int32_t status = chip->memory == NULL ? MTIA_ERROR_CHIP_NO_MEMORY : MTIA_ERROR_OK;
+  if (status == MTIA_ERROR_OK) status = queue_engine_create(&chip->queue_engine);
+  if (status == MTIA_ERROR_OK) status = control_core_create(chip);
+  if (status == MTIA_ERROR_OK) status = create_pes(chip);
+  return status;
+}
+
+static void power_on(struct chip *chip) {
+  queue_engine_reset(chip);
+  dma_engine_reset(chip);
+  work_queue_engine_reset(chip);
+  control_core_reset(chip);
+}
+
+static int32_t start_threads(struct chip *chip, const struct mtia_open_parameters *parameters) {
+  int32_t status = dma_engine_start(chip);
+  if (status == MTIA_ERROR_OK) status = scheduler_start(chip, thread_count(parameters));
+  if (status == MTIA_ERROR_OK) status = control_core_start(chip);
+  return status;
+}
+
+int32_t chip_create(const struct mtia_open_parameters *parameters, struct chip **result) {
+  static const struct mtia_specification specifications[] = MTIA_SPECIFICATIONS;
+  struct chip *chip = calloc(1, sizeof(*chip));
+  if (chip == NULL) return MTIA_ERROR_CHIP_NO_MEMORY;
+  chip->generation = parameters->generation;
+  chip->specification = specifications[parameters->generation - 1];
+  chip->matmul_path = parameters->matmul_path;
+  pthread_mutex_init(&chip->administration, NULL);
+  chip_clock_start(&chip->clock);
+  console_create(&chip->console);
+  iommu_create(&chip->iommu);
+  pci_config_create(&chip->config, parameters->generation);
+  work_queue_engine_create(&chip->work_queue_engine);
+  int32_t status = msix_create(&chip->msix);
+  if (status == MTIA_ERROR_OK) status = create_blocks(chip, parameters);
+  if (status == MTIA_ERROR_OK) {
+    power_on(chip);
+    status = start_threads(chip, parameters);
+  }
+  if (status == MTIA_ERROR_OK) *result = chip;
+  else chip_destroy(chip);
+  return status;
+}
+
+void chip_destroy(struct chip *chip) {
+  /* The control core first: it is the one that gives the others work, and may wait for the scheduler. */
+  control_core_stop(chip);
+  scheduler_stop(chip);
+  dma_engine_stop(chip);
+  for (uint32_t index = 0; index < chip->pe_count; index++) pe_destroy(chip->pes[index]);
+  if (chip->pe_code != NULL) code_cache_destroy(chip->pe_code);
+  control_core_destroy(chip);
+  queue_engine_destroy(&chip->queue_engine);
+  work_queue_engine_destroy(&chip->work_queue_engine);
+  pci_config_destroy(&chip->config);
+  iommu_destroy(&chip->iommu);
+  msix_destroy(&chip->msix);
+  console_destroy(&chip->console);
+  memory_destroy(chip->memory);
+  pthread_mutex_destroy(&chip->administration);
+  free(chip);
+}
+
+/*
+ * Brings the hart threads to rest: the control core first, because it may wait for a PE to serve a reset; then the PEs.
+ * Both are bounded: a slice of the control core is short, and a PE stops when it is interrupted.
+ */
+static void stop_harts(struct chip *chip) {
+  control_core_pause(chip);
+  scheduler_pause(chip);
+}
+
+static void let_harts_run(struct chip *chip) {
+  scheduler_resume(&chip->scheduler);
+  control_core_resume(chip);
+}
+
+void chip_function_reset(struct chip *chip) {
+  pthread_mutex_lock(&chip->administration);
+  if (!chip->halted) stop_harts(chip);
+  dma_engine_reset(chip);
+  queue_engine_reset(chip);
+  iommu_unmap_all(&chip->iommu);
+  memory_unassign_all(chip->memory);
+  work_queue_engine_reset(chip);
+  atomic_store(&chip->scheduler.runnable, 0);
+  control_core_reset(chip);
+  atomic_fetch_add(&chip->control_core.mailbox.reset_count, 1);
+  /* A debugger that holds the chip keeps holding it, at the first instruction of the boot ROM. */
+  if (!chip->halted) let_harts_run(chip);
+  pthread_mutex_unlock(&chip->administration);
+}
+
+void chip_halt(struct chip *chip) {
+  if (chip->halted) return;
+  stop_harts(chip);
+  chip_clock_freeze(&chip->clock);
+  /* Requests that no thread has served yet: the debugger must see the PEs as the control core has left them. */
+  for (uint32_t pe = 0; pe < chip->pe_count; pe++) work_queue_engine_serve_requests(chip, pe);
+  chip->halted = true;
+}
+
+void chip_resume(struct chip *chip) {
+  if (!chip->halted) return;
+  chip->halted = false;
+  chip_clock_resume(&chip->clock);
+  let_harts_run(chip);
+}

@@ -1,0 +1,65 @@
+/* The chip: every block of it, and the two things that concern them all, reset and halt. */
+#ifndef MTIA_CHIP_H
+#define MTIA_CHIP_H
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "chip_clock.h"
+#include "console.h"
+#include "control_core.h"
+#include "dma_engine.h"
+#include "generated/mtia_hw.h"
+#include "iommu.h"
+#include "memory.h"
+#include "memory_protection.h"
+#include "msix.h"
+#include "mtia.h"
+#include "pci_config.h"
+#include "pe.h"
+#include "queue_engine.h"
+#include "scheduler.h"
+#include "work_queue_engine.h"
+
+struct chip {
+  struct mtia_specification specification;
+  uint32_t generation;
+  uint32_t matmul_path;
+  struct chip_clock clock;
+  struct console console;
+  struct memory *memory;
+  struct iommu iommu;
+  struct msix msix;
+  struct pci_config config;
+  struct queue_engine queue_engine;
+  struct dma_engine dma_engine;
+  struct work_queue_engine work_queue_engine;
+  struct control_core control_core;
+  struct scheduler scheduler;
+
+  struct pe_environment pe_environment;
+  struct code_cache *pe_code;
+  struct pe *pes[CHIP_PES];
+  uint32_t pe_count;
+
+  /* Reset, halt, resume and debug accesses take turns. */
+  pthread_mutex_t administration;
+  bool halted;
+};
+
+/* 0, CHIP_NO_MEMORY or CHIP_SYSTEM. The parameters are checked. */
+int32_t chip_create(const struct mtia_open_parameters *parameters, struct chip **chip);
+/* Joins every thread. No other call is under way. */
+void chip_destroy(struct chip *chip);
+void chip_function_reset(struct chip *chip);
+/* Hart threads at rest; administration is held. */
+void chip_halt(struct chip *chip);
+void chip_resume(struct chip *chip);
+
+static inline uint32_t chip_grid(const struct chip *chip) {
+  return (uint32_t)chip->specification.grid_width | (uint32_t)chip->specification.grid_height << 8;
+}
+
+/* Starts a thread that no signal of the host process interrupts. 0 or CHIP_SYSTEM. */
+int32_t chip_thread_start(pthread_t *thread, const char *name, void *(*body)(void *), void *argument);
+
+#endif

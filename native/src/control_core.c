@@ -1,0 +1,264 @@
+/*
+ * One thread runs the harts of the control core in turn and, between two slices, the queue engine. So registers of the
+ * control core need no lock: every access comes from this thread. Other threads leave their news in atomics (doorbells,
+ * finished jobs and copies) and notify `wake`; the thread takes its ticket before it looks at any of them.
+ */
+#include "control_core.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "chip.h"
+#include "generated/boot_rom.h"
+
+/* A slice bounds how long a doorbell or an interrupt to the host waits behind running firmware. */
+#define SLICE_INSTRUCTIONS 1024
+/* After its last instruction the thread looks this long for news before it sleeps. */
+#define LINGER_NS 30000
+
+#define INTERRUPT_SOFTWARE (1ull << 3)
+#define INTERRUPT_TIMER (1ull << 7)
+#define INTERRUPT_EXTERNAL (1ull << 11)
+
+_Static_assert(sizeof(boot_rom) <= MTIA_BOOT_ROM_SIZE, "the boot ROM does not fit");
+
+static uint64_t control_time(void *context) { return chip_clock_now(&((struct chip *)context)->clock); }
+
+static enum hart_custom control_custom(void *context, struct hart *hart, uint32_t instruction, uint64_t rs1, uint64_t rs2, uint64_t *result, uint64_t *cause) {
+  (void)context, (void)hart, (void)instruction, (void)rs1, (void)rs2, (void)result, (void)cause;
+  return HART_CUSTOM_ILLEGAL; /* unit commands exist in PEs only */
+}
+
+static void set_regions(struct chip *chip, struct hart *hart) {
+  struct control_core *core = &chip->control_core;
+  uint64_t sram_bytes = (uint64_t)chip->specification.sram_bytes;
+  uint64_t lpddr_bytes = memory_lpddr_bytes(chip->memory);
+  hart->regions[0] = (struct hart_region){MTIA_CONTEXT_SRAM_BASE, MTIA_CONTEXT_SRAM_SIZE, core->context_sram, 1, 1, 1};
+  hart->regions[1] = (struct hart_region){MTIA_DESCRIPTOR_SRAM_BASE, MTIA_DESCRIPTOR_SRAM_SIZE, core->descriptor_sram, 1, 1, 0};
+  hart->regions[2] = (struct hart_region){MTIA_LPDDR_BASE, lpddr_bytes, memory_at(chip->memory, 0, MTIA_LPDDR_BASE, lpddr_bytes, MEMORY_WRITE), 1, 1, 0};
+  hart->regions[3] = (struct hart_region){MTIA_SRAM_BASE, sram_bytes, memory_at(chip->memory, 0, MTIA_SRAM_BASE, sram_bytes, MEMORY_WRITE), 1, 1, 0};
+}
+
+int32_t control_core_create(struct chip *chip) {
+  struct control_core *core = &chip->control_core;
+  pthread_mutex_init(&core->pause_lock, NULL);
+  pthread_cond_init(&core->pause_changed, NULL);
+  core->hart_count = (uint32_t)chip->specification.control_harts;
+  core->boot_rom = reserve_pages(MTIA_BOOT_ROM_SIZE);
+  core->context_sram = reserve_pages(MTIA_CONTEXT_SRAM_SIZE);
+  core->descriptor_sram = reserve_pages(MTIA_DESCRIPTOR_SRAM_SIZE);
+  core->code = code_cache_create();
+  if (core->boot_rom == NULL || core->context_sram == NULL || core->descriptor_sram == NULL || core->code == NULL) {
+    return MTIA_ERROR_CHIP_NO_MEMORY;
+  }
+  memcpy(core->boot_rom, boot_rom, sizeof(boot_rom));
+  core->environment = (struct hart_environment){
+      .context = chip,
+      .read = control_bus_read,
+      .write = control_bus_write,
+      .code_page = control_bus_code_page,
+      .custom = control_custom,
+      .time = control_time,
+  };
+  for (uint32_t index = 0; index < core->hart_count; index++) {
+    int status = hart_create(&core->harts[index], index, &core->environment, core->code);
+    if (status != 0) return status;
+    core->harts_created++;
+    set_regions(chip, &core->harts[index]);
+  }
+  return MTIA_ERROR_OK;
+}
+
+void control_core_destroy(struct chip *chip) {
+  struct control_core *core = &chip->control_core;
+  for (uint32_t index = 0; index < core->harts_created; index++) hart_destroy(&core->harts[index]);
+  if (core->code != NULL) code_cache_destroy(core->code);
+  release_pages(core->boot_rom, MTIA_BOOT_ROM_SIZE);
+  release_pages(core->context_sram, MTIA_CONTEXT_SRAM_SIZE);
+  release_pages(core->descriptor_sram, MTIA_DESCRIPTOR_SRAM_SIZE);
+  pthread_mutex_destroy(&core->pause_lock);
+  pthread_cond_destroy(&core->pause_changed);
+}
+
+static void reset_mailbox(struct mailbox *mailbox) {
+  atomic_store(&mailbox->boot_status, MTIA_BOOT_RESET);
+  atomic_store(&mailbox->boot_error, 0);
+  atomic_store(&mailbox->firmware_version, 0);
+  atomic_store(&mailbox->firmware_abi, 0);
+  atomic_store(&mailbox->boot_doorbell, 0);
+  atomic_store(&mailbox->firmware_capabilities, 0);
+  atomic_store(&mailbox->boot_image_address, 0);
+  atomic_store(&mailbox->boot_image_bytes, 0);
+  atomic_store(&mailbox->window_base, 0);
+  atomic_store(&mailbox->panic_cause, 0);
+  atomic_store(&mailbox->panic_pc, 0);
+  atomic_store(&mailbox->panic_value, 0);
+}
+
+void control_core_reset(struct chip *chip) {
+  struct control_core *core = &chip->control_core;
+  /* Dropping the pages zeroes them. */
+  madvise(core->context_sram, MTIA_CONTEXT_SRAM_SIZE, MADV_DONTNEED);
+  madvise(core->descriptor_sram, MTIA_DESCRIPTOR_SRAM_SIZE, MADV_DONTNEED);
+  reset_mailbox(&core->mailbox);
+  core->protection_address = 0;
+  core->protection_pages = core->protection_error = 0;
+  for (uint32_t index = 0; index < CONTROL_HARTS; index++) {
+    core->timer_compare[index] = UINT64_MAX;
+    core->software_interrupt[index] = 0;
+    core->interrupt_enable[index] = 0;
+  }
+  for (uint32_t index = 0; index < core->hart_count; index++) {
+    hart_reset(&core->harts[index], MTIA_BOOT_ROM_BASE);
+    atomic_store(&core->harts[index].mip, 0);
+    atomic_store(&core->harts[index].halt_request, false);
+    atomic_store(&core->harts[index].fence_request, true);
+  }
+  atomic_store(&core->waiting, 0);
+}
+
+static uint32_t pending_sources(struct chip *chip) {
+  uint32_t pending = 0;
+  if (atomic_load_explicit(&chip->control_core.mailbox.boot_doorbell, memory_order_relaxed) != 0) pending |= 1u << MTIA_INTERRUPT_MAILBOX;
+  if (queue_engine_pending(&chip->queue_engine) != 0) pending |= 1u << MTIA_INTERRUPT_SUBMISSION;
+  if (dma_engine_finished(&chip->dma_engine)) pending |= 1u << MTIA_INTERRUPT_MEMORY_COPY_DONE;
+  if (atomic_load(&chip->work_queue_engine.done) != 0) pending |= 1u << MTIA_INTERRUPT_JOB_DONE;
+  if (atomic_load(&chip->queue_engine.changed) != 0) pending |= 1u << MTIA_INTERRUPT_QUEUE_CHANGED;
+  return pending;
+}
+
+bool interrupt_controller_read32(struct chip *chip, uint32_t offset, uint32_t *value) {
+  if (offset == MTIA_INTERRUPT_CONTROLLER_PENDING) {
+    *value = pending_sources(chip);
+    return true;
+  }
+  uint32_t hart = (offset - MTIA_INTERRUPT_CONTROLLER_ENABLE) / 4;
+  if (offset < MTIA_INTERRUPT_CONTROLLER_ENABLE || hart >= CONTROL_HARTS) return false;
+  *value = chip->control_core.interrupt_enable[hart];
+  return true;
+}
+
+bool interrupt_controller_write32(struct chip *chip, uint32_t offset, uint32_t value) {
+  uint32_t hart = (offset - MTIA_INTERRUPT_CONTROLLER_ENABLE) / 4;
+  if (offset < MTIA_INTERRUPT_CONTROLLER_ENABLE || hart >= CONTROL_HARTS) return offset == MTIA_INTERRUPT_CONTROLLER_PENDING;
+  chip->control_core.interrupt_enable[hart] = value;
+  return true;
+}
+
+void control_core_update_lines(struct chip *chip) {
+  struct control_core *core = &chip->control_core;
+  uint32_t pending = pending_sources(chip);
+  uint64_t now = 0;
+  for (uint32_t index = 0; index < core->hart_count; index++) {
+    uint64_t lines = 0;
+    uint64_t compare = core->timer_compare[index];
+    if (compare != UINT64_MAX) {
+      if (now == 0) now = chip_clock_now(&chip->clock);
+      if (now >= compare) lines |= INTERRUPT_TIMER;
+    }
+    if (core->software_interrupt[index] != 0) lines |= INTERRUPT_SOFTWARE;
+    if ((pending & core->interrupt_enable[index]) != 0) lines |= INTERRUPT_EXTERNAL;
+    atomic_store_explicit(&core->harts[index].mip, lines, memory_order_relaxed);
+  }
+}
+
+static bool can_run(const struct hart *hart) { return (atomic_load_explicit(&hart->mip, memory_order_relaxed) & hart->mie) != 0; }
+
+/* Gives every hart that does not wait a slice. True where one still has something to do. */
+static bool run_harts(struct control_core *core) {
+  uint32_t waiting = atomic_load_explicit(&core->waiting, memory_order_relaxed);
+  uint64_t instructions = 0;
+  for (uint32_t index = 0; index < core->hart_count; index++) {
+    struct hart *hart = &core->harts[index];
+    uint32_t bit = 1u << index;
+    if ((waiting & bit) != 0 && !can_run(hart)) continue;
+    uint64_t before = hart->instructions;
+    if (hart_run(hart, SLICE_INSTRUCTIONS) == HART_WAITING) waiting |= bit;
+    else waiting &= ~bit;
+    instructions += hart->instructions - before;
+  }
+  atomic_store_explicit(&core->waiting, waiting, memory_order_relaxed);
+  atomic_fetch_add_explicit(&core->instructions, instructions, memory_order_relaxed);
+  return waiting != (1u << core->hart_count) - 1;
+}
+
+/* How long until a timer interrupt makes a waiting hart run. */
+static uint64_t time_to_sleep(struct chip *chip) {
+  struct control_core *core = &chip->control_core;
+  uint64_t first = UINT64_MAX;
+  for (uint32_t index = 0; index < core->hart_count; index++) {
+    bool counts = (core->harts[index].mie & INTERRUPT_TIMER) != 0;
+    if (counts && core->timer_compare[index] < first) first = core->timer_compare[index];
+  }
+  if (first == UINT64_MAX) return EVENT_COUNT_FOREVER;
+  uint64_t now = chip_clock_now(&chip->clock);
+  return now >= first ? 0 : first - now;
+}
+
+/*
+ * Stands still while anyone wants it to. A pause right behind a resume may find the thread still in here: at_rest is true
+ * then and stays so, because the thread looks at the count again, under the lock, before it leaves.
+ */
+static void rest(struct control_core *core) {
+  pthread_mutex_lock(&core->pause_lock);
+  core->at_rest = true;
+  pthread_cond_broadcast(&core->pause_changed);
+  while (atomic_load(&core->pause_count) != 0) pthread_cond_wait(&core->pause_changed, &core->pause_lock);
+  core->at_rest = false;
+  pthread_mutex_unlock(&core->pause_lock);
+}
+
+static void *control_thread(void *argument) {
+  struct chip *chip = argument;
+  struct control_core *core = &chip->control_core;
+  for (;;) {
+    uint32_t ticket = event_count_prepare(&core->wake);
+    if (atomic_load(&core->pause_count) != 0) rest(core);
+    if (atomic_load(&core->stopping)) return NULL;
+    queue_engine_service(chip);
+    control_core_update_lines(chip);
+    bool more = run_harts(core);
+    msix_deliver(&chip->msix);
+    if (more) continue;
+    struct work_queue_engine *engine = &chip->work_queue_engine;
+    if (atomic_load(&engine->busy) == 0 && atomic_load(&engine->done) == 0) engine->at_rest = true;
+    event_count_spin_then_wait(&core->wake, ticket, LINGER_NS, time_to_sleep(chip));
+  }
+}
+
+int32_t control_core_start(struct chip *chip) {
+  int32_t status = chip_thread_start(&chip->control_core.thread, "mtia-control", control_thread, chip);
+  chip->control_core.thread_runs = status == MTIA_ERROR_OK;
+  return status;
+}
+
+void control_core_stop(struct chip *chip) {
+  struct control_core *core = &chip->control_core;
+  if (!core->thread_runs) return;
+  atomic_store(&core->stopping, true);
+  pthread_mutex_lock(&core->pause_lock);
+  atomic_store(&core->pause_count, 0);
+  pthread_cond_broadcast(&core->pause_changed);
+  pthread_mutex_unlock(&core->pause_lock);
+  control_core_notify(chip);
+  pthread_join(core->thread, NULL);
+  core->thread_runs = false;
+}
+
+void control_core_notify(struct chip *chip) { event_count_notify(&chip->control_core.wake, 1); }
+
+void control_core_pause(struct chip *chip) {
+  struct control_core *core = &chip->control_core;
+  atomic_fetch_add(&core->pause_count, 1);
+  control_core_notify(chip);
+  pthread_mutex_lock(&core->pause_lock);
+  while (!core->at_rest) pthread_cond_wait(&core->pause_changed, &core->pause_lock);
+  pthread_mutex_unlock(&core->pause_lock);
+}
+
+void control_core_resume(struct chip *chip) {
+  struct control_core *core = &chip->control_core;
+  pthread_mutex_lock(&core->pause_lock);
+  atomic_fetch_sub(&core->pause_count, 1);
+  pthread_cond_broadcast(&core->pause_changed);
+  pthread_mutex_unlock(&core->pause_lock);
+}

@@ -1,0 +1,262 @@
+/*
+ * A channel belongs to the control thread while its status is not BUSY, and to the DMA thread while it is. The store of the
+ * status hands it over in either direction (release), the load takes it (acquire); nothing else needs a lock.
+ */
+#include "dma_engine.h"
+#include <string.h>
+#include "chip.h"
+
+#define CHANNEL_STRIDE 0x80u
+/* A chunk bounds how long an unmapping or another channel waits. */
+#define CHUNK_BYTES (512u * 1024)
+/* Waking the DMA thread costs more than copying this much on the spot. */
+#define INLINE_BYTES (16u * 1024)
+#define LINGER_NS 20000
+
+static uint32_t status_of(const struct dma_channel *channel) { return atomic_load_explicit(&channel->status, memory_order_acquire); }
+
+static void finish(struct dma_channel *channel, uint32_t error, uint64_t address) {
+  channel->error = error;
+  channel->fault_address = address;
+  uint32_t status = error == MTIA_ERROR_OK ? MTIA_DMA_STATUS_DONE : MTIA_DMA_STATUS_FAULT;
+  atomic_store_explicit(&channel->status, status, memory_order_release);
+}
+
+static void fill32(uint8_t *to, uint64_t bytes, uint32_t pattern) {
+  uint64_t done = bytes < sizeof(pattern) ? bytes : sizeof(pattern);
+  memcpy(to, &pattern, done);
+  while (done < bytes) {
+    /* Doubling, but within a first-level cache. */
+    uint64_t copy = done < 8192 ? done : 8192;
+    if (copy > bytes - done) copy = bytes - done;
+    memcpy(to + done, to, copy);
+    done += copy;
+  }
+}
+
+/* One end of a chunk, as a host pointer. */
+struct end {
+  uint8_t *host;
+  struct iommu_span span; /* of a host end */
+  bool on_host;
+};
+
+/* Finds the memory of an end; may shorten *bytes where a mapping of the host ends. 0 or the error. */
+static uint32_t open_end(struct chip *chip, struct end *end, uint32_t context, uint64_t address, uint64_t *bytes, bool write) {
+  if (end->on_host) {
+    if (!iommu_acquire(&chip->iommu, context, address, *bytes, write ? IOMMU_WRITE : IOMMU_READ, &end->span)) {
+      return MTIA_ERROR_HOST_ADDRESS_FAULT;
+    }
+    *bytes = end->span.bytes;
+    end->host = end->span.host;
+    return MTIA_ERROR_OK;
+  }
+  end->host = memory_at(chip->memory, context, address, *bytes, write ? MEMORY_WRITE : MEMORY_READ);
+  return end->host == NULL ? MTIA_ERROR_MEMORY_PROTECTION : MTIA_ERROR_OK;
+}
+
+static void close_end(struct end *end) {
+  if (end->on_host && end->host != NULL) iommu_release(&end->span);
+}
+
+/* Where an end refuses the first time. */
+static uint64_t refused_at(struct chip *chip, const struct end *end, uint32_t context, uint64_t address, uint64_t bytes, bool write) {
+  if (end->on_host) return address;
+  return memory_first_refused(chip->memory, context, address, bytes, write ? MEMORY_WRITE : MEMORY_READ);
+}
+
+/* Moves the next chunk; finishes the channel where it was the last one or is refused. */
+static void step(struct chip *chip, struct dma_channel *channel) {
+  struct dma_transfer *transfer = &channel->transfer;
+  if (atomic_load(&channel->abort)) {
+    finish(channel, MTIA_ERROR_ABORTED, 0);
+    return;
+  }
+  uint64_t left = transfer->bytes - transfer->moved;
+  uint64_t bytes = left < CHUNK_BYTES ? left : CHUNK_BYTES;
+  uint64_t offset = transfer->descending ? left - bytes : transfer->moved;
+  uint64_t source_at = transfer->source + offset, destination_at = transfer->destination + offset;
+  bool has_source = transfer->kind != MTIA_DMA_FILL32;
+  struct end source = {.on_host = transfer->kind == MTIA_DMA_HOST_TO_DEVICE};
+  struct end destination = {.on_host = transfer->kind == MTIA_DMA_DEVICE_TO_HOST};
+  uint32_t error = MTIA_ERROR_OK;
+  uint64_t fault = 0;
+
+  if (has_source) error = open_end(chip, &source, transfer->context, source_at, &bytes, false);
+  if (error != MTIA_ERROR_OK) {
+    fault = refused_at(chip, &source, transfer->context, source_at, bytes, false);
+  } else {
+    error = open_end(chip, &destination, transfer->context, destination_at, &bytes, true);
+    if (error != MTIA_ERROR_OK) fault = refused_at(chip, &destination, transfer->context, destination_at, bytes, true);
+  }
+  if (error == MTIA_ERROR_OK) {
+    if (has_source) memmove(destination.host, source.host, bytes);
+    else fill32(destination.host, bytes, (uint32_t)transfer->source);
+    transfer->moved += bytes;
+    atomic_fetch_add_explicit(&chip->dma_engine.bytes, bytes, memory_order_relaxed);
+  }
+  close_end(&source);
+  close_end(&destination);
+  if (error != MTIA_ERROR_OK || transfer->moved == transfer->bytes) finish(channel, error, fault);
+}
+
+static void *dma_thread(void *argument) {
+  struct chip *chip = argument;
+  struct dma_engine *engine = &chip->dma_engine;
+  uint64_t spin_ns = 0;
+  for (;;) {
+    uint32_t ticket = event_count_prepare(&engine->work);
+    if (atomic_load(&engine->stopping)) return NULL;
+    bool busy = false;
+    for (uint32_t index = 0; index < MTIA_LIMIT_DMA_CHANNELS; index++) {
+      struct dma_channel *channel = &engine->channels[index];
+      if (status_of(channel) != MTIA_DMA_STATUS_BUSY) continue;
+      busy = true;
+      step(chip, channel);
+      if (status_of(channel) == MTIA_DMA_STATUS_BUSY) continue;
+      event_count_notify(&engine->idle, 1);
+      control_core_notify(chip);
+    }
+    if (!busy) event_count_spin_then_wait(&engine->work, ticket, spin_ns, EVENT_COUNT_FOREVER);
+    spin_ns = busy ? LINGER_NS : 0;
+  }
+}
+
+int32_t dma_engine_start(struct chip *chip) {
+  int32_t status = chip_thread_start(&chip->dma_engine.thread, "mtia-dma", dma_thread, chip);
+  chip->dma_engine.thread_runs = status == MTIA_ERROR_OK;
+  return status;
+}
+
+void dma_engine_stop(struct chip *chip) {
+  struct dma_engine *engine = &chip->dma_engine;
+  if (!engine->thread_runs) return;
+  atomic_store(&engine->stopping, true);
+  event_count_notify(&engine->work, 1);
+  pthread_join(engine->thread, NULL);
+  engine->thread_runs = false;
+}
+
+void dma_engine_reset(struct chip *chip) {
+  struct dma_engine *engine = &chip->dma_engine;
+  for (uint32_t index = 0; index < MTIA_LIMIT_DMA_CHANNELS; index++) {
+    struct dma_channel *channel = &engine->channels[index];
+    atomic_store(&channel->abort, true);
+    for (;;) {
+      uint32_t ticket = event_count_prepare(&engine->idle);
+      if (status_of(channel) != MTIA_DMA_STATUS_BUSY) break;
+      event_count_wait(&engine->idle, ticket, EVENT_COUNT_FOREVER);
+    }
+    channel->source = channel->destination = channel->bytes = 0;
+    channel->context = 0;
+    channel->error = 0;
+    channel->fault_address = 0;
+    atomic_store(&channel->abort, false);
+    atomic_store(&channel->status, MTIA_DMA_STATUS_IDLE);
+  }
+}
+
+bool dma_engine_finished(const struct dma_engine *engine) {
+  for (uint32_t index = 0; index < MTIA_LIMIT_DMA_CHANNELS; index++) {
+    uint32_t status = status_of(&engine->channels[index]);
+    if (status == MTIA_DMA_STATUS_DONE || status == MTIA_DMA_STATUS_FAULT) return true;
+  }
+  return false;
+}
+
+bool dma_engine_busy(const struct dma_engine *engine) {
+  for (uint32_t index = 0; index < MTIA_LIMIT_DMA_CHANNELS; index++) {
+    if (status_of(&engine->channels[index]) == MTIA_DMA_STATUS_BUSY) return true;
+  }
+  return false;
+}
+
+static void start(struct chip *chip, struct dma_channel *channel, uint32_t kind) {
+  if (status_of(channel) == MTIA_DMA_STATUS_BUSY) return;
+  if (kind < MTIA_DMA_HOST_TO_DEVICE || kind > MTIA_DMA_FILL32 || channel->context >= MTIA_LIMIT_CONTEXTS) {
+    finish(channel, MTIA_ERROR_INVALID_COMMAND, 0);
+    return;
+  }
+  if (channel->bytes == 0) {
+    finish(channel, MTIA_ERROR_OK, 0);
+    return;
+  }
+  bool overlaps = channel->destination > channel->source && channel->destination - channel->source < channel->bytes;
+  channel->transfer = (struct dma_transfer){
+      .source = channel->source,
+      .destination = channel->destination,
+      .bytes = channel->bytes,
+      .context = channel->context,
+      .kind = kind,
+      .descending = kind == MTIA_DMA_DEVICE_TO_DEVICE && overlaps,
+  };
+  atomic_store(&channel->abort, false);
+  if (channel->bytes <= INLINE_BYTES) {
+    /* The DMA thread does not look at a channel that is not BUSY. */
+    atomic_store(&channel->status, MTIA_DMA_STATUS_IDLE);
+    while (status_of(channel) == MTIA_DMA_STATUS_IDLE) step(chip, channel);
+    return;
+  }
+  atomic_store_explicit(&channel->status, MTIA_DMA_STATUS_BUSY, memory_order_release);
+  event_count_notify(&chip->dma_engine.work, 1);
+}
+
+/* A busy channel stops at its next chunk and then reports ABORTED. */
+static void acknowledge(struct dma_channel *channel) {
+  if (status_of(channel) == MTIA_DMA_STATUS_BUSY) atomic_store(&channel->abort, true);
+  else atomic_store_explicit(&channel->status, MTIA_DMA_STATUS_IDLE, memory_order_release);
+}
+
+static struct dma_channel *channel_at(struct chip *chip, uint32_t *offset) {
+  uint32_t index = *offset / CHANNEL_STRIDE;
+  *offset %= CHANNEL_STRIDE;
+  return index < MTIA_LIMIT_DMA_CHANNELS ? &chip->dma_engine.channels[index] : NULL;
+}
+
+bool dma_engine_read32(struct chip *chip, uint32_t offset, uint32_t *value) {
+  struct dma_channel *channel = channel_at(chip, &offset);
+  if (channel == NULL) return false;
+  switch (offset) {
+    case MTIA_DMA_ENGINE_CONTEXT: *value = channel->context; return true;
+    case MTIA_DMA_ENGINE_START: *value = 0; return true;
+    case MTIA_DMA_ENGINE_STATUS: *value = status_of(channel); return true;
+    case MTIA_DMA_ENGINE_ERROR: *value = status_of(channel) == MTIA_DMA_STATUS_FAULT ? channel->error : 0; return true;
+    default: return false;
+  }
+}
+
+bool dma_engine_read64(struct chip *chip, uint32_t offset, uint64_t *value) {
+  struct dma_channel *channel = channel_at(chip, &offset);
+  if (channel == NULL) return false;
+  switch (offset) {
+    case MTIA_DMA_ENGINE_SOURCE: *value = channel->source; return true;
+    case MTIA_DMA_ENGINE_DESTINATION: *value = channel->destination; return true;
+    case MTIA_DMA_ENGINE_BYTES: *value = channel->bytes; return true;
+    case MTIA_DMA_ENGINE_FAULT_ADDRESS: *value = status_of(channel) == MTIA_DMA_STATUS_FAULT ? channel->fault_address : 0; return true;
+    default: return false;
+  }
+}
+
+bool dma_engine_write32(struct chip *chip, uint32_t offset, uint32_t value) {
+  uint32_t in_channel = offset;
+  struct dma_channel *channel = channel_at(chip, &in_channel);
+  if (channel == NULL) return false;
+  switch (in_channel) {
+    case MTIA_DMA_ENGINE_CONTEXT: channel->context = value; return true;
+    case MTIA_DMA_ENGINE_START: start(chip, channel, value); return true;
+    case MTIA_DMA_ENGINE_STATUS: acknowledge(channel); return true;
+    default: return dma_engine_read32(chip, offset, &value); /* read only: ignored */
+  }
+}
+
+bool dma_engine_write64(struct chip *chip, uint32_t offset, uint64_t value) {
+  uint32_t in_channel = offset;
+  struct dma_channel *channel = channel_at(chip, &in_channel);
+  if (channel == NULL) return false;
+  switch (in_channel) {
+    case MTIA_DMA_ENGINE_SOURCE: channel->source = value; return true;
+    case MTIA_DMA_ENGINE_DESTINATION: channel->destination = value; return true;
+    case MTIA_DMA_ENGINE_BYTES: channel->bytes = value; return true;
+    default: return dma_engine_read64(chip, offset, &value);
+  }
+}

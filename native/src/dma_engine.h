@@ -1,0 +1,54 @@
+/* The DMA engine: copies between host, SRAM and LPDDR, on a thread of its own so that no copy holds up the control core. */
+#ifndef MTIA_DMA_ENGINE_H
+#define MTIA_DMA_ENGINE_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "event_count.h"
+#include "generated/mtia_hw.h"
+
+struct chip;
+
+struct dma_channel {
+  /* Registers, of the control thread. */
+  uint64_t source, destination, bytes;
+  uint32_t context;
+  /* The transfer under way, of the DMA thread from START until STATUS is not BUSY. */
+  struct dma_transfer {
+    uint64_t source, destination, bytes, moved;
+    uint32_t context, kind;
+    bool descending; /* the ranges overlap such that the last bytes must move first */
+  } transfer;
+  /* Published by the store of status. */
+  uint32_t error;
+  uint64_t fault_address;
+  _Atomic uint32_t status;
+  _Atomic bool abort;
+};
+
+struct dma_engine {
+  struct dma_channel channels[MTIA_LIMIT_DMA_CHANNELS];
+  struct event_count work;
+  struct event_count idle;
+  _Atomic bool stopping;
+  _Atomic uint64_t bytes; /* counter */
+  pthread_t thread;
+  bool thread_runs;
+};
+
+/* 0 or CHIP_SYSTEM. */
+int32_t dma_engine_start(struct chip *chip);
+void dma_engine_stop(struct chip *chip);
+/* Aborts what is under way and returns when all channels are idle: within the time of one chunk. Control thread at rest. */
+void dma_engine_reset(struct chip *chip);
+/* A channel is DONE or FAULT (interrupt source MEMORY_COPY_DONE). */
+bool dma_engine_finished(const struct dma_engine *engine);
+bool dma_engine_busy(const struct dma_engine *engine);
+
+bool dma_engine_read32(struct chip *chip, uint32_t offset, uint32_t *value);
+bool dma_engine_read64(struct chip *chip, uint32_t offset, uint64_t *value);
+bool dma_engine_write32(struct chip *chip, uint32_t offset, uint32_t value);
+bool dma_engine_write64(struct chip *chip, uint32_t offset, uint64_t value);
+
+#endif

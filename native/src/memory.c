@@ -1,0 +1,128 @@
+#include "memory.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "generated/mtia_hw.h"
+#include "memory_protection.h"
+
+/* Large pages make first touches and TLB misses of big tensors cheap; both memories start on such a boundary. */
+#define LARGE_PAGE_BYTES (2ull << 20)
+
+struct memory {
+  uint8_t *sram, *lpddr;
+  uint64_t sram_bytes, lpddr_bytes;
+  uint64_t sram_pages, pages;
+  /* Owner of each protection page, SRAM first. Relaxed: firmware orders a change of owner against the jobs that it affects. */
+  _Atomic uint8_t *owner;
+  uint8_t *reservation;
+  size_t reservation_bytes;
+};
+
+_Static_assert(sizeof(_Atomic uint8_t) == 1, "the owner table is read a byte at a time");
+
+uint8_t *reserve_pages(size_t bytes) {
+  void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return pages == MAP_FAILED ? NULL : pages;
+}
+
+void release_pages(uint8_t *pages, size_t bytes) {
+  if (pages != NULL) munmap(pages, bytes);
+}
+
+struct memory *memory_create(uint64_t sram_bytes, uint64_t lpddr_bytes) {
+  struct memory *memory = calloc(1, sizeof(*memory));
+  if (memory == NULL) return NULL;
+  memory->sram_bytes = sram_bytes;
+  memory->lpddr_bytes = lpddr_bytes;
+  memory->sram_pages = sram_bytes / MTIA_PROTECTION_PAGE_BYTES;
+  memory->pages = memory->sram_pages + lpddr_bytes / MTIA_PROTECTION_PAGE_BYTES;
+  memory->reservation_bytes = sram_bytes + lpddr_bytes + 2 * LARGE_PAGE_BYTES;
+  memory->reservation = reserve_pages(memory->reservation_bytes);
+  memory->owner = (_Atomic uint8_t *)reserve_pages(memory->pages);
+  if (memory->reservation == NULL || memory->owner == NULL) {
+    memory_destroy(memory);
+    return NULL;
+  }
+  madvise(memory->reservation, memory->reservation_bytes, MADV_HUGEPAGE);
+  madvise(memory->reservation, memory->reservation_bytes, MADV_DONTDUMP);
+  uintptr_t start = ((uintptr_t)memory->reservation + LARGE_PAGE_BYTES - 1) & ~(uintptr_t)(LARGE_PAGE_BYTES - 1);
+  memory->sram = (uint8_t *)start;
+  /* A large page between the two, never touched. */
+  memory->lpddr = memory->sram + ((sram_bytes + LARGE_PAGE_BYTES - 1) & ~(LARGE_PAGE_BYTES - 1));
+  return memory;
+}
+
+void memory_destroy(struct memory *memory) {
+  if (memory == NULL) return;
+  release_pages(memory->reservation, memory->reservation_bytes);
+  release_pages((uint8_t *)memory->owner, memory->pages);
+  free(memory);
+}
+
+uint64_t memory_lpddr_bytes(const struct memory *memory) { return memory->lpddr_bytes; }
+
+/* Index in the owner table of the page at an address inside of memory. */
+static inline uint64_t page_of(const struct memory *memory, uint64_t address) {
+  if (address >= MTIA_LPDDR_BASE) return memory->sram_pages + (address - MTIA_LPDDR_BASE) / MTIA_PROTECTION_PAGE_BYTES;
+  return (address - MTIA_SRAM_BASE) / MTIA_PROTECTION_PAGE_BYTES;
+}
+
+/* Bounds only. Both ends lie in the same memory; nothing overflows because the sizes are far below 2^64. */
+static inline uint8_t *pointer_to(const struct memory *memory, uint64_t address, uint64_t bytes) {
+  uint64_t offset = address - MTIA_LPDDR_BASE;
+  if (offset < memory->lpddr_bytes) return bytes <= memory->lpddr_bytes - offset ? memory->lpddr + offset : NULL;
+  offset = address - MTIA_SRAM_BASE;
+  if (offset < memory->sram_bytes) return bytes <= memory->sram_bytes - offset ? memory->sram + offset : NULL;
+  return NULL;
+}
+
+static inline bool may_touch(const struct memory *memory, uint64_t page, uint32_t context, enum memory_right right) {
+  uint8_t owner = atomic_load_explicit(&memory->owner[page], memory_order_relaxed);
+  return owner == context || (owner == MTIA_OWNER_SHARED_READ_ONLY && right == MEMORY_READ);
+}
+
+uint8_t *memory_at(struct memory *memory, uint32_t context, uint64_t address, uint64_t bytes, enum memory_right right) {
+  uint8_t *host = pointer_to(memory, address, bytes);
+  if (host == NULL || context == 0) return host;
+  uint64_t page = page_of(memory, address);
+  uint64_t last = bytes == 0 ? page : page_of(memory, address + bytes - 1);
+  /* Context numbers and OWNER_SHARED_READ_ONLY do not meet: a context that is not one owns nothing. */
+  if (context >= MTIA_LIMIT_CONTEXTS) return NULL;
+  do {
+    if (!may_touch(memory, page, context, right)) return NULL;
+  } while (page++ < last);
+  return host;
+}
+
+enum memory_kind memory_kind_of(const struct memory *memory, uint64_t address) {
+  if (address - MTIA_LPDDR_BASE < memory->lpddr_bytes) return MEMORY_LPDDR;
+  if (address - MTIA_SRAM_BASE < memory->sram_bytes) return MEMORY_SRAM;
+  return MEMORY_NONE;
+}
+
+uint64_t memory_first_refused(struct memory *memory, uint32_t context, uint64_t address, uint64_t bytes, enum memory_right right) {
+  uint64_t at = address, end = address + bytes;
+  while (at - address < bytes) {
+    if (memory_at(memory, context, at, 1, right) == NULL) return at;
+    at = (at / MTIA_PROTECTION_PAGE_BYTES + 1) * MTIA_PROTECTION_PAGE_BYTES;
+  }
+  return end;
+}
+
+uint32_t memory_assign(struct memory *memory, uint64_t address, uint64_t pages, uint32_t owner) {
+  bool owner_exists = owner < MTIA_LIMIT_CONTEXTS || owner == MTIA_OWNER_SHARED_READ_ONLY;
+  if (!owner_exists || address % MTIA_PROTECTION_PAGE_BYTES != 0) return MTIA_ERROR_INVALID_COMMAND;
+  if (pages > memory->pages || pointer_to(memory, address, pages * MTIA_PROTECTION_PAGE_BYTES) == NULL) {
+    return MTIA_ERROR_INVALID_COMMAND;
+  }
+  uint64_t first = page_of(memory, address);
+  for (uint64_t page = first; page < first + pages; page++) {
+    atomic_store_explicit(&memory->owner[page], (uint8_t)owner, memory_order_relaxed);
+  }
+  return MTIA_ERROR_OK;
+}
+
+void memory_unassign_all(struct memory *memory) {
+  /* Dropping the pages of the table zeroes it without touching the part that was never used. */
+  madvise((void *)memory->owner, memory->pages, MADV_DONTNEED);
+}

@@ -1,0 +1,22 @@
+/* The chip's side of memory.h: who owns which page. */
+#ifndef MTIA_MEMORY_PROTECTION_H
+#define MTIA_MEMORY_PROTECTION_H
+#include <stddef.h>
+#include "memory.h"
+
+/* NULL where the host has no address space left. */
+struct memory *memory_create(uint64_t sram_bytes, uint64_t lpddr_bytes);
+void memory_destroy(struct memory *memory);
+uint64_t memory_lpddr_bytes(const struct memory *memory);
+/* Gives pages to an owner (context, OWNER_NONE or OWNER_SHARED_READ_ONLY). 0 or INVALID_COMMAND. Any thread. */
+uint32_t memory_assign(struct memory *memory, uint64_t address, uint64_t pages, uint32_t owner);
+/* Takes every page back; contents stay, as in DRAM across a reset. */
+void memory_unassign_all(struct memory *memory);
+/* First address of the range that memory_at refuses; address + bytes where it refuses none. */
+uint64_t memory_first_refused(struct memory *memory, uint32_t context, uint64_t address, uint64_t bytes, enum memory_right right);
+
+/* Zeroed address space whose pages cost memory only once touched. NULL where there is none. */
+uint8_t *reserve_pages(size_t bytes);
+void release_pages(uint8_t *pages, size_t bytes);
+
+#endif

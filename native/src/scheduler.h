@@ -1,0 +1,47 @@
+/* Runs PEs on W host threads; each is asleep while no PE is runnable. */
+#ifndef MTIA_SCHEDULER_H
+#define MTIA_SCHEDULER_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "event_count.h"
+#include "pe.h"
+#include "work_queue_engine.h"
+
+struct chip;
+
+struct scheduler_thread {
+  struct chip *chip;
+  pthread_t thread;
+};
+
+struct scheduler {
+  /*
+   * Bits per PE. runnable: has work. running: some thread has it. A thread claims a PE by setting its running bit, then
+   * clears runnable, then looks at its requests: work announced after that sets runnable again, and the thread finds it
+   * when it is back. So a PE is run by one thread at a time, and no announcement is lost.
+   */
+  _Atomic uint64_t runnable, running;
+  _Atomic bool paused, stopping;
+  struct event_count work;
+  struct event_count quiet; /* a PE stopped running while paused */
+  uint32_t thread_count;
+  struct scheduler_thread threads[CHIP_PES];
+  /* Counters of each PE as of its last slice. */
+  struct { _Atomic uint64_t instructions, unit_commands, dma_bytes, matmul_multiplies; } counters[CHIP_PES];
+};
+
+/* 0 or CHIP_SYSTEM. */
+int32_t scheduler_start(struct chip *chip, uint32_t threads);
+void scheduler_stop(struct chip *chip);
+/* Any thread: the PEs have something to do. */
+void scheduler_notify(struct scheduler *scheduler, uint64_t pes);
+/* Returns when no PE runs; none runs until resume. */
+void scheduler_pause(struct chip *chip);
+void scheduler_resume(struct scheduler *scheduler);
+/* Takes a PE out of the hands of the threads for a moment; false where one runs it. */
+bool scheduler_try_claim(struct scheduler *scheduler, uint32_t pe);
+void scheduler_release(struct scheduler *scheduler, uint32_t pe);
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * START and PE_RESET come from the control thread while the PEs run on other threads, so neither touches a PE: they leave a
+ * request, and the thread that next claims the PE serves it (reset first). A PE that is inside pe_run keeps running until
+ * its slice ends or pe_interrupt takes effect; what it still reports after a reset was requested is dropped, because the
+ * request and the report are ordered by the lock.
+ */
+#include "work_queue_engine.h"
+#include <string.h>
+#include "chip.h"
+
+#define PE_BIT(pe) (1ull << (pe))
+
+void work_queue_engine_create(struct work_queue_engine *engine) { pthread_mutex_init(&engine->lock, NULL); }
+
+void work_queue_engine_destroy(struct work_queue_engine *engine) { pthread_mutex_destroy(&engine->lock); }
+
+static bool reset_outstanding(const struct pe_request *request) { return request->resets_requested != request->resets_served; }
+
+static void clear_slot(struct job_slot *slot, uint32_t remaining) {
+  *slot = (struct job_slot){.remaining = remaining, .failing_pe = CHIP_PES};
+}
+
+void work_queue_engine_reset(struct chip *chip) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  pthread_mutex_lock(&engine->lock);
+  for (uint32_t slot = 0; slot < MTIA_LIMIT_JOB_SLOTS; slot++) clear_slot(&engine->slots[slot], 0);
+  for (uint32_t pe = 0; pe < CHIP_PES; pe++) {
+    engine->requests[pe].job = false;
+    engine->requests[pe].resets_served = engine->requests[pe].resets_requested;
+  }
+  atomic_store(&engine->out_of_reset, 0);
+  atomic_store(&engine->busy, 0);
+  atomic_store(&engine->blocked, 0);
+  atomic_store(&engine->done, 0);
+  engine->at_rest = true;
+  engine->descriptor_address = engine->reset_vector = 0;
+  engine->rectangle = engine->slot = engine->error = 0;
+  pthread_mutex_unlock(&engine->lock);
+}
+
+/* --- threads that run PEs --- */
+
+bool work_queue_engine_serve_requests(struct chip *chip, uint32_t pe) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  struct pe_request *request = &engine->requests[pe];
+  pthread_mutex_lock(&engine->lock);
+  while (reset_outstanding(request)) {
+    uint32_t serving = request->resets_requested;
+    uint64_t vector = request->reset_vector;
+    /* Clearing the local memory takes a while; another request meanwhile makes one more round. */
+    pthread_mutex_unlock(&engine->lock);
+    pe_reset(chip->pes[pe], vector);
+    pthread_mutex_lock(&engine->lock);
+    request->resets_served = serving;
+    event_count_notify(&engine->reset_served, 1);
+  }
+  if (request->job) {
+    request->job = false;
+    pe_start_job(chip->pes[pe], &request->descriptor);
+  }
+  bool runs = (atomic_load(&engine->out_of_reset) & PE_BIT(pe)) != 0;
+  pthread_mutex_unlock(&engine->lock);
+  return runs;
+}
+
+void work_queue_engine_pe_blocked(struct chip *chip, uint32_t pe) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  pthread_mutex_lock(&engine->lock);
+  bool has_job = (atomic_load(&engine->busy) & PE_BIT(pe)) != 0 && !engine->requests[pe].job;
+  if (has_job && !reset_outstanding(&engine->requests[pe])) atomic_fetch_or(&engine->blocked, PE_BIT(pe));
+  pthread_mutex_unlock(&engine->lock);
+  control_core_notify(chip);
+}
+
+static void record(struct job_slot *slot, uint32_t pe, const struct pe_report *report) {
+  if (report->cycles > slot->most_cycles) slot->most_cycles = report->cycles;
+  /* The lowest PE speaks for the job, whichever reported first. */
+  if (report->result != MTIA_ERROR_OK && pe < slot->failing_pe) {
+    slot->failing_pe = pe;
+    slot->failure = *report;
+  }
+  if (slot->remaining > 0) slot->remaining--;
+}
+
+void work_queue_engine_job_done(void *context, struct pe *reporting, const struct pe_report *report) {
+  struct chip *chip = context;
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  uint32_t pe = pe_index(reporting);
+  struct pe_request *request = &engine->requests[pe];
+  bool done = false;
+  pthread_mutex_lock(&engine->lock);
+  bool has_job = (atomic_load(&engine->busy) & PE_BIT(pe)) != 0 && !request->job;
+  if (has_job && !reset_outstanding(request)) {
+    struct job_slot *slot = &engine->slots[request->slot];
+    record(slot, pe, report);
+    atomic_fetch_and(&engine->busy, ~PE_BIT(pe));
+    done = slot->remaining == 0;
+    if (done) atomic_fetch_or(&engine->done, 1ull << request->slot);
+  }
+  pthread_mutex_unlock(&engine->lock);
+  if (done) control_core_notify(chip);
+}
+
+/* --- control thread --- */
+
+void work_queue_engine_reset_pes(struct chip *chip, uint64_t mask) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  mask &= chip->pe_count == CHIP_PES ? UINT64_MAX : PE_BIT(chip->pe_count) - 1;
+  pthread_mutex_lock(&engine->lock);
+  for (uint64_t left = mask; left != 0; left &= left - 1) {
+    struct pe_request *request = &engine->requests[__builtin_ctzll(left)];
+    request->resets_requested++;
+    request->reset_vector = engine->reset_vector;
+    request->job = false;
+  }
+  atomic_fetch_or(&engine->out_of_reset, mask);
+  atomic_fetch_and(&engine->busy, ~mask);
+  atomic_fetch_and(&engine->blocked, ~mask);
+  pthread_mutex_unlock(&engine->lock);
+  for (uint64_t left = mask; left != 0; left &= left - 1) pe_interrupt(chip->pes[__builtin_ctzll(left)]);
+  scheduler_notify(&chip->scheduler, mask);
+}
+
+void work_queue_engine_await_reset(struct chip *chip, uint32_t pe) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  for (;;) {
+    uint32_t ticket = event_count_prepare(&engine->reset_served);
+    pthread_mutex_lock(&engine->lock);
+    bool outstanding = reset_outstanding(&engine->requests[pe]);
+    pthread_mutex_unlock(&engine->lock);
+    if (!outstanding) return;
+    event_count_wait(&engine->reset_served, ticket, EVENT_COUNT_FOREVER);
+  }
+}
+
+/* The PEs of the rectangle as bits; 0 where the work queue engine does not take it. */
+static uint64_t rectangle_mask(const struct chip *chip, uint32_t rectangle) {
+  uint32_t column = rectangle & 0xff, row = rectangle >> 8 & 0xff, columns = rectangle >> 16 & 0xff, rows = rectangle >> 24;
+  uint32_t width = (uint32_t)chip->specification.grid_width, height = (uint32_t)chip->specification.grid_height;
+  if (columns == 0 || rows == 0 || column + columns > width || row + rows > height) return 0;
+  if (chip->specification.broadcast_dispatch == 0 && columns * rows != 1) return 0;
+  uint64_t mask = 0;
+  for (uint32_t r = row; r < row + rows; r++) {
+    for (uint32_t c = column; c < column + columns; c++) mask |= PE_BIT(r * width + c);
+  }
+  return mask;
+}
+
+static uint64_t launch_cycles(const struct chip *chip) {
+  double ns = chip->work_queue_engine.at_rest ? chip->specification.job_launch_ns : chip->specification.job_replace_ns;
+  return (uint64_t)(ns * chip->specification.clock_mhz / 1000);
+}
+
+/* Hands the descriptor to the PEs of the rectangle. The lock is held. */
+static void hand_over(struct chip *chip, uint64_t mask, const uint8_t *descriptor) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  struct job_slot *slot = &engine->slots[engine->slot];
+  if (!slot->started) slot->launch_cycles = launch_cycles(chip);
+  slot->started = true;
+  engine->at_rest = false;
+  for (uint64_t left = mask; left != 0; left &= left - 1) {
+    struct pe_request *request = &engine->requests[__builtin_ctzll(left)];
+    memcpy(&request->descriptor, descriptor, sizeof(request->descriptor));
+    request->slot = engine->slot;
+    request->job = true;
+  }
+  atomic_fetch_or(&engine->busy, mask);
+  atomic_fetch_add_explicit(&engine->jobs, (uint64_t)__builtin_popcountll(mask), memory_order_relaxed);
+}
+
+static uint32_t start(struct chip *chip) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  uint64_t mask = rectangle_mask(chip, engine->rectangle);
+  const uint8_t *descriptor = control_bus_operand(chip, engine->descriptor_address, sizeof(struct mtia_job_descriptor));
+  if (mask == 0) return MTIA_ERROR_INVALID_GRID;
+  if (descriptor == NULL || engine->slot >= MTIA_LIMIT_JOB_SLOTS) return MTIA_ERROR_INVALID_COMMAND;
+  pthread_mutex_lock(&engine->lock);
+  /* Every PE must be out of reset and without a job: firmware that forgets who is busy must not overwrite a job. */
+  bool free = (atomic_load(&engine->out_of_reset) & ~atomic_load(&engine->busy) & mask) == mask;
+  if (free) hand_over(chip, mask, descriptor);
+  pthread_mutex_unlock(&engine->lock);
+  if (!free) return MTIA_ERROR_INVALID_COMMAND;
+  scheduler_notify(&chip->scheduler, mask);
+  return MTIA_ERROR_OK;
+}
+
+static void arm(struct work_queue_engine *engine, uint32_t pes) {
+  if (engine->slot >= MTIA_LIMIT_JOB_SLOTS) return;
+  pthread_mutex_lock(&engine->lock);
+  clear_slot(&engine->slots[engine->slot], pes);
+  atomic_fetch_and(&engine->done, ~(1ull << engine->slot));
+  pthread_mutex_unlock(&engine->lock);
+}
+
+/* The selected slot as it is now. */
+static struct job_slot selected(struct work_queue_engine *engine) {
+  struct job_slot slot;
+  clear_slot(&slot, 0);
+  if (engine->slot >= MTIA_LIMIT_JOB_SLOTS) return slot;
+  pthread_mutex_lock(&engine->lock);
+  slot = engine->slots[engine->slot];
+  pthread_mutex_unlock(&engine->lock);
+  return slot;
+}
+
+static uint32_t fault_place(const struct job_slot *slot) {
+  return slot->failing_pe == CHIP_PES ? MTIA_NOT_IN_A_PE : slot->failing_pe | slot->failure.hart << 16;
+}
+
+bool work_queue_engine_read32(struct chip *chip, uint32_t offset, uint32_t *value) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  struct job_slot slot;
+  switch (offset) {
+    case MTIA_WORK_QUEUE_ENGINE_RECTANGLE: *value = engine->rectangle; return true;
+    case MTIA_WORK_QUEUE_ENGINE_SLOT: *value = engine->slot; return true;
+    case MTIA_WORK_QUEUE_ENGINE_ARM:
+    case MTIA_WORK_QUEUE_ENGINE_START: *value = 0; return true;
+    case MTIA_WORK_QUEUE_ENGINE_ERROR: *value = engine->error; return true;
+    case MTIA_WORK_QUEUE_ENGINE_REMAINING: *value = selected(engine).remaining; return true;
+    case MTIA_WORK_QUEUE_ENGINE_RESULT: *value = selected(engine).failure.result; return true;
+    case MTIA_WORK_QUEUE_ENGINE_FAULT_PLACE:
+      slot = selected(engine);
+      *value = fault_place(&slot);
+      return true;
+    default: return false;
+  }
+}
+
+bool work_queue_engine_read64(struct chip *chip, uint32_t offset, uint64_t *value) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  struct job_slot slot;
+  switch (offset) {
+    case MTIA_WORK_QUEUE_ENGINE_DESCRIPTOR: *value = engine->descriptor_address; return true;
+    case MTIA_WORK_QUEUE_ENGINE_DONE: *value = atomic_load(&engine->done); return true;
+    case MTIA_WORK_QUEUE_ENGINE_FAULT_CAUSE: *value = selected(engine).failure.cause; return true;
+    case MTIA_WORK_QUEUE_ENGINE_FAULT_PC: *value = selected(engine).failure.pc; return true;
+    case MTIA_WORK_QUEUE_ENGINE_FAULT_VALUE: *value = selected(engine).failure.value; return true;
+    case MTIA_WORK_QUEUE_ENGINE_CYCLES:
+      slot = selected(engine);
+      *value = slot.launch_cycles + slot.most_cycles;
+      return true;
+    case MTIA_WORK_QUEUE_ENGINE_BUSY: *value = atomic_load(&engine->busy); return true;
+    case MTIA_WORK_QUEUE_ENGINE_BLOCKED: *value = atomic_load(&engine->blocked); return true;
+    default: return false;
+  }
+}
+
+bool work_queue_engine_write32(struct chip *chip, uint32_t offset, uint32_t value) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  switch (offset) {
+    case MTIA_WORK_QUEUE_ENGINE_RECTANGLE: engine->rectangle = value; return true;
+    case MTIA_WORK_QUEUE_ENGINE_SLOT: engine->slot = value; return true;
+    case MTIA_WORK_QUEUE_ENGINE_ARM: arm(engine, value); return true;
+    case MTIA_WORK_QUEUE_ENGINE_START:
+      if (value == 1) engine->error = start(chip);
+      return true;
+    default: return work_queue_engine_read32(chip, offset, &value); /* read only: ignored */
+  }
+}
+
+bool work_queue_engine_write64(struct chip *chip, uint32_t offset, uint64_t value) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  switch (offset) {
+    case MTIA_WORK_QUEUE_ENGINE_DESCRIPTOR: engine->descriptor_address = value; return true;
+    case MTIA_WORK_QUEUE_ENGINE_DONE:
+      pthread_mutex_lock(&engine->lock);
+      atomic_fetch_and(&engine->done, ~value);
+      pthread_mutex_unlock(&engine->lock);
+      return true;
+    default: return work_queue_engine_read64(chip, offset, &value);
+  }
+}
