@@ -67,6 +67,12 @@ export class Context {
     return this.#administer('ASSIGN_PAGES', address, pages, 0);
   }
 
+  /** Raises a timeline semaphore from the host, in place of a queue that cannot do it any more. */
+  async signal(semaphore: number, value: number): Promise<void> {
+    this.#checkOpen();
+    await this.#administration.queue.submit({ opcode: HOST_COMMAND.SIGNAL, a: semaphore, b: value });
+  }
+
   /** Closes the queues, unmaps all host memory and gives the device's pages back. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -20,6 +20,7 @@ export {
   type MtiaErrorOptions,
 } from './errors.js';
 export type { FirmwareImage } from './firmware-image.js';
+export { NullFunction } from './null-function.js';
 export {
   type DmaRights,
   HOST_PAGE_BYTES,

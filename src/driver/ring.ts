@@ -10,7 +10,8 @@ import { invalidArgument } from './errors.js';
 const WORD_BYTES = 4;
 const ENTRY_WORDS = SUBMISSION.size / WORD_BYTES;
 
-function wordOf<Name extends string>(layout: StructLayout<Name>, name: Name): number {
+/** Index of the 32-bit word that holds a field. */
+export function wordOf<Name extends string>(layout: StructLayout<Name>, name: Name): number {
   const field = placeFields(layout).find((f) => f.name === name);
   if (field === undefined) throw new RangeError(`no field ${layout.name}.${name}`);
   return Math.floor(field.offset / WORD_BYTES);

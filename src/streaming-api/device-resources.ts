@@ -1,11 +1,5 @@
 /** What a Device holds of its card: one context, its memory, its queues. Streams and models are made from it. */
-import {
-  type Device as Card,
-  type Context,
-  closedError,
-  type FirmwareImage,
-  invalidArgument,
-} from '../driver/index.js';
+import { type Device as Card, type Context, closedError, type FirmwareImage, MtiaError } from '../driver/index.js';
 import {
   type AllocationOptions,
   type DeviceAllocation,
@@ -99,10 +93,10 @@ export class DeviceResources implements ModelHost {
 
   kernelId(name: string): number {
     this.checkOpen();
-    const id = this.firmware.kernels.get(name);
+    const id = this.firmware.kernels.get(name.toUpperCase());
     if (id !== undefined) return id;
     const known = [...this.firmware.kernels.keys()].join(', ');
-    throw invalidArgument(`the firmware has no kernel "${name}"; it has ${known}`);
+    throw new MtiaError('UNKNOWN_KERNEL', `firmware ${this.firmware.version} has no kernel "${name}"; it has ${known}`);
   }
 
   close(): Promise<void> {

@@ -42,7 +42,7 @@ export class Device implements AsyncDisposable {
   static async open(options: DeviceOptions = {}): Promise<Device> {
     const { generation = '2i', threads, logger, deadlineMs, pci: given } = options;
     try {
-      const firmware = await readFirmware(options.firmware, options.allowUnsignedFirmware ?? false);
+      const firmware = readFirmware(options.firmware, options.allowUnsignedFirmware ?? false);
       const pci = given ?? openEmulator({ generation, ...(threads === undefined ? {} : { threads }) });
       const card = await Card.open(pci, firmware, {
         ...(logger === undefined ? {} : { logger }),
@@ -125,7 +125,13 @@ export class Device implements AsyncDisposable {
     return new HostBuffer(this.#resources, this.#resources.pinned.allocate(bytes));
   }
 
-  /** A kernel of the firmware bundle by its name, `properties.kernels` has them all. */
+  /**
+   * A kernel of the firmware bundle by its name; `properties.kernels` has them all.
+   *
+   * ```ts
+   * const copy = device.kernel('copy');
+   * ```
+   */
   kernel(name: string): Kernel {
     return new Kernel(name, this.#resources.kernelId(name));
   }

@@ -1,6 +1,6 @@
 /** The firmware's timeline semaphores: one for each stream, only ever raised. */
-import { type Context, MtiaError, type Queue } from '../driver/index.js';
-import { HOST_COMMAND, TIMELINE_SEMAPHORES } from '../hw/index.js';
+import { type Context, MtiaError } from '../driver/index.js';
+import { TIMELINE_SEMAPHORES } from '../hw/index.js';
 
 export interface Timeline {
   /** Number of the semaphore. */
@@ -13,8 +13,6 @@ export class Timelines {
   readonly #context: Context;
   readonly #all = new Set<Timeline>();
   readonly #free: Timeline[] = [];
-  /** Raises semaphores in place of streams that cannot any more. Made when it is first needed. */
-  #helper: Promise<Queue> | undefined;
 
   constructor(context: Context) {
     this.#context = context;
@@ -47,9 +45,7 @@ export class Timelines {
   /** Lets streams go on that wait for a stream which broke; they learn of the failure through the event. */
   async release(timeline: Timeline, value: number): Promise<void> {
     try {
-      this.#helper ??= this.#context.createQueue();
-      const queue = await this.#helper;
-      await queue.submit({ opcode: HOST_COMMAND.SIGNAL, a: timeline.semaphore, b: value });
+      await this.#context.signal(timeline.semaphore, value);
     } catch {
       // The device is closed or lost, and so is whoever waited.
     }
