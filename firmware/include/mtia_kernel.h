@@ -6,7 +6,8 @@
  *
  *     uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart);
  *
- * Both harts of every PE of the job's rectangle call it; it returns MTIA_RESULT_OK or another MTIA_RESULT_*.
+ * Both harts of every PE of the job's rectangle call it; it returns MTIA_RESULT_OK or another MTIA_RESULT_*. The first
+ * hart that returns an error ends the job with it; a reset then frees the others from whatever they wait for.
  * By custom hart 0 moves data (DMA_IN, addresses) and hart 1 computes; a hart that waits for a circular buffer or a
  * semaphore is stopped by the chip, so nobody spins. Semaphores 0..13 belong to the kernel, and so does local memory
  * from MTIA_RESERVED_LOCAL_MONITOR_BYTES on. The stack has 4 KiB. The end of the job clears buffers and semaphores.

@@ -3,8 +3,7 @@
  *
  * Hart 0 reads indices in chunks, one chunk ahead, checks them and issues one DMA a row; the rows stream through one buffer,
  * whatever table or bag they belong to. Hart 1 learns from a record in CB_WORK what the next rows of the stream are: bags to
- * add up, or (bags of one row) rows that go out as they are. A bad index puts a row of garbage into the stream instead of
- * stopping it: both harts end in step, and the job fails anyway.
+ * add up, or (bags of one row) rows that go out as they are.
  */
 #include "mtia_kernel.h"
 
@@ -91,7 +90,7 @@ static void request_table(const struct plan *p, const struct mtia_embedding_bag_
   cb_push(CB_TABLES, TABLE_BYTES);
 }
 
-/* Enters the next work item; its descriptor was requested one item ago. Reports a descriptor that cannot be served. */
+/* Enters the next work item; its descriptor was requested one item ago. False: the descriptor cannot be served. */
 static bool enter_item(const struct plan *p, const struct mtia_embedding_bag_arguments *a, struct cursor *c) {
   const struct mtia_embedding_table *const table = cb_wait_data(CB_TABLES, TABLE_BYTES);
   const uint32_t first = c->item % p->blocks * a->sample_block;
@@ -117,13 +116,14 @@ static void request_indices(const struct cursor *c, struct chunk *chunk) {
   cb_push(CB_INDICES, INDEX_SLOT);
 }
 
-/* Cuts the next chunk and requests its indices. OK, or BAD_ARGUMENT; count of *has_chunk false: there is none. */
-static uint32_t next_chunk(const struct plan *p, const struct mtia_embedding_bag_arguments *a, struct cursor *c,
-                           struct chunk *chunk, bool *has_chunk) {
+enum progress { NO_CHUNK, CHUNK, BAD_TABLE };
+
+/* Cuts the next chunk and requests its indices. */
+static enum progress next_chunk(const struct plan *p, const struct mtia_embedding_bag_arguments *a, struct cursor *c,
+                                struct chunk *chunk) {
   const bool enters = c->left == 0;
-  *has_chunk = !enters || c->item < p->items;
-  if (!*has_chunk) return MTIA_RESULT_OK;
-  if (enters && !enter_item(p, a, c)) return *has_chunk = false, MTIA_RESULT_BAD_ARGUMENT;
+  if (enters && c->item >= p->items) return NO_CHUNK;
+  if (enters && !enter_item(p, a, c)) return BAD_TABLE;
   const bool single = c->bag_length == 1;
   /* Single rows leave in one DMA a chunk; half of the buffer lets the next chunk arrive meanwhile. */
   const uint32_t limit = single ? minimum(INDEX_CHUNK, maximum(1, p->row_capacity / 2)) : INDEX_CHUNK;
@@ -138,7 +138,7 @@ static uint32_t next_chunk(const struct plan *p, const struct mtia_embedding_bag
   c->indices += (uint64_t)chunk->count * INDEX_BYTES;
   c->left -= chunk->count;
   if (single) c->output += (uint64_t)chunk->count * a->output_stride;
-  return MTIA_RESULT_OK;
+  return CHUNK;
 }
 
 static void hand_over(uint64_t output, uint32_t samples, uint32_t bag_length) {
@@ -149,44 +149,38 @@ static void hand_over(uint64_t output, uint32_t samples, uint32_t bag_length) {
   cb_push(CB_WORK, WORK_BYTES);
 }
 
-/* One row a turn: the loop that decides how fast a table is read. */
+/* One row a turn: the loop that decides how fast a table is read. False: an index is out of range. */
 static bool gather_rows(const struct chunk *chunk, uint32_t width) {
   const uint64_t *index = (const uint64_t *)((const uint8_t *)cb_wait_data(CB_INDICES, INDEX_SLOT) + chunk->skip);
   const uint64_t *const end = index + chunk->count;
   const uint64_t table = chunk->table, rows = chunk->rows, row_bytes = chunk->row_bytes;
-  bool good = true;
   dma_shape(1, width);
   for (; index != end; index++) {
-    if (*index < rows) {
-      dma_in(table + *index * row_bytes, CB_ROWS);
-    } else {
-      cb_push(CB_ROWS, width);
-      good = false;
-    }
+    if (*index >= rows) return false;
+    dma_in(table + *index * row_bytes, CB_ROWS);
   }
   cb_pop(CB_INDICES, INDEX_SLOT);
-  return good;
+  return true;
 }
 
+/* An error ends the job at once: the reset that follows frees hart 1 from waiting for what will not come. */
 static uint32_t load(const struct plan *p, const struct mtia_embedding_bag_arguments *a, const struct pe_place *place) {
   struct cursor cursor = {.item = place->index, .step = place->count};
   struct chunk ahead, chunk;
-  bool more;
   dma_strides(p->width, p->width);
   request_table(p, a, cursor.item);
-  uint32_t result = next_chunk(p, a, &cursor, &ahead, &more);
-  while (more) {
+  enum progress progress = next_chunk(p, a, &cursor, &ahead);
+  while (progress == CHUNK) {
     chunk = ahead;
-    /* A bad descriptor further on ends the job, but only after what hart 1 was promised has been delivered. */
-    const uint32_t next = next_chunk(p, a, &cursor, &ahead, &more);
-    if (result == MTIA_RESULT_OK) result = next;
+    progress = next_chunk(p, a, &cursor, &ahead);
     const bool single = chunk.bag_length == 1;
     if (!single && chunk.samples != 0) hand_over(chunk.output, chunk.samples, chunk.bag_length);
-    if (chunk.count != 0 && !gather_rows(&chunk, p->width)) result = MTIA_RESULT_INDEX_OUT_OF_RANGE;
+    if (chunk.count != 0 && !gather_rows(&chunk, p->width)) return MTIA_RESULT_INDEX_OUT_OF_RANGE;
     if (single) hand_over(chunk.output, chunk.samples, 1);
   }
+  if (progress == BAD_TABLE) return MTIA_RESULT_BAD_ARGUMENT;
   hand_over(0, 0, 0);
-  return result;
+  return MTIA_RESULT_OK;
 }
 
 /* ---- Hart 1: sums ---- */

@@ -19,9 +19,9 @@ enum buffer { CB_INPUT, CB_SECOND, CB_PRODUCT, CB_SELECTION, CB_OUTPUT };
 
 struct plan {
   uint32_t samples;        /* of a block, the unit in which work is dealt */
-  uint32_t slots;          /* blocks that CB_INPUT and CB_OUTPUT hold */
+  uint32_t slots;          /* of CB_INPUT, CB_SECOND and CB_OUTPUT */
   uint32_t sample_bytes;   /* X in local memory */
-  uint32_t second_bytes;   /* the second operand of up to 32 columns */
+  uint32_t second_bytes;   /* the second operand for up to 32 columns */
   uint32_t product_bytes;  /* S */
   uint32_t product_slot;
   uint32_t selection_bytes;
@@ -39,21 +39,20 @@ static bool arguments_are_good(const struct mtia_interaction_arguments *a, uint3
 }
 
 static bool make_plan(struct plan *p, const struct mtia_interaction_arguments *a, uint32_t pes) {
-  const uint32_t blocks_of_features = divide_up(a->features, BLOCK);
   p->sample_bytes = a->features * a->feature_stride;
   p->second_bytes = a->feature_stride * BLOCK;
   p->product_bytes = a->features * a->features * ELEMENT_BYTES;
   p->selection_bytes = maximum(32, round_up(a->selected_count * 4, 32));
-  const uint32_t fixed =
-      KERNEL_BUFFERS_OFFSET + 2 * blocks_of_features * p->second_bytes + p->selection_bytes + 32;
   const uint32_t local = pe_local_bytes();
-  if (fixed >= local) return false;
+  p->samples = 0;
   for (p->slots = 2; p->slots != 0; p->slots--) {
+    const uint32_t fixed = KERNEL_BUFFERS_OFFSET + p->slots * p->second_bytes + p->selection_bytes + 32;
+    if (fixed >= local) continue;
     const uint32_t each = p->slots * (p->sample_bytes + a->output_stride) + p->product_bytes;
     p->samples = minimum(divide_up(a->batch, pes), (local - fixed) / each);
     if (p->samples != 0) break;
   }
-  if (p->samples == 0) return a->batch == 0;
+  if (p->samples == 0) return false;
   p->product_slot = round_up(p->samples * p->product_bytes, 32);
   p->blocks = divide_up(a->batch, p->samples);
   return true;
@@ -62,7 +61,7 @@ static bool make_plan(struct plan *p, const struct mtia_interaction_arguments *a
 static void place_buffers(const struct plan *p, const struct mtia_interaction_arguments *a) {
   uint32_t end = KERNEL_BUFFERS_OFFSET;
   place_buffer(0, CB_INPUT, &end, p->slots * p->samples * p->sample_bytes);
-  place_buffer(0, CB_SECOND, &end, 2 * divide_up(a->features, BLOCK) * p->second_bytes);
+  place_buffer(0, CB_SECOND, &end, p->slots * p->second_bytes);
   place_buffer(0, CB_PRODUCT, &end, p->product_slot);
   place_buffer(0, CB_SELECTION, &end, p->selection_bytes);
   /* What follows the last element of a row is zero for good: no block writes there. */
@@ -107,36 +106,32 @@ static uint32_t find_runs(uint32_t *selection, uint32_t count, uint32_t places) 
   return runs;
 }
 
-/* The second operand: 32 rows of X, transposed as 4-byte elements, make 32 columns of it. */
-static void make_second_operand(const struct plan *p, const struct mtia_interaction_arguments *a, uint32_t sample) {
-  for (uint32_t column = 0, at = 0; column < a->features; column += BLOCK, at += p->second_bytes) {
-    mlu_shape(minimum(BLOCK, a->features - column), a->feature_stride / 4, 4);
-    mlu_transpose(CB_INPUT, sample + column * a->feature_stride, CB_SECOND, at);
-  }
-  cb_push(CB_SECOND, divide_up(a->features, BLOCK) * p->second_bytes);
-}
-
-/* One accumulator: rows x columns of S, `input` and `second` being offsets of the operands. */
-static inline void multiply_block(uint32_t accumulator, uint32_t input, uint32_t second, uint32_t rows,
-                                  uint32_t columns, const struct mtia_interaction_arguments *a, uint32_t mml_limit) {
+/* One accumulator: rows x columns of S; `input` is the offset of the rows. */
+static inline void multiply_block(uint32_t accumulator, uint32_t input, uint32_t rows, uint32_t columns,
+                                  const struct mtia_interaction_arguments *a, uint32_t mml_limit) {
   const uint32_t blocks = a->feature_stride / MML_K_BYTES, step = blocks <= mml_limit ? blocks : 1;
   accumulator_clear(accumulator);
   mml_shape(rows, columns, a->type, step);
   for (uint32_t block = 0; block < blocks; block += step)
-    mml(accumulator, CB_INPUT, input + block * MML_K_BYTES, CB_SECOND, second + block * MML_BLOCK_BYTES);
+    mml(accumulator, CB_INPUT, input + block * MML_K_BYTES, CB_SECOND, block * MML_BLOCK_BYTES);
 }
 
+/* S of one sample, 32 columns at a time: 32 rows of X, transposed as 4-byte elements, are the second operand for them. */
 static void multiply_sample(const struct plan *p, const struct mtia_interaction_arguments *a, uint32_t sample,
                             uint32_t product, uint32_t mml_limit) {
   const struct reduction how = {MTIA_SE_IDENTITY, a->type, a->features * ELEMENT_BYTES};
-  make_second_operand(p, a, sample);
-  for (uint32_t row = 0, accumulator = 0; row < a->features; row += BLOCK)
-    for (uint32_t column = 0, second = 0; column < a->features; column += BLOCK, second += p->second_bytes) {
-      const uint32_t rows = minimum(BLOCK, a->features - row), columns = minimum(BLOCK, a->features - column);
-      multiply_block(accumulator, sample + row * a->feature_stride, second, rows, columns, a, mml_limit);
-      reduce(accumulator++, CB_PRODUCT, product + row * how.stride + column * ELEMENT_BYTES, rows, columns, how);
+  for (uint32_t column = 0, accumulator = 0; column < a->features; column += BLOCK) {
+    const uint32_t columns = minimum(BLOCK, a->features - column);
+    mlu_shape(columns, a->feature_stride / 4, 4);
+    mlu_transpose(CB_INPUT, sample + column * a->feature_stride, CB_SECOND, 0);
+    cb_push(CB_SECOND, p->second_bytes);
+    for (uint32_t row = 0; row < a->features; row += BLOCK, accumulator++) {
+      const uint32_t rows = minimum(BLOCK, a->features - row);
+      multiply_block(accumulator, sample + row * a->feature_stride, rows, columns, a, mml_limit);
+      reduce(accumulator, CB_PRODUCT, product + row * how.stride + column * ELEMENT_BYTES, rows, columns, how);
     }
-  cb_pop(CB_SECOND, divide_up(a->features, BLOCK) * p->second_bytes);
+    cb_pop(CB_SECOND, p->second_bytes);
+  }
 }
 
 /* Prefix and selected places of `count` samples into rows of CB_OUTPUT. */
@@ -164,29 +159,26 @@ static uint32_t compute(const struct plan *p, const struct mtia_interaction_argu
   if (a->selected_count != 0) {
     runs = (uint32_t *)(uintptr_t)cb_wait_data(CB_SELECTION, p->selection_bytes);
     run_count = find_runs(runs, a->selected_count, a->features * a->features);
+    if (run_count == BAD_SELECTION) return MTIA_RESULT_BAD_ARGUMENT;
   }
-  /* With a bad selection the blocks are still taken, or hart 0 would wait for space for ever. */
-  const bool selection_is_good = run_count != BAD_SELECTION;
   mml_stride(a->feature_stride);
   dma_strides(a->output_stride, a->output_stride);
   for (uint32_t block = place->index; block < p->blocks; block += place->count) {
     const uint32_t first = block * p->samples, count = minimum(p->samples, a->batch - first);
-    if (selection_is_good) {
-      mlu_strides(a->feature_stride, BLOCK * 4);
-      for (uint32_t sample = 0; sample < count; sample++)
-        multiply_sample(p, a, sample * p->sample_bytes, sample * p->product_bytes, mml_limit);
-      cb_push(CB_PRODUCT, p->product_slot);
-      assemble_rows(p, a, count, runs, run_count);
-      cb_pop(CB_PRODUCT, p->product_slot);
-      cb_push(CB_OUTPUT, p->samples * a->output_stride);
-      dma_shape(count, a->output_stride);
-      dma_out_slot(a->output + (uint64_t)first * a->output_stride, CB_OUTPUT, count * a->output_stride,
-                   p->samples * a->output_stride);
-    }
+    mlu_strides(a->feature_stride, BLOCK * 4);
+    for (uint32_t sample = 0; sample < count; sample++)
+      multiply_sample(p, a, sample * p->sample_bytes, sample * p->product_bytes, mml_limit);
+    cb_push(CB_PRODUCT, p->product_slot);
+    assemble_rows(p, a, count, runs, run_count);
+    cb_pop(CB_PRODUCT, p->product_slot);
+    cb_push(CB_OUTPUT, p->samples * a->output_stride);
+    dma_shape(count, a->output_stride);
+    dma_out_slot(a->output + (uint64_t)first * a->output_stride, CB_OUTPUT, count * a->output_stride,
+                 p->samples * a->output_stride);
     cb_pop(CB_INPUT, p->samples * p->sample_bytes);
   }
   fence();
-  return selection_is_good ? MTIA_RESULT_OK : MTIA_RESULT_BAD_ARGUMENT;
+  return MTIA_RESULT_OK;
 }
 
 uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
