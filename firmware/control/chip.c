@@ -1,12 +1,12 @@
 #include "chip.h"
+#include "bits.h"
 #include "mmio.h"
 
 static const struct mtia_specification SPECIFICATIONS[] = MTIA_SPECIFICATIONS;
 
 /* How PE_INDEX is made of row and column: PE_INDEX = row * 8 + column. */
 #define PE_INDEX_COLUMNS 8u
-/* A reset takes microseconds; looking a million times at a register takes longer. */
-#define RESET_LOOKS 1000000u
+#define PE_WINDOW_STRIDE 0x100000u
 
 static uint64_t megabytes_per_second(double gigabytes_per_second) { return (uint64_t)(gigabytes_per_second * 1000.0 + 0.5); }
 
@@ -67,7 +67,9 @@ uint64_t copy_nanoseconds(const struct chip *chip, uint32_t kind, uint64_t sourc
 
 void pes_reset(uint64_t pes) {
   mmio_write64(REGISTER(SYSTEM_CONTROL, PE_RESET), pes);
-  for (uint32_t look = 0; look < RESET_LOOKS; look++) {
-    if ((mmio_read64(REGISTER(SYSTEM_CONTROL, PE_RUNNING)) & pes) == pes) return;
-  }
+  /*
+   * A PE answers reads of its local memory only when it is through with its reset: from then on nothing of the old job is
+   * under way, and whoever is told that the job has ended may use its memory for something else.
+   */
+  for (; pes != 0; pes &= pes - 1) (void)mmio_read64(MTIA_PE_WINDOW_BASE + (uint64_t)lowest_bit(pes) * PE_WINDOW_STRIDE);
 }

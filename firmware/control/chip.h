@@ -25,7 +25,7 @@ uint32_t rectangle_encode(struct rectangle rectangle);
 uint64_t rectangle_pes(const struct chip *chip, struct rectangle rectangle);
 /* Nanoseconds of device time that a DMA engine transfer takes: the slowest of the memories and links it passes. */
 uint64_t copy_nanoseconds(const struct chip *chip, uint32_t kind, uint64_t source, uint64_t destination, uint64_t bytes);
-/* Stops every PE of the set, clears it and starts its monitor; returns when all run again. */
+/* Stops every PE of the set, clears it and starts its monitor; returns when nothing of what they did is under way. */
 void pes_reset(uint64_t pes);
 
 #endif

@@ -1,6 +1,6 @@
 /** The RISC-V cross compiler, called so that the same sources give the same bytes in every checkout. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MtiaError } from '../driver/errors.js';
@@ -84,12 +84,12 @@ export class Toolchain {
     return elf;
   }
 
-  /** The memory image of what compile() linked, from its first byte. */
+  /** The memory image of a linked program, from its first byte. */
   memoryImage(compilation: Compilation): Uint8Array {
-    this.#built.delete(JSON.stringify(compilation));
-    this.compile(compilation);
+    const input = join(this.#folder, 'input.elf');
     const output = join(this.#folder, 'output.bin');
-    this.#run(OBJCOPY, ['-O', 'binary', join(this.#folder, 'output.elf'), output]);
+    writeFileSync(input, this.compile(compilation));
+    this.#run(OBJCOPY, ['-O', 'binary', input, output]);
     return Uint8Array.from(readFileSync(output));
   }
 
