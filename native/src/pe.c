@@ -153,6 +153,7 @@ void pe_reset(struct pe *pe, uint64_t vector) {
   memset(pe->local_memory, 0, pe->local_bytes);
   memset(&pe->fault, 0, sizeof pe->fault);
   pe->has_job = pe->work_pending = false;
+  pe->turn_left = 0;
   pe->context = 0;
 }
 
@@ -175,6 +176,7 @@ void pe_start_job(struct pe *pe, const struct mtia_job_descriptor *descriptor) {
 static void hand_over_job(struct pe *pe) {
   pe->job_start = later(pe->hart[0].cycles, pe->hart[1].cycles);
   pe->hart[0].cycles = pe->hart[1].cycles = pe->job_start;
+  pe->turn_left = 0;
   pe->work_pending = true;
   atomic_fetch_or(&pe->hart[0].mip, MIP_EXTERNAL);
 }
@@ -202,11 +204,16 @@ static bool can_run(struct pe *pe, uint32_t number) {
   return command_processor_may_go_on(pe, number) || (interrupted && (hart->mstatus & MSTATUS_MIE) != 0);
 }
 
-/* The hart whose clock is behind, of those that can run; PE_HARTS: none. */
+/*
+ * The hart whose clock is behind, of those that can run; PE_HARTS: none. A turn that a budget cut short goes on, so that
+ * budgets do not decide who runs when.
+ */
 static uint32_t next_hart(struct pe *pe) {
+  if (pe->turn_left != 0 && pe->standing[pe->turn_hart] == STANDING_RUNNABLE) return pe->turn_hart;
   const bool first = can_run(pe, 0), second = can_run(pe, 1);
-  if (first && second) return pe->hart[1].cycles < pe->hart[0].cycles;
-  return first ? 0 : second ? 1 : PE_HARTS;
+  pe->turn_left = TURN_INSTRUCTIONS;
+  pe->turn_hart = first && second ? pe->hart[1].cycles < pe->hart[0].cycles : !first;
+  return first || second ? pe->turn_hart : PE_HARTS;
 }
 
 static enum hart_stop take_turn(struct pe *pe, uint32_t number, uint64_t instructions) {
@@ -237,10 +244,11 @@ enum pe_state pe_run(struct pe *pe, uint64_t budget) {
     }
     if (number == PE_HARTS) return pe->has_job ? PE_BLOCKED : PE_IDLE;
     const uint64_t before = pe->hart[number].instructions;
-    const enum hart_stop stop = take_turn(pe, number, budget < TURN_INSTRUCTIONS ? budget : TURN_INSTRUCTIONS);
+    const enum hart_stop stop = take_turn(pe, number, budget < pe->turn_left ? budget : pe->turn_left);
     const uint64_t ran = pe->hart[number].instructions - before;
     pe->counters.instructions += ran;
     budget -= ran < budget ? ran : budget;
+    pe->turn_left -= ran < pe->turn_left ? ran : pe->turn_left;
     pe->settle_left -= ran < pe->settle_left ? ran : pe->settle_left;
     if (stop == HART_HALTED) return PE_RUNNABLE;
   }

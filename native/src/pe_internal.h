@@ -52,6 +52,8 @@ struct pe {
   uint64_t job_start;
   uint64_t settle_left; /* instructions in which the harts may still come to rest before the hand-over */
   struct pe_report fault;
+  uint64_t turn_left; /* instructions that turn_hart may still run before the other hart has its turn */
+  uint32_t turn_hart;
   uint8_t software_interrupt[PE_HARTS];
   _Atomic bool interrupted;
 };

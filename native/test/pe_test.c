@@ -1,0 +1,17 @@
+/* Runs one suite, or all: a line a case, exit status 1 where one failed. */
+#include "pe_test.h"
+
+static const struct suite {
+  const char *name;
+  void (*run)(void);
+} suites[] = {{"commands", test_commands},
+              {"order", test_order},
+              {"units", test_units},
+              {"programs", test_programs},
+              {"matmul", test_matmul}};
+
+int main(int argc, char **argv) {
+  for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++)
+    if (argc < 2 || strcmp(argv[1], suites[i].name) == 0) suites[i].run();
+  return test_failures != 0;
+}

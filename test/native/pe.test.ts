@@ -1,0 +1,38 @@
+/** Runs the C tests of the processing element (native/test/pe_test*.c, matmul_test.c); each prints a line per case. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { compileNative, ROOT } from './compile.js';
+
+/** The processing element and the harts in it; the memory outside it is the fixture's. */
+const PARTS = ['pe', 'command_processor', 'circular_buffer', 'fabric_interface', 'dot_product_engine'];
+const MORE_PARTS = ['reduction_engine', 'simd_engine', 'memory_layout_unit', 'matmul', 'hart', 'code_cache'];
+
+function sourcesIn(folder: string, pattern: RegExp): string[] {
+  const files = readdirSync(join(ROOT, folder)).filter((file) => pattern.test(file));
+  return files.map((file) => `${folder}/${file}`);
+}
+
+describe('processing element', () => {
+  let program = '';
+  beforeAll(() => {
+    const parts = new RegExp(`^(${[...PARTS, ...MORE_PARTS].join('|')})(_\\w+)?\\.c$`);
+    const sources = [...sourcesIn('native/src', parts), ...sourcesIn('native/test', /^(pe|matmul)_test\w*\.c$/)];
+    program = compileNative('pe_test', sources);
+  }, 120_000);
+
+  it.each([
+    { suite: 'commands', cases: 4, what: 'refuses every illegal field before anything moves' },
+    { suite: 'order', cases: 14, what: 'checks elements and space, keeps order, reports faults, tells the time' },
+    { suite: 'units', cases: 9, what: 'computes in every unit what the scalar definition says' },
+    { suite: 'programs', cases: 8, what: 'runs jobs on both harts, in the same device time on every run' },
+    { suite: 'matmul', cases: 4, what: 'multiplies bit by bit alike on every path' },
+  ])('$suite: $what', ({ suite, cases }) => {
+    const result = spawnSync(program, [suite], { encoding: 'utf8' });
+    const lines = result.stdout.split('\n').filter((line) => line !== '');
+    expect(lines.filter((line) => !line.startsWith('ok '))).toEqual([]);
+    expect(lines).toHaveLength(cases);
+    expect(result.status).toBe(0);
+  });
+});
