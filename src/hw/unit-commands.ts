@@ -9,7 +9,8 @@
  *   custom-1 (0x2b), I-type, funct3 = 0: command register [imm] = rs1
  *   custom-1 (0x2b), I-type, funct3 = 1: rd = command register [imm]
  *
- * An illegal field raises exception ILLEGAL_COMMAND before anything moves; mtval = command | (field number << 8).
+ * An illegal field raises exception ILLEGAL_COMMAND before anything moves; mtval = command | (field number << 8), where a
+ * command register that is no named field counts as field 32 + its index.
  * A memory access that the chip refuses raises COMMAND_BUS_FAULT on the issuing hart; mtval = address.
  */
 
