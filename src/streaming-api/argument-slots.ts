@@ -19,7 +19,8 @@ const CHUNK_BYTES = 64 * 1024;
 export const ARGUMENT_BYTES = DEVICE_SLOTS * SLOT_BYTES;
 
 export interface ArgumentSlot {
-  readonly iova: bigint;
+  /** Addresses stay below 2^53; as numbers they cost a launch no allocation. */
+  readonly iova: number;
   readonly bytes: Uint8Array;
   readonly words: BigUint64Array;
   readonly halves: Uint32Array;
@@ -31,7 +32,7 @@ const TWO_TO_32 = 2 ** 32;
 export class ArgumentSlots {
   readonly #pinned: PinnedMemory;
   readonly #device: DeviceAllocation;
-  readonly #deviceSlots: readonly bigint[];
+  readonly #deviceSlots: readonly number[];
   readonly #chunks: PinnedBuffer[] = [];
   readonly #free: ArgumentSlot[] = [];
   #next = 0;
@@ -39,7 +40,7 @@ export class ArgumentSlots {
   constructor(pinned: PinnedMemory, device: DeviceAllocation) {
     this.#pinned = pinned;
     this.#device = device;
-    this.#deviceSlots = Array.from({ length: DEVICE_SLOTS }, (_, i) => device.address + BigInt(i * SLOT_BYTES));
+    this.#deviceSlots = Array.from({ length: DEVICE_SLOTS }, (_, i) => Number(device.address) + i * SLOT_BYTES);
   }
 
   /** A free slot of pinned memory. */
@@ -53,8 +54,8 @@ export class ArgumentSlots {
   }
 
   /** Device address for the next launch. */
-  nextDeviceSlot(): bigint {
-    const address = this.#deviceSlots[this.#next] ?? 0n;
+  nextDeviceSlot(): number {
+    const address = this.#deviceSlots[this.#next] ?? 0;
     this.#next = (this.#next + 1) % DEVICE_SLOTS;
     return address;
   }
@@ -71,7 +72,7 @@ export class ArgumentSlots {
     const { buffer, byteOffset } = chunk.view;
     for (let offset = 0; offset < CHUNK_BYTES; offset += SLOT_BYTES) {
       this.#free.push({
-        iova: chunk.iova + BigInt(offset),
+        iova: Number(chunk.iova) + offset,
         bytes: new Uint8Array(buffer, byteOffset + offset, SLOT_BYTES),
         words: new BigUint64Array(buffer, byteOffset + offset, JOB_ARGUMENT_WORDS),
         halves: new Uint32Array(buffer, byteOffset + offset, JOB_ARGUMENT_WORDS * 2),

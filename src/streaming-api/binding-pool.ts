@@ -7,6 +7,13 @@ interface Request {
   readonly reject: (error: unknown) => void;
 }
 
+/** A request for a binding that may be called off. */
+export interface BindingRequest {
+  readonly binding: Promise<Binding>;
+  /** Rejects the request with the error; does nothing once it is served. */
+  cancel(error: MtiaError): void;
+}
+
 export class BindingPool {
   readonly #create: () => Promise<Binding>;
   #limit: number;
@@ -14,67 +21,52 @@ export class BindingPool {
   readonly #requests: Request[] = [];
   #existing = 0;
   #closed = false;
-  #onIdle: () => void = () => undefined;
+  #onEmpty: () => void = () => undefined;
 
   constructor(limit: number, create: () => Promise<Binding>) {
     this.#limit = limit;
     this.#create = create;
   }
 
-  /** A binding of the caller's own, to be given back. Requests beyond the limit wait. */
-  take(signal?: AbortSignal): Promise<Binding> {
-    return new Promise((resolve, reject) => {
-      if (this.#closed) throw closedError('the model');
-      const free = this.#free.pop();
-      if (free !== undefined) {
-        resolve(free);
-        return;
-      }
-      this.#wait({ resolve, reject }, signal);
-      if (this.#existing < this.#limit) void this.#grow();
+  /** A binding of the caller's own, to be given back; undefined where one must be waited for. */
+  take(): Binding | undefined {
+    if (this.#closed) throw closedError('the model');
+    return this.#free.pop();
+  }
+
+  /** Waits for a binding. */
+  request(): BindingRequest {
+    if (this.#closed) throw closedError('the model');
+    let cancel: BindingRequest['cancel'] = () => undefined;
+    const binding = new Promise<Binding>((resolve, reject) => {
+      const request = { resolve, reject };
+      this.#requests.push(request);
+      cancel = (error) => {
+        const index = this.#requests.indexOf(request);
+        if (index < 0) return;
+        this.#requests.splice(index, 1);
+        reject(error);
+        this.#freeWhenIdle();
+      };
     });
+    if (this.#existing < this.#limit) void this.#grow();
+    return { binding, cancel };
   }
 
   give(binding: Binding): void {
     const request = this.#requests.shift();
     if (request !== undefined) request.resolve(binding);
     else this.#free.push(binding);
-    if (this.#closed) this.#freeAll();
+    this.#freeWhenIdle();
   }
 
-  /** Rejects the requests that wait, and frees every binding when it comes back. */
+  /** Serves the requests that wait, takes no others, and resolves when every binding is back and freed. */
   close(): Promise<void> {
     this.#closed = true;
-    for (const { reject } of this.#requests.splice(0)) reject(closedError('the model'));
     return new Promise((resolve) => {
-      this.#onIdle = resolve;
-      this.#freeAll();
+      this.#onEmpty = resolve;
+      this.#freeWhenIdle();
     });
-  }
-
-  #wait(request: Request, signal: AbortSignal | undefined): void {
-    if (signal === undefined) {
-      this.#requests.push(request);
-      return;
-    }
-    const leave = (): void => {
-      const index = this.#requests.indexOf(waiting);
-      if (index >= 0) this.#requests.splice(index, 1);
-      request.reject(abortedError(signal));
-    };
-    const stay = (): void => signal.removeEventListener('abort', leave);
-    const waiting: Request = {
-      resolve: (binding) => {
-        stay();
-        request.resolve(binding);
-      },
-      reject: (error) => {
-        stay();
-        request.reject(error);
-      },
-    };
-    signal.addEventListener('abort', leave, { once: true });
-    this.#requests.push(waiting);
   }
 
   async #grow(): Promise<void> {
@@ -87,23 +79,22 @@ export class BindingPool {
     }
   }
 
-  /** Where memory has run out, the bindings that exist must do. */
   #couldNotGrow(error: unknown): void {
     const full = error instanceof MtiaError && error.code.startsWith('OUT_OF_');
+    // Where memory has run out, the bindings that exist must do.
     if (full && this.#existing > 0) this.#limit = this.#existing;
     else this.#requests.shift()?.reject(error);
-    if (this.#closed) this.#freeAll();
+    // With no binding left that could come back, every request has to try for itself.
+    if (this.#existing === 0 && this.#requests.length > 0) void this.#grow();
+    this.#freeWhenIdle();
   }
 
-  #freeAll(): void {
+  #freeWhenIdle(): void {
+    if (!this.#closed || this.#requests.length > 0) return;
     for (const binding of this.#free.splice(0)) {
       binding.free();
       this.#existing--;
     }
-    if (this.#existing === 0) this.#onIdle();
+    if (this.#existing === 0) this.#onEmpty();
   }
-}
-
-export function abortedError(signal: AbortSignal): MtiaError {
-  return new MtiaError('ABORTED', 'the run was aborted by its signal', { cause: signal.reason });
 }

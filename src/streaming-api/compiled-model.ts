@@ -1,7 +1,8 @@
 import type { CompiledGraph, GraphTensor, JobSummary } from '../compiler/compiled-graph.js';
-import { closedError, invalidArgument } from '../driver/index.js';
+import { closedError, invalidArgument, MtiaError } from '../driver/index.js';
+import { AbortListeners } from './abort-listeners.js';
 import { Binding, type LoadedGraph } from './binding.js';
-import { abortedError, BindingPool } from './binding-pool.js';
+import { BindingPool } from './binding-pool.js';
 import type { DeviceBuffer } from './device-buffer.js';
 import { allocateNear, type ModelHost, upload } from './model-memory.js';
 import type { RunOptions, RunResult, TensorData } from './model-types.js';
@@ -21,6 +22,7 @@ export class CompiledModel implements AsyncDisposable {
   readonly #host: ModelHost;
   readonly #loaded: LoadedGraph;
   readonly #pool: BindingPool;
+  readonly #aborts = new AbortListeners();
   readonly #onClosed: (model: CompiledModel) => void;
   #closing: Promise<void> | undefined;
 
@@ -104,12 +106,20 @@ export class CompiledModel implements AsyncDisposable {
     const data = checkInputs(inputs, this.inputs);
     const { signal } = options;
     if (signal?.aborted === true) throw abortedError(signal);
-    const binding = await this.#pool.take(signal);
-    const result = this.#runOn(binding, data, options, start);
-    return signal === undefined ? result : raceAbort(result, signal);
+    const free = this.#pool.take();
+    // A run that waits reads its inputs later: it keeps copies of them.
+    const result =
+      free === undefined
+        ? this.#runLater(
+            data.map((array) => array.slice()),
+            options,
+            start,
+          )
+        : this.#runOn(free, data, options, start);
+    return signal === undefined ? result : this.#orAbort(result, signal);
   }
 
-  /** Waits for the runs in flight and frees the model's memory. Runs that wait for their turn are rejected. Idempotent. */
+  /** Waits for the runs that were begun and frees the model's memory. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -117,6 +127,26 @@ export class CompiledModel implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #runLater(data: readonly TensorData[], options: RunOptions, start: number): Promise<RunResult> {
+    const { signal } = options;
+    const request = this.#pool.request();
+    const forget =
+      signal === undefined ? undefined : this.#aborts.add(signal, () => request.cancel(abortedError(signal)));
+    try {
+      return await this.#runOn(await request.binding, data, options, start);
+    } finally {
+      forget?.();
+    }
+  }
+
+  /** The result, or the abort if it comes first. The run goes on by itself: the device cannot take a command back. */
+  #orAbort<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const forget = this.#aborts.add(signal, () => reject(abortedError(signal)));
+      result.then(resolve, reject).finally(forget);
+    });
   }
 
   async #runOn(binding: Binding, data: readonly TensorData[], options: RunOptions, start: number): Promise<RunResult> {
@@ -147,12 +177,6 @@ export class CompiledModel implements AsyncDisposable {
   }
 }
 
-/** The result, or the abort if it comes first. The run goes on by itself: the device cannot take a command back. */
-function raceAbort<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(abortedError(signal));
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
-    result.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
+function abortedError(signal: AbortSignal): MtiaError {
+  return new MtiaError('ABORTED', 'the run was aborted by its signal', { cause: signal.reason });
 }

@@ -255,7 +255,7 @@ const NOP: Command = { opcode: HOST_COMMAND.NOP };
 
 type CopyName = 'COPY_HOST_TO_DEVICE' | 'COPY_DEVICE_TO_HOST' | 'COPY_DEVICE_TO_DEVICE';
 
-function copyCommand(name: CopyName, a: bigint, b: bigint, bytes: number): Command {
+function copyCommand(name: CopyName, a: bigint | number, b: bigint | number, bytes: number): Command {
   return bytes === 0 ? NOP : { opcode: HOST_COMMAND[name], a, b, c: bytes };
 }
 

@@ -1,0 +1,27 @@
+/**
+ * Listeners for abort signals, one on each signal however many runs share it: an event target warns of a leak beyond ten,
+ * and a server's shutdown signal is shared by every request.
+ */
+type Listener = () => void;
+
+export class AbortListeners {
+  readonly #listeners = new WeakMap<AbortSignal, Set<Listener>>();
+
+  /** Calls the listener when the signal aborts, until the returned function is called. */
+  add(signal: AbortSignal, listener: Listener): () => void {
+    const listeners = this.#listeners.get(signal) ?? this.#listen(signal);
+    listeners.add(listener);
+    return () => {
+      listeners.delete(listener);
+    };
+  }
+
+  #listen(signal: AbortSignal): Set<Listener> {
+    const listeners = new Set<Listener>();
+    this.#listeners.set(signal, listeners);
+    signal.addEventListener('abort', () => {
+      for (const listener of [...listeners]) listener();
+    });
+    return listeners;
+  }
+}
