@@ -18,7 +18,7 @@ struct pointer_history {
 };
 
 struct circular_buffer {
-  uint32_t base, bytes; /* bytes = 0: not initialised */
+  uint32_t base, bytes;
   uint32_t read_at, write_at; /* offsets in the buffer */
   uint64_t read_total, write_total;
   /* When the last command so far will have finished to read, and to write, inside the buffer. */

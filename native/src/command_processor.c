@@ -15,14 +15,9 @@ bool command_illegal_sticky(struct command *command, uint32_t number) {
   return command_illegal(command, FIELD_OF_REGISTER(command->description->first_register + number));
 }
 
-static bool field_is_legal(const struct pe *pe, const struct command_field *field, uint64_t value) {
-  switch (field->check) {
-    case CHECK_RANGE:
-      return value >= field->minimum && value <= field->maximum && (value & (field->multiple - 1u)) == 0;
-    case CHECK_ONE_OF: return value < 32 && (field->maximum >> value & 1u) != 0;
-    case CHECK_BUFFER: return value < MTIA_LIMIT_CIRCULAR_BUFFERS && pe->cp.buffers[value].bytes != 0;
-    default: return true;
-  }
+static inline bool field_is_legal(const struct pe *pe, const struct command_field *field, uint64_t value) {
+  const uint32_t set = field->is_buffer ? pe->cp.initialised : field->set;
+  return (value - field->minimum <= field->span) & ((value & field->remainder) == 0) & (set >> (value & 31) & 1);
 }
 
 static bool decode(struct pe *pe, struct command *command, uint64_t rs1, uint64_t rs2) {
@@ -229,7 +224,7 @@ enum hart_custom command_processor_custom(void *context, struct hart *hart, uint
 /* ---- State ---- */
 
 void command_processor_clear(struct command_processor *cp) {
-  for (uint32_t i = 0; i < MTIA_LIMIT_CIRCULAR_BUFFERS; i++) cp->buffers[i].bytes = 0;
+  cp->initialised = 0;
   memset(cp->semaphores, 0, sizeof cp->semaphores);
   memset(cp->semaphore_times, 0, sizeof cp->semaphore_times);
   memset(cp->late, 0, sizeof cp->late);

@@ -23,18 +23,16 @@ struct command;
 
 struct command_fault { uint64_t cause, value; };
 
-/* What a field may be. */
-enum field_check {
-  CHECK_NONE,   /* the command's own business */
-  CHECK_RANGE,  /* minimum..maximum, a multiple of `multiple` (a power of two) */
-  CHECK_ONE_OF, /* bit `value` of maximum is set */
-  CHECK_BUFFER  /* an initialised circular buffer */
-};
 enum field_source { FROM_RS1, FROM_RS2, FROM_STICKY /* the first command register of the command */ };
 
+/* Where a field is and what it may be, in a form that every field is checked alike, without a branch for each kind. */
 struct command_field {
-  uint8_t source, low, bits, check;
-  uint32_t minimum, maximum, multiple;
+  uint8_t source, low, bits;
+  uint8_t is_buffer;  /* the set is that of the initialised circular buffers */
+  uint32_t set;       /* bit (value modulo 32) is set; of small values only, which `span` sees to */
+  uint32_t minimum;
+  uint32_t remainder; /* bits that must be zero */
+  uint64_t span;      /* maximum - minimum */
 };
 
 struct command_description {
@@ -79,6 +77,7 @@ struct pending_commands {
 
 struct command_processor {
   struct circular_buffer buffers[MTIA_LIMIT_CIRCULAR_BUFFERS];
+  uint32_t initialised; /* bit per buffer */
   uint64_t semaphores[MTIA_LIMIT_SEMAPHORES], semaphore_times[MTIA_LIMIT_SEMAPHORES];
   uint64_t registers[PE_HARTS][MTIA_LIMIT_COMMAND_REGISTERS];
   struct pending_commands pending[PE_HARTS];

@@ -29,6 +29,7 @@ bool cb_init_execute(struct pe *pe, struct command *command) {
   hart_waits_until(pe, command, pe->cp.buffer_done[command->hart][number]);
   circular_buffer_init(&pe->cp.buffers[number], (uint32_t)command->field[MTIA_CB_INIT_BASE_FIELD],
                        (uint32_t)command->field[MTIA_CB_INIT_BYTES_FIELD]);
+  pe->cp.initialised |= 1u << number;
   return true;
 }
 

@@ -4,16 +4,19 @@
 #include "pe_internal.h"
 
 #define LAST_BUFFER (MTIA_LIMIT_CIRCULAR_BUFFERS - 1)
+_Static_assert(MTIA_LIMIT_CIRCULAR_BUFFERS == 32, "the set of the initialised buffers has 32 bits");
 #define ALL_TYPES 0x1fu
 #define FUNCTIONS (1u << MTIA_SE_IDENTITY | 1u << MTIA_SE_RELU | 0xffu << MTIA_SE_TABLE_0)
 _Static_assert(MTIA_LIMIT_SE_TABLES == 8, "FUNCTIONS names eight tables");
 
 #define AT(operand, name) .source = FROM_##operand, .low = name##_LOW, .bits = name##_BITS
-#define ANY(operand, name) [name##_FIELD] = {AT(operand, name), .check = CHECK_NONE}
+/* The command's own business, or none. */
+#define ANY(operand, name) [name##_FIELD] = {AT(operand, name), .set = UINT32_MAX, .span = UINT64_MAX}
+/* least..most, a multiple of unit (a power of two) */
 #define RANGE(operand, name, least, most, unit) \
-  [name##_FIELD] = {AT(operand, name), .check = CHECK_RANGE, .minimum = least, .maximum = most, .multiple = unit}
-#define ONE_OF(operand, name, set) [name##_FIELD] = {AT(operand, name), .check = CHECK_ONE_OF, .maximum = set}
-#define BUFFER(operand, name) [name##_FIELD] = {AT(operand, name), .check = CHECK_BUFFER}
+  [name##_FIELD] = {AT(operand, name), .set = UINT32_MAX, .minimum = least, .remainder = (unit)-1, .span = (most) - (least)}
+#define ONE_OF(operand, name, values) [name##_FIELD] = {AT(operand, name), .set = values, .span = 31}
+#define BUFFER(operand, name) [name##_FIELD] = {AT(operand, name), .is_buffer = 1, .span = LAST_BUFFER}
 
 static const struct command_field cb_init_fields[] = {
     RANGE(RS1, MTIA_CB_INIT_CB, 0, LAST_BUFFER, 1),

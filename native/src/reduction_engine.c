@@ -12,7 +12,7 @@ bool acc_init_prepare(struct pe *pe, struct command *command) {
   command_uses_accumulator(command, command->field[MTIA_ACC_INIT_ACCUMULATOR_FIELD]);
   if (command->field[MTIA_ACC_INIT_BIAS_FIELD] == 0) return true;
   const uint64_t cb = command->field[MTIA_ACC_INIT_CB_FIELD], n = command->field[MTIA_ACC_INIT_N_FIELD];
-  if (cb >= MTIA_LIMIT_CIRCULAR_BUFFERS || pe->cp.buffers[cb].bytes == 0)
+  if (cb >= MTIA_LIMIT_CIRCULAR_BUFFERS || (pe->cp.initialised >> cb & 1) == 0)
     return command_illegal(command, MTIA_ACC_INIT_CB_FIELD);
   if (n == 0 || n > MATMUL_COLUMNS) return command_illegal(command, MTIA_ACC_INIT_N_FIELD);
   return command_needs_block(pe, command, (uint32_t)cb, SIDE_DATA, MTIA_ACC_INIT_OFFSET_FIELD, 1, n * 4, n * 4);
