@@ -49,7 +49,7 @@ export interface Command {
   readonly b?: bigint | number;
   readonly c?: bigint | number;
   readonly d?: bigint | number;
-  /** Microseconds from its start after which the device ends the command with KERNEL_TIMEOUT; none when absent. */
+  /** Microseconds from its start after which the device ends the command with KERNEL_TIMEOUT; none when absent or 0. */
   readonly deadlineUs?: number;
 }
 

@@ -92,7 +92,7 @@ export class Binding {
     const [hostInputs, hostOutputs] = this.#staging;
     const { inputs, outputs } = this.#segments;
     const copies: Promise<CompletionRecord>[] = [];
-    const deadline = deadlineUs(options.deadlineMs);
+    const graphDeadlineUs = deadlineUs(options.deadlineMs);
     commands.checkOpen();
     if (hostInputs !== undefined && inputs !== undefined) {
       const { iova, bytes } = hostInputs;
@@ -104,7 +104,7 @@ export class Binding {
       a: image.address,
       b: this.#bases.address,
       c: SEGMENT_KINDS.length,
-      ...deadline,
+      deadlineUs: graphDeadlineUs,
     });
     if (hostOutputs !== undefined && outputs !== undefined) {
       const { iova, bytes } = hostOutputs;

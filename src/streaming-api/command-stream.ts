@@ -16,6 +16,7 @@ import type { Timeline, Timelines } from './timelines.js';
 import type { UseCount } from './use-count.js';
 
 const ignore = (): void => undefined;
+const NONE: readonly UseCount[] = [];
 
 export class CommandStream {
   readonly #queue: Queue;
@@ -56,7 +57,7 @@ export class CommandStream {
    * Appends a command. Memory in `uses` is kept until it completes. The promise may be dropped: its failure then waits
    * for synchronize().
    */
-  submit(command: Command, ...uses: readonly UseCount[]): Promise<CompletionRecord> {
+  submit(command: Command, uses: readonly UseCount[] = NONE): Promise<CompletionRecord> {
     this.checkOpen();
     const done = this.#queue.submit(command);
     this.#outstanding++;

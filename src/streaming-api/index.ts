@@ -10,6 +10,7 @@ export {
 export { ERROR_CODES, type ErrorName, type Generation } from '../hw/index.js';
 export type { AllocationOptions, MemoryKind, MemoryStatistics } from '../memmgr/index.js';
 export { CompiledModel } from './compiled-model.js';
+export type { FillOptions } from './copier.js';
 export type { CopyOptions } from './copy-range.js';
 export { Device, type DeviceMemoryStatistics } from './device.js';
 export { DeviceBuffer } from './device-buffer.js';
@@ -19,5 +20,5 @@ export { HostBuffer } from './host-buffer.js';
 export type { Kernel } from './kernel.js';
 export { type Float32Argument, f32, type LaunchArgument, type LaunchOptions, type Rectangle } from './launch.js';
 export type { LoadOptions, RunOptions, RunResult, TensorData } from './model-types.js';
-export { type FillOptions, Stream } from './stream.js';
+export { Stream } from './stream.js';
 export type { TypedArray } from './typed-array.js';

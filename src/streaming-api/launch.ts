@@ -46,9 +46,9 @@ export function encodeRectangle({ column = 0, row = 0, columns, rows }: Rectangl
   return column + row * 0x100 + columns * 0x1_0000 + rows * 0x100_0000;
 }
 
-/** Milliseconds of the API as microseconds of a command. */
-export function deadlineUs(deadlineMs: number | undefined): { readonly deadlineUs?: number } {
-  if (deadlineMs === undefined) return {};
+/** Milliseconds of the API as microseconds of a command; 0 = none. */
+export function deadlineUs(deadlineMs: number | undefined): number {
+  if (deadlineMs === undefined) return 0;
   if (!(deadlineMs > 0)) throw invalidArgument(`a deadline is a positive number of milliseconds, got ${deadlineMs}`);
-  return { deadlineUs: deadlineMs * 1000 };
+  return deadlineMs * 1000;
 }

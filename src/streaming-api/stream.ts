@@ -1,16 +1,16 @@
-import { type Command, type CompletionRecord, invalidArgument, type Queue } from '../driver/index.js';
-import { HOST_COMMAND } from '../hw/index.js';
+import type { CompletionRecord, Queue } from '../driver/index.js';
 import type { DeviceAllocation, PinnedMemory } from '../memmgr/index.js';
-import { ArgumentSlots, writeArguments } from './argument-slots.js';
+import { ArgumentSlots } from './argument-slots.js';
 import { CommandStream } from './command-stream.js';
-import { type CopyOptions, copyRange } from './copy-range.js';
-import { DeviceBuffer } from './device-buffer.js';
+import { Copier, type FillOptions } from './copier.js';
+import type { CopyOptions } from './copy-range.js';
+import type { DeviceBuffer } from './device-buffer.js';
 import { Event } from './event.js';
-import { HostBuffer } from './host-buffer.js';
+import type { HostBuffer } from './host-buffer.js';
 import type { Kernel } from './kernel.js';
-import { deadlineUs, encodeRectangle, type LaunchArgument, type LaunchOptions } from './launch.js';
+import type { LaunchOptions } from './launch.js';
+import { type LaunchArguments, Launcher } from './launcher.js';
 import type { Timelines } from './timelines.js';
-import { bytesOf } from './typed-array.js';
 
 export interface StreamParts {
   /** Stands for the device: buffers of another one are refused. */
@@ -21,13 +21,6 @@ export interface StreamParts {
   /** Device memory for launch arguments. */
   readonly argumentMemory: DeviceAllocation;
   readonly onClosed: (stream: Stream) => void;
-}
-
-export interface FillOptions {
-  /** Bytes from the start of the buffer, a multiple of 4; 0 when absent. */
-  readonly offset?: number;
-  /** A multiple of 4; to the end of the buffer when absent. */
-  readonly bytes?: number;
 }
 
 /**
@@ -46,98 +39,58 @@ export class Stream implements AsyncDisposable {
   /** The commands below this API; compiled models append theirs here. */
   readonly commands: CommandStream;
   readonly #parts: StreamParts;
-  readonly #arguments: ArgumentSlots;
+  readonly #copier: Copier;
+  readonly #launcher: Launcher;
   #closing: Promise<void> | undefined;
 
   /** Use Device.createStream. */
   constructor(parts: StreamParts) {
     this.#parts = parts;
     this.commands = new CommandStream(parts.queue, parts.timelines);
-    this.#arguments = new ArgumentSlots(parts.pinned, parts.argumentMemory);
+    this.#copier = new Copier(this.commands, parts.pinned, parts.owner);
+    const slots = new ArgumentSlots(parts.pinned, parts.argumentMemory);
+    this.#launcher = new Launcher(this.commands, slots, parts.owner);
   }
 
-  /** Copies to the device. An array is copied at the time of the call, pinned memory when the command's turn comes. */
+  /**
+   * Copies to the device. An array is copied at the time of the call, pinned memory when the command's turn comes.
+   *
+   * ```ts
+   * stream.copyToDevice(buffer, new Float32Array(16), { destinationOffset: 64 });
+   * ```
+   */
   copyToDevice(
     destination: DeviceBuffer,
     source: HostBuffer | ArrayBufferView,
     options: CopyOptions = {},
   ): Promise<CompletionRecord> {
-    return this.#enqueue(() => {
-      this.#checkOwner(destination);
-      const range = copyRange(destination.bytes, sizeOf(source), 'source', options);
-      const { bytes, sourceOffset } = range;
-      const b = destination.address + BigInt(range.destinationOffset);
-      if (source instanceof HostBuffer) {
-        this.#checkOwner(source);
-        const command = copyCommand('COPY_HOST_TO_DEVICE', source.iova + BigInt(sourceOffset), b, bytes);
-        return this.commands.submit(command, destination.uses, source.uses);
-      }
-      if (bytes === 0) return this.commands.submit(NOP);
-      const staging = this.#parts.pinned.allocate(bytes);
-      staging.view.set(bytesOf(source).subarray(sourceOffset, sourceOffset + bytes));
-      const done = this.commands.submit(copyCommand('COPY_HOST_TO_DEVICE', staging.iova, b, bytes), destination.uses);
-      done.then(staging.free, staging.free);
-      return done;
-    });
+    return this.#enqueue(() => this.#copier.toDevice(destination, source, options));
   }
 
-  /** Copies from the device. The destination may be read when the promise has resolved. */
+  /**
+   * Copies from the device. The destination may be read when the promise has resolved.
+   *
+   * ```ts
+   * const result = new Float32Array(16);
+   * await stream.copyToHost(result, buffer);
+   * ```
+   */
   copyToHost(
     destination: HostBuffer | ArrayBufferView,
     source: DeviceBuffer,
     options: CopyOptions = {},
   ): Promise<CompletionRecord> {
-    return this.#enqueue(() => {
-      this.#checkOwner(source);
-      const range = copyRange(sizeOf(destination), source.bytes, 'destination', options);
-      const { bytes, destinationOffset } = range;
-      const a = source.address + BigInt(range.sourceOffset);
-      if (destination instanceof HostBuffer) {
-        this.#checkOwner(destination);
-        const command = copyCommand('COPY_DEVICE_TO_HOST', a, destination.iova + BigInt(destinationOffset), bytes);
-        return this.commands.submit(command, source.uses, destination.uses);
-      }
-      if (bytes === 0) return this.commands.submit(NOP);
-      const staging = this.#parts.pinned.allocate(bytes);
-      const done = this.commands.submit(copyCommand('COPY_DEVICE_TO_HOST', a, staging.iova, bytes), source.uses);
-      const delivered = done.then((record) => {
-        bytesOf(destination).set(staging.view, destinationOffset);
-        return record;
-      });
-      delivered.then(staging.free, staging.free);
-      return delivered;
-    });
+    return this.#enqueue(() => this.#copier.toHost(destination, source, options));
   }
 
-  /** Copies on the device. */
+  /** Copies on the device: `stream.copy(destination, source, { bytes: 1024 })`. */
   copy(destination: DeviceBuffer, source: DeviceBuffer, options: CopyOptions = {}): Promise<CompletionRecord> {
-    return this.#enqueue(() => {
-      this.#checkOwner(destination);
-      this.#checkOwner(source);
-      const range = copyRange(destination.bytes, source.bytes, 'source', options);
-      const a = source.address + BigInt(range.sourceOffset);
-      const b = destination.address + BigInt(range.destinationOffset);
-      return this.commands.submit(
-        copyCommand('COPY_DEVICE_TO_DEVICE', a, b, range.bytes),
-        destination.uses,
-        source.uses,
-      );
-    });
+    return this.#enqueue(() => this.#copier.onDevice(destination, source, options));
   }
 
-  /** Fills with a 32-bit pattern. */
+  /** Fills with a 32-bit pattern: `stream.fill(buffer, 0)`. */
   fill(destination: DeviceBuffer, pattern: number, options: FillOptions = {}): Promise<CompletionRecord> {
-    return this.#enqueue(() => {
-      this.#checkOwner(destination);
-      const { offset = 0, bytes = destination.bytes - offset } = options;
-      copyRange(destination.bytes, bytes, 'source', { destinationOffset: offset });
-      if (offset % 4 !== 0 || bytes % 4 !== 0) {
-        throw invalidArgument(`fill takes whole 32-bit words, got ${bytes} bytes at offset ${offset}`);
-      }
-      if (bytes === 0) return this.commands.submit(NOP);
-      const b = destination.address + BigInt(offset);
-      return this.commands.submit({ opcode: HOST_COMMAND.FILL, a: pattern >>> 0, b, c: bytes }, destination.uses);
-    });
+    return this.#enqueue(() => this.#copier.fill(destination, pattern, options));
   }
 
   /**
@@ -149,20 +102,8 @@ export class Stream implements AsyncDisposable {
    *
    * @param args words of up to 512 bytes, or an argument structure of src/hw as its bytes
    */
-  launch(
-    kernel: Kernel,
-    options: LaunchOptions,
-    args: readonly LaunchArgument[] | Uint8Array = [],
-  ): Promise<CompletionRecord> {
-    return this.#enqueue(() => {
-      const launch = {
-        opcode: HOST_COMMAND.LAUNCH,
-        a: kernel.id,
-        d: encodeRectangle(options.grid),
-        ...deadlineUs(options.deadlineMs),
-      };
-      return args.length === 0 ? this.commands.submit(launch) : this.#launchWith(launch, args);
-    });
+  launch(kernel: Kernel, options: LaunchOptions, args: LaunchArguments = []): Promise<CompletionRecord> {
+    return this.#enqueue(() => this.#launcher.launch(kernel, options, args));
   }
 
   /** Marks the present end of the stream. */
@@ -211,27 +152,8 @@ export class Stream implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.commands.close();
-    this.#arguments.close();
+    this.#launcher.close();
     this.#parts.onClosed(this);
-  }
-
-  #launchWith(launch: Command, args: readonly LaunchArgument[] | Uint8Array): Promise<CompletionRecord> {
-    const buffers = args instanceof Uint8Array ? [] : args.filter((argument) => argument instanceof DeviceBuffer);
-    for (const buffer of buffers) this.#checkOwner(buffer);
-    const slots = this.#arguments;
-    const slot = slots.take();
-    const giveBack = (): void => slots.give(slot);
-    try {
-      const c = writeArguments(slot, args);
-      const b = slots.nextDeviceSlot();
-      const copied = this.commands.submit(copyCommand('COPY_HOST_TO_DEVICE', slot.iova, b, c));
-      copied.then(giveBack, giveBack);
-      const launched = this.commands.submit({ ...launch, b, c }, ...buffers.map((buffer) => buffer.uses));
-      return copied.then(() => launched);
-    } catch (error) {
-      giveBack();
-      throw error;
-    }
   }
 
   /** Delivers a wrong argument as the device's failures are delivered, and lets the promise be dropped. */
@@ -244,21 +166,6 @@ export class Stream implements AsyncDisposable {
       return this.commands.refuse(error);
     }
   }
-
-  #checkOwner(buffer: DeviceBuffer | HostBuffer): void {
-    if (!buffer.belongsTo(this.#parts.owner)) throw invalidArgument('the buffer belongs to another device');
-  }
 }
 
 const ignore = (): void => undefined;
-const NOP: Command = { opcode: HOST_COMMAND.NOP };
-
-type CopyName = 'COPY_HOST_TO_DEVICE' | 'COPY_DEVICE_TO_HOST' | 'COPY_DEVICE_TO_DEVICE';
-
-function copyCommand(name: CopyName, a: bigint | number, b: bigint | number, bytes: number): Command {
-  return bytes === 0 ? NOP : { opcode: HOST_COMMAND[name], a, b, c: bytes };
-}
-
-function sizeOf(memory: HostBuffer | ArrayBufferView): number {
-  return memory instanceof HostBuffer ? memory.bytes : memory.byteLength;
-}

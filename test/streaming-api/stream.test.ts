@@ -148,6 +148,22 @@ describe('launch', () => {
     await expect(stream.synchronize()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
+  it('gives the place of its arguments back once when it is refused', async () => {
+    using buffer = await device.allocate(8 * 8);
+    const record = device.kernel('record');
+    for (let count = 0; count < 8; count++) {
+      stream.launch(record, { grid: { columns: -1, rows: 1 } }, [buffer, 0]);
+      stream.launch(record, { grid: ONE_PE, deadlineMs: -1 }, [buffer, 0]);
+    }
+    for (let index = 0; index < 8; index++) {
+      stream.launch(record, { grid: ONE_PE }, [buffer.address + BigInt(index * 8), index + 1]);
+    }
+    const result = new BigUint64Array(8);
+    await stream.copyToHost(result, buffer);
+    expect([...result]).toEqual([1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n]);
+    await expect(stream.synchronize()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
   it.each([
     ['outside the grid', { column: 7, columns: 2, rows: 1 }],
     ['empty', { columns: 0, rows: 1 }],

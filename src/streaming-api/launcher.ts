@@ -1,0 +1,80 @@
+/** Launches of one stream: a command without arguments, a copy and a command with them. */
+import { type Command, type CompletionRecord, invalidArgument } from '../driver/index.js';
+import { HOST_COMMAND } from '../hw/index.js';
+import { type ArgumentSlots, writeArguments } from './argument-slots.js';
+import type { CommandStream } from './command-stream.js';
+import { DeviceBuffer } from './device-buffer.js';
+import type { Kernel } from './kernel.js';
+import { deadlineUs, encodeRectangle, type LaunchArgument, type LaunchOptions } from './launch.js';
+import type { UseCount } from './use-count.js';
+
+// Every command has all fields: one shape of object keeps the code that writes the rings fast.
+function launchCommand(kernel: Kernel, options: LaunchOptions, address: number, bytes: number): Command {
+  return {
+    opcode: HOST_COMMAND.LAUNCH,
+    a: kernel.id,
+    b: address,
+    c: bytes,
+    d: encodeRectangle(options.grid),
+    deadlineUs: deadlineUs(options.deadlineMs),
+  };
+}
+
+export type LaunchArguments = readonly LaunchArgument[] | Uint8Array;
+
+export class Launcher {
+  readonly #commands: CommandStream;
+  readonly #slots: ArgumentSlots;
+  /** Stands for the device: buffers of another one are refused. */
+  readonly #owner: object;
+
+  constructor(commands: CommandStream, slots: ArgumentSlots, owner: object) {
+    this.#commands = commands;
+    this.#slots = slots;
+    this.#owner = owner;
+  }
+
+  launch(kernel: Kernel, options: LaunchOptions, args: LaunchArguments): Promise<CompletionRecord> {
+    if (args.length > 0) return this.#launchWith(kernel, options, args);
+    return this.#commands.submit(launchCommand(kernel, options, 0, 0));
+  }
+
+  /** Nothing may be outstanding. */
+  close(): void {
+    this.#slots.close();
+  }
+
+  #launchWith(kernel: Kernel, options: LaunchOptions, args: LaunchArguments): Promise<CompletionRecord> {
+    this.#commands.checkOpen();
+    const uses = this.#usesOf(args);
+    const slot = this.#slots.take();
+    const giveBack = (): void => this.#slots.give(slot);
+    let copy: Command;
+    let launch: Command;
+    try {
+      const bytes = writeArguments(slot, args);
+      const address = this.#slots.nextDeviceSlot();
+      copy = { opcode: HOST_COMMAND.COPY_HOST_TO_DEVICE, a: slot.iova, b: address, c: bytes, d: 0, deadlineUs: 0 };
+      launch = launchCommand(kernel, options, address, bytes);
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+    const copied = this.#commands.submit(copy);
+    copied.then(giveBack, giveBack);
+    const launched = this.#commands.submit(launch, uses);
+    return copied.then(() => launched);
+  }
+
+  #usesOf(args: LaunchArguments): UseCount[] | undefined {
+    if (args instanceof Uint8Array) return undefined;
+    let uses: UseCount[] | undefined;
+    for (const argument of args) {
+      if (!(argument instanceof DeviceBuffer)) continue;
+      if (!argument.belongsTo(this.#owner)) throw invalidArgument('the buffer belongs to another device');
+      uses ??= [];
+      uses.push(argument.uses);
+    }
+    return uses;
+  }
+}
