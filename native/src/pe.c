@@ -19,6 +19,9 @@
  */
 #define NETWORK_BYTES_PER_CYCLE 32
 
+/* Of local memory in the host's. */
+#define LOCAL_ALIGNMENT 4096
+
 #define MIP_EXTERNAL (1ull << 11)
 #define MSTATUS_MIE (1ull << 3)
 
@@ -96,6 +99,14 @@ static bool prepare_hart(struct pe *pe, uint32_t number, struct code_cache *code
   return true;
 }
 
+/* Zeroed by the system, page by page as they are touched: a chip has 64 of them, and opening it must be quick. */
+static uint8_t *fresh_local_memory(struct pe *pe) {
+  pe->local_allocation = calloc(1, pe->local_bytes + LOCAL_ALIGNMENT);
+  if (pe->local_allocation == NULL) return NULL;
+  pe->local_is_fresh = true;
+  return (uint8_t *)(((uintptr_t)pe->local_allocation + LOCAL_ALIGNMENT - 1) & ~(uintptr_t)(LOCAL_ALIGNMENT - 1));
+}
+
 struct pe *pe_create(uint32_t index, const struct pe_environment *environment, struct code_cache *code, uint32_t matmul_path) {
   const size_t bytes = (sizeof(struct pe) + 63) / 64 * 64;
   struct pe *const pe = aligned_alloc(64, bytes);
@@ -111,17 +122,15 @@ struct pe *pe_create(uint32_t index, const struct pe_environment *environment, s
                                                    .code_page = code_page, .custom = command_processor_custom,
                                                    .time = time_of};
   time_model_init(pe);
-  /* Page-aligned, so that a fresh local memory costs nothing until it is touched. */
-  pe->local_memory = aligned_alloc(4096, pe->local_bytes);
+  pe->local_memory = fresh_local_memory(pe);
   if (pe->local_memory == NULL) {
     free(pe);
     return NULL;
   }
-  memset(pe->local_memory, 0, pe->local_bytes);
   for (uint32_t number = 0; number < PE_HARTS; number++) {
     if (prepare_hart(pe, number, code)) continue;
     while (number-- > 0) hart_destroy(&pe->hart[number]);
-    free(pe->local_memory);
+    free(pe->local_allocation);
     free(pe);
     return NULL;
   }
@@ -131,7 +140,7 @@ struct pe *pe_create(uint32_t index, const struct pe_environment *environment, s
 void pe_destroy(struct pe *pe) {
   if (pe == NULL) return;
   for (uint32_t number = 0; number < PE_HARTS; number++) hart_destroy(&pe->hart[number]);
-  free(pe->local_memory);
+  free(pe->local_allocation);
   free(pe);
 }
 
@@ -150,7 +159,8 @@ void pe_reset(struct pe *pe, uint64_t vector) {
   memset(pe->accumulators, 0, sizeof pe->accumulators);
   memset(pe->accumulator_states, 0, sizeof pe->accumulator_states);
   memset(pe->tables, 0, sizeof pe->tables);
-  memset(pe->local_memory, 0, pe->local_bytes);
+  if (!pe->local_is_fresh) memset(pe->local_memory, 0, pe->local_bytes);
+  pe->local_is_fresh = false;
   memset(&pe->fault, 0, sizeof pe->fault);
   pe->has_job = pe->work_pending = false;
   pe->turn_left = 0;
@@ -264,6 +274,7 @@ struct hart *pe_hart(struct pe *pe, uint32_t hart) { return &pe->hart[hart]; }
 
 uint8_t *pe_local_memory(struct pe *pe, uint64_t *bytes) {
   *bytes = pe->local_bytes;
+  pe->local_is_fresh = false; /* the caller may write */
   return pe->local_memory;
 }
 

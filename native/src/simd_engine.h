@@ -16,7 +16,8 @@ struct se_table {
   float low, high, scale, below, above;
   int32_t segments, degree; /* segments = 0: not loaded */
   uint64_t ready;           /* device cycle */
-  float coefficients[(MTIA_LIMIT_SE_TABLE_BYTES - sizeof(struct mtia_se_table)) / 4];
+  /* Aligned, so that the four coefficients of a cubic segment share a cache line. */
+  float coefficients[(MTIA_LIMIT_SE_TABLE_BYTES - sizeof(struct mtia_se_table)) / 4] __attribute__((aligned(64)));
 };
 
 struct se_path {

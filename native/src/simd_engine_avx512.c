@@ -98,14 +98,33 @@ AVX512 static void relu(float *values, uint32_t count) {
   }
 }
 
-AVX512 INLINE __m512 coefficient(const struct se_table *table, __m512i index, const uint32_t power) {
-  return _mm512_i32gather_ps(index, table->coefficients + power, 4);
+AVX512 INLINE __m512 linear(const struct se_table *table, __m512i segment, __m512 t) {
+  const __m512i index = _mm512_slli_epi32(segment, 1);
+  const __m512 c0 = _mm512_i32gather_ps(index, table->coefficients, 4);
+  const __m512 c1 = _mm512_i32gather_ps(index, table->coefficients + 1, 4);
+  return _mm512_add_ps(c0, _mm512_mul_ps(t, c1));
 }
 
-AVX512 INLINE __m512 horner(const struct se_table *table, __m512i index, __m512 t, const uint32_t degree) {
-  __m512 y = coefficient(table, index, degree);
-  for (uint32_t power = degree; power-- > 0;) y = _mm512_add_ps(coefficient(table, index, power), _mm512_mul_ps(t, y));
-  return y;
+/* The coefficients of elements i, i + 4, i + 8 and i + 12, a quarter of the vector each. */
+AVX512 INLINE __m512 cubic_coefficients(const struct se_table *table, const int32_t *segments) {
+  __m512 c = _mm512_castps128_ps512(_mm_load_ps(table->coefficients + 4 * segments[0]));
+  c = _mm512_mask_broadcast_f32x4(c, 0x00f0, _mm_load_ps(table->coefficients + 4 * segments[4]));
+  c = _mm512_mask_broadcast_f32x4(c, 0x0f00, _mm_load_ps(table->coefficients + 4 * segments[8]));
+  return _mm512_mask_broadcast_f32x4(c, 0xf000, _mm_load_ps(table->coefficients + 4 * segments[12]));
+}
+
+/* Sixteen loads of four coefficients and a transposition take half the time of four gathers. */
+AVX512 INLINE __m512 cubic(const struct se_table *table, __m512i segment, __m512 t) {
+  int32_t segments[LANES] __attribute__((aligned(64)));
+  _mm512_store_si512(segments, segment);
+  const __m512 a = cubic_coefficients(table, segments), b = cubic_coefficients(table, segments + 1);
+  const __m512 c = cubic_coefficients(table, segments + 2), d = cubic_coefficients(table, segments + 3);
+  const __m512d ab01 = _mm512_castps_pd(_mm512_unpacklo_ps(a, b)), ab23 = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+  const __m512d cd01 = _mm512_castps_pd(_mm512_unpacklo_ps(c, d)), cd23 = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+  const __m512 c0 = _mm512_castpd_ps(_mm512_unpacklo_pd(ab01, cd01)), c1 = _mm512_castpd_ps(_mm512_unpackhi_pd(ab01, cd01));
+  const __m512 c2 = _mm512_castpd_ps(_mm512_unpacklo_pd(ab23, cd23)), c3 = _mm512_castpd_ps(_mm512_unpackhi_pd(ab23, cd23));
+  const __m512 inner = _mm512_add_ps(c1, _mm512_mul_ps(t, _mm512_add_ps(c2, _mm512_mul_ps(t, c3))));
+  return _mm512_add_ps(c0, _mm512_mul_ps(t, inner));
 }
 
 AVX512 INLINE void table_of_degree(float *values, uint32_t count, const struct se_table *table, const uint32_t degree) {
@@ -119,7 +138,7 @@ AVX512 INLINE void table_of_degree(float *values, uint32_t count, const struct s
     const __m512i segment =
         _mm512_maskz_mov_epi32(positive, _mm512_mask_mov_epi32(last, inside, _mm512_cvttps_epi32(u)));
     const __m512 t = _mm512_sub_ps(u, _mm512_cvtepi32_ps(segment));
-    __m512 y = horner(table, _mm512_slli_epi32(segment, degree == 1 ? 1 : 2), t, degree);
+    __m512 y = degree == 1 ? linear(table, segment, t) : cubic(table, segment, t);
     const __mmask16 above = _mm512_cmp_ps_mask(x, _mm512_set1_ps(table->high), _CMP_GE_OQ);
     y = _mm512_mask_mov_ps(y, above, _mm512_set1_ps(table->above));
     y = _mm512_mask_mov_ps(y, _mm512_cmp_ps_mask(x, low, _CMP_LT_OQ), _mm512_set1_ps(table->below));

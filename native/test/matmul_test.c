@@ -20,8 +20,10 @@ static uint16_t draw16(struct random *random, uint32_t type, enum draw draw) {
   const uint32_t fraction = any & ((1u << fraction_bits) - 1u);
   uint32_t exponent = bf16 ? 120 + (bits >> 20) % 14 : 10 + (bits >> 20) % 10;
   if (draw == DRAW_ANY_BITS || type == MTIA_TYPE_INT8) return any;
-  if (draw == DRAW_CANCELLING) return (uint16_t)((any & 0x8000) | (bf16 ? 127 : 15) << fraction_bits | (fraction & 3) << (fraction_bits - 2));
-  if (draw == DRAW_NEARLY_DENORMAL) exponent = bf16 ? ((bits >> 20) % 5 == 0 ? 0 : 50 + (bits >> 20) % 30) : (bits >> 20) % 3;
+  if (draw == DRAW_CANCELLING)
+    return (uint16_t)((any & 0x8000) | (bf16 ? 127 : 15) << fraction_bits | (fraction & 3) << (fraction_bits - 2));
+  if (draw == DRAW_NEARLY_DENORMAL)
+    exponent = bf16 ? ((bits >> 20) % 5 == 0 ? 0 : 50 + (bits >> 20) % 30) : (bits >> 20) % 3;
   return (uint16_t)((any & 0x8000) | exponent << fraction_bits | fraction);
 }
 

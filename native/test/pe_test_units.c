@@ -200,7 +200,8 @@ static void se_unary_converts_between_all_types(void) {
   for (uint32_t pair = 0; pair < 50; pair++) {
     const uint32_t in = pair % 5, out = pair / 5 % 5, relu = pair / 25;
     const uint32_t rows = 1 + pair % 7, elements = 1 + (uint32_t)random_next(&random) % 700;
-    const uint32_t in_stride = elements * data_type_bytes(in) + pair % 3, out_stride = elements * data_type_bytes(out) + pair % 2;
+    const uint32_t in_stride = elements * data_type_bytes(in) + pair % 3;
+    const uint32_t out_stride = elements * data_type_bytes(out) + pair % 2;
     fill(local(f, SOURCE), in, BUFFER / data_type_bytes(in), &random);
     set_se(f, rows, elements, in_stride, 0, out_stride);
     CHECK(issue(f, 0, MTIA_COMMAND_SE_UNARY,
@@ -253,7 +254,8 @@ static void se_binary_operates_on_pairs(void) {
         const float b = load_one(in, local(f, SECOND + 12 + row * (trial % 2 == 0 ? 0 : 1201) + at));
         uint8_t expected[4];
         store_one(out, expected, operate(operation, a, b));
-        same = same && memcmp(local(f, DESTINATION + 16 + row * 1300 + i * data_type_bytes(out)), expected, data_type_bytes(out)) == 0;
+        const uint8_t *const to = local(f, DESTINATION + 16 + row * 1300 + i * data_type_bytes(out));
+        same = same && memcmp(to, expected, data_type_bytes(out)) == 0;
       }
     CHECK(same);
   }
@@ -265,7 +267,8 @@ static void se_row_accumulate_adds_in_row_order(void) {
   struct random random = {5};
   for (uint32_t trial = 0; trial < 40; trial++) {
     const uint32_t in = trial % 5, accumulate = trial & 1, out = accumulate ? MTIA_TYPE_FP32 : trial / 5 % 5;
-    const uint32_t rows = trial < 2 ? 1 : 1 + (uint32_t)random_next(&random) % 128, elements = 1 + (uint32_t)random_next(&random) % 100;
+    const uint32_t rows = trial < 2 ? 1 : 1 + (uint32_t)random_next(&random) % 128;
+    const uint32_t elements = 1 + (uint32_t)random_next(&random) % 100;
     float first[128];
     for (uint32_t i = 0; i < 100; i++) first[i] = random_float(&random);
     memcpy(local(f, DESTINATION), first, sizeof first);
@@ -279,7 +282,8 @@ static void se_row_accumulate_adds_in_row_order(void) {
     for (uint32_t i = 0; i < elements; i++) {
       float sum = accumulate ? first[i] : load_one(in, local(f, SOURCE + i * data_type_bytes(in)));
       uint8_t expected[4];
-      for (uint32_t row = !accumulate; row < rows; row++) sum += load_one(in, local(f, SOURCE + row * 404 + i * data_type_bytes(in)));
+      for (uint32_t row = !accumulate; row < rows; row++)
+        sum += load_one(in, local(f, SOURCE + row * 404 + i * data_type_bytes(in)));
       store_one(out, expected, sum);
       same = same && memcmp(local(f, DESTINATION + i * data_type_bytes(out)), expected, data_type_bytes(out)) == 0;
     }
@@ -290,14 +294,17 @@ static void se_row_accumulate_adds_in_row_order(void) {
 
 /* ---- Dot-product and reduction engine ---- */
 
-static void reference_product(struct fixture *f, union accumulator *sum, uint32_t a, uint32_t b_at, uint32_t b_wrap, uint32_t shape[5],
+/* shape: m, n, bytes of k, type, blocks */
+static void reference_product(struct fixture *f, union accumulator *sum, uint32_t a, uint32_t b_at, uint32_t shape[5],
                               uint32_t stride) {
   static uint8_t b[64 * 2048];
   struct matmul_operands operands = {.b = b, .m = shape[0], .n = shape[1], .k_bytes = shape[2], .blocks = shape[4]};
   for (uint32_t row = 0; row < shape[0]; row++) operands.a[row] = local(f, a + row * stride);
-  for (uint32_t i = 0; i < shape[4] * shape[2] * 32; i++) b[i] = *local(f, SECOND + (b_at + i) % b_wrap);
-  (shape[3] == MTIA_TYPE_INT8 ? matmul_portable.int8 : shape[3] == MTIA_TYPE_FP16 ? matmul_portable.fp16 : matmul_portable.bf16)(
-      sum, &operands);
+  for (uint32_t i = 0; i < shape[4] * shape[2] * 32; i++) b[i] = *local(f, SECOND + (b_at + i) % BUFFER);
+  matmul_function *const function = shape[3] == MTIA_TYPE_INT8   ? matmul_portable.int8
+                                    : shape[3] == MTIA_TYPE_FP16 ? matmul_portable.fp16
+                                                                 : matmul_portable.bf16;
+  function(sum, &operands);
 }
 
 static void mml_and_reduce_compute_the_reference(void) {
@@ -322,16 +329,18 @@ static void mml_and_reduce_compute_the_reference(void) {
                      FIELD(MTIA_MML_TYPE, type) | FIELD(MTIA_MML_K_BLOCKS, blocks));
     CHECK(issue(f, 0, MTIA_COMMAND_ACC_INIT, 3 | FIELD(MTIA_ACC_INIT_BIAS, 1) | FIELD(MTIA_ACC_INIT_OFFSET, 20), shape[1]) ==
           HART_CUSTOM_DONE);
-    CHECK(issue(f, 0, MTIA_COMMAND_MML, 3 | FIELD(MTIA_MML_CB_B, 1) | FIELD(MTIA_MML_OFFSET_A, 4), trial % 2 ? 0 : 128) == HART_CUSTOM_DONE);
+    CHECK(issue(f, 0, MTIA_COMMAND_MML, 3 | FIELD(MTIA_MML_CB_B, 1) | FIELD(MTIA_MML_OFFSET_A, 4), trial % 2 ? 0 : 128) ==
+          HART_CUSTOM_DONE);
     const uint32_t relu = trial % 4 == 3, row_bytes = shape[1] * data_type_bytes(output);
     CHECK(issue(f, 0, MTIA_COMMAND_REDUCE,
-                3 | FIELD(MTIA_REDUCE_CB, 2) | FIELD(MTIA_REDUCE_FUNCTION, relu) | FIELD(MTIA_REDUCE_TYPE, output) | FIELD(MTIA_REDUCE_OFFSET, 96),
-                FIELD(MTIA_REDUCE_ROWS, shape[0]) | FIELD(MTIA_REDUCE_COLUMNS, shape[1]) | FIELD(MTIA_REDUCE_STRIDE, row_bytes + 5)) ==
-          HART_CUSTOM_DONE);
+                3 | FIELD(MTIA_REDUCE_CB, 2) | FIELD(MTIA_REDUCE_FUNCTION, relu) | FIELD(MTIA_REDUCE_TYPE, output) |
+                    FIELD(MTIA_REDUCE_OFFSET, 96),
+                FIELD(MTIA_REDUCE_ROWS, shape[0]) | FIELD(MTIA_REDUCE_COLUMNS, shape[1]) |
+                    FIELD(MTIA_REDUCE_STRIDE, row_bytes + 5)) == HART_CUSTOM_DONE);
     union accumulator sum;
     memset(&sum, 0, sizeof sum);
     for (uint32_t row = 0; row < 32; row++) memcpy(sum.int32[row], local(f, SOURCE + 20), shape[1] * 4);
-    reference_product(f, &sum, SOURCE + 4, BUFFER - 256 + (trial % 2 ? 0 : 128), BUFFER, shape, stride);
+    reference_product(f, &sum, SOURCE + 4, BUFFER - 256 + (trial % 2 ? 0 : 128), shape, stride);
     bool same = true;
     for (uint32_t row = 0; row < shape[0]; row++)
       for (uint32_t n = 0; n < shape[1]; n++) {
