@@ -1,0 +1,154 @@
+/** From a graph to a compiled graph: bind shapes, lower, plan, pack. */
+import { MtiaError } from '../driver/errors.js';
+import { type Generation, PROTOCOL_VERSION, RESERVED, SPECIFICATIONS } from '../hw/index.js';
+import {
+  type CompiledGraph,
+  ELEMENT_BYTES,
+  type ElementType,
+  type GraphSegment,
+  type GraphTensor,
+  type SEGMENT_KINDS,
+} from './compiled-graph.js';
+import { invalidModel, unsupported } from './errors.js';
+import { encodeGraphImage, type ImageJob } from './graph-image.js';
+import type { ModelGraph } from './ir/model-graph.js';
+import { bindShapes, type InputShapes } from './lowering/bind-shapes.js';
+import { lowerGraph } from './lowering/lower-graph.js';
+import type { HalfType } from './packing/half-types.js';
+import { roundUp } from './packing/pack-weights.js';
+import { WeightsSegment } from './packing/weights-segment.js';
+import type { PlannedValue, WorkspaceBuffer } from './planning/buffers.js';
+import { Grid } from './planning/footprints.js';
+import { type Lifetime, planMemory } from './planning/memory-plan.js';
+import { JobPlanner } from './planning/plan-jobs.js';
+import { type ScheduledJob, scheduleJobs } from './planning/schedule.js';
+import { elementCount } from './tensor.js';
+
+const ALIGNMENT = 64;
+
+/** Type in which matrices are multiplied; auto is bf16. */
+export type ComputeType = 'bf16' | 'fp16' | 'int8' | 'auto';
+
+export interface CompileOptions {
+  readonly generation: Generation;
+  /** Shapes that bind the model's symbolic dimensions, by name of the input or in the order of the inputs. */
+  readonly inputShapes?: InputShapes;
+  /** Bound to every symbolic dimension that `inputShapes` leaves open. */
+  readonly batch?: number;
+  readonly dtype?: ComputeType;
+}
+
+/**
+ * Compiles a model for one generation of the chip and one set of shapes.
+ *
+ * @example
+ * const graph = compileModel(await readModel('films.pt2'), { generation: '2i', batch: 3200 });
+ */
+export function compileModel(model: ModelGraph, options: CompileOptions): CompiledGraph {
+  const type = halfTypeOf(options.dtype ?? 'auto');
+  const specification = SPECIFICATIONS[options.generation];
+  const shapes = bindShapes(model, options);
+  const lowered = lowerGraph(model, shapes);
+  const inputs = placeTensors(
+    model.inputs.map((input, index) => ({ name: input.name, type: input.type, shape: shapes[index] ?? [] })),
+  );
+  const outputs = placeTensors(
+    model.outputs.map((output, index) => {
+      const layout = lowered.outputs[index];
+      if (layout === undefined) throw invalidModel(`output "${output.name}"`, 'has no value');
+      return { name: output.name, type: layout.type, shape: layout.shape };
+    }),
+  );
+  const weights = new WeightsSegment();
+  const grid = new Grid(specification);
+  const planner = new JobPlanner(lowered, grid, type, weights, inputs.tensors, outputs.tensors);
+  const { jobs, embeddingGroups } = planner.plan();
+  const scheduled = scheduleJobs(jobs, grid);
+  const workspace = planWorkspace(scheduled);
+  for (const group of embeddingGroups) group.locate(workspace.addressOf);
+  const bytes = { weights: weights.bytes, workspace: workspace.bytes, inputs: inputs.bytes, outputs: outputs.bytes };
+  return {
+    name: model.name,
+    generation: options.generation,
+    protocolVersion: PROTOCOL_VERSION,
+    computeType: type,
+    inputs: inputs.tensors,
+    outputs: outputs.tensors,
+    segments: placeSegments(bytes, specification.sramBytes.value),
+    weights: weights.build(),
+    image: encodeGraphImage(scheduled.map((job) => imageJob(job, workspace.addressOf))),
+    jobs: scheduled.map(({ job }) => ({ kernel: job.kernel, nodes: job.nodes, shape: job.shape })),
+  };
+}
+
+function halfTypeOf(type: ComputeType): HalfType {
+  if (type === 'auto') return 'bf16';
+  if (type === 'int8') throw unsupported('int8', 'dtype', 'compiling to INT8 is not supported yet; use bf16 or fp16');
+  if (type === 'bf16' || type === 'fp16') return type;
+  throw new MtiaError('INVALID_ARGUMENT', `dtype ${String(type)} is not one of bf16, fp16, int8, auto`);
+}
+
+interface NamedTensor {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+}
+
+function placeTensors(tensors: readonly NamedTensor[]): { tensors: readonly GraphTensor[]; bytes: number } {
+  let end = 0;
+  const placed = tensors.map((tensor): GraphTensor => {
+    const offset = end;
+    const bytes = elementCount(tensor.shape) * ELEMENT_BYTES[tensor.type];
+    end = roundUp(offset + bytes, ALIGNMENT);
+    return { ...tensor, offset, bytes };
+  });
+  return { tensors: placed, bytes: end };
+}
+
+interface Workspace {
+  readonly bytes: number;
+  readonly addressOf: (buffer: WorkspaceBuffer) => number;
+}
+
+/** A buffer lives from the first level that touches it to the last. */
+function planWorkspace(scheduled: readonly ScheduledJob[]): Workspace {
+  const lives = new Map<WorkspaceBuffer, Lifetime>();
+  for (const { job, level } of scheduled) {
+    for (const { buffer } of [...job.reads, ...job.writes]) {
+      const life = lives.get(buffer);
+      lives.set(buffer, {
+        bytes: buffer.rows * buffer.stride,
+        first: Math.min(life?.first ?? level, level),
+        last: Math.max(life?.last ?? level, level),
+      });
+    }
+  }
+  const plan = planMemory([...lives.values()]);
+  const offsets = new Map([...lives.keys()].map((buffer, index) => [buffer, plan.offsets[index] ?? 0]));
+  return { bytes: plan.bytes, addressOf: (buffer) => offsets.get(buffer) ?? 0 };
+}
+
+/** The workspace is read and written most, so it gets SRAM first; weights follow where both leave half of it free. */
+function placeSegments(
+  bytes: Readonly<Record<(typeof SEGMENT_KINDS)[number], number>>,
+  sramBytes: number,
+): CompiledGraph['segments'] {
+  const usable = sramBytes - RESERVED.SRAM_FIRMWARE_BYTES;
+  const place = (size: number, fits: boolean): GraphSegment => ({ bytes: size, memory: fits ? 'sram' : 'lpddr' });
+  return {
+    weights: place(bytes.weights, bytes.weights + bytes.workspace <= usable / 2),
+    workspace: place(bytes.workspace, bytes.workspace <= usable),
+    inputs: place(bytes.inputs, false),
+    outputs: place(bytes.outputs, false),
+  };
+}
+
+function imageJob(scheduled: ScheduledJob, addressOf: (buffer: WorkspaceBuffer) => number): ImageJob {
+  const { job, rectangle, footprint, barrier } = scheduled;
+  const resolve = (value: PlannedValue): ImageJob['values'][string] =>
+    typeof value === 'object' && 'buffer' in value
+      ? { segment: 'workspace', offset: addressOf(value.buffer) + value.offset }
+      : value;
+  const values = Object.fromEntries(Object.entries(job.values).map(([name, value]) => [name, resolve(value)]));
+  return { kernel: job.kernel, layout: job.layout, values: { ...values, ...footprint.values }, rectangle, barrier };
+}

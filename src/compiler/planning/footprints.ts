@@ -1,0 +1,92 @@
+/**
+ * How many PEs a job gets, and in which arrangement. The estimates only rank alternatives: unit throughput and bandwidth
+ * come from the specification, the share of a PE from the kernels' way of dealing work.
+ */
+import type { Specification } from '../../hw/index.js';
+import type { Footprint } from './buffers.js';
+
+/** Cycles that a PE needs beyond its work: descriptor, set-up, the last store. */
+const START_CYCLES = 400;
+/** Cycles of the harts for a tile or an item, whatever its size. */
+const ITEM_CYCLES = 120;
+/** What one more PE must save to be worth its launch. */
+const PE_CYCLES = 4;
+/** Bytes below which splitting elementwise work further does not pay. */
+const BYTES_WORTH_A_PE = 4096;
+const TILES = [64, 32] as const;
+const BLOCK = 32;
+
+interface Shape {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** What the estimates need of the specification. */
+export class Grid {
+  readonly columns: number;
+  readonly rows: number;
+  readonly #bytesPerCycle: number;
+  readonly #kBytesPerCycle: number;
+  readonly launchCycles: number;
+
+  constructor(specification: Specification) {
+    this.columns = specification.gridWidth.value;
+    this.rows = specification.gridHeight.value;
+    const clock = specification.clockMHz.value;
+    this.#bytesPerCycle = (specification.sramGBs.value * 1000) / clock;
+    this.#kBytesPerCycle = specification.dpeBytesOfKPerCycle.value;
+    this.launchCycles = (specification.jobLaunchNs.value * clock) / 1000;
+  }
+
+  /** The FC kernel: the rectangle splits m over its rows and n over its columns, tile by tile. */
+  fullyConnected(m: number, n: number, kBytes: number, maximumRows: number): Footprint {
+    let best: Footprint | undefined;
+    for (const rowTile of TILES) {
+      for (const columnTile of TILES) {
+        const rowTiles = Math.ceil(m / rowTile);
+        const columnTiles = Math.ceil(n / columnTile);
+        for (let rows = 1; rows <= Math.min(maximumRows, rowTiles); rows++) {
+          for (let columns = 1; columns <= Math.min(this.columns, columnTiles); columns++) {
+            const share = { rows: Math.ceil(rowTiles / rows), columns: Math.ceil(columnTiles / columns) };
+            const cycles = this.#productCycles({ m, n, kBytes, rowTile, columnTile }, share, rows * columns);
+            if (best === undefined || cycles < best.cycles) {
+              best = { columns, rows, cycles, values: { row_tile: rowTile, column_tile: columnTile } };
+            }
+          }
+        }
+      }
+    }
+    return best ?? { columns: 1, rows: 1, cycles: 0, values: {} };
+  }
+
+  #productCycles(
+    job: { readonly m: number; readonly n: number; readonly kBytes: number; rowTile: number; columnTile: number },
+    share: Shape,
+    pes: number,
+  ): number {
+    const rowsOfTile = Math.min(job.rowTile, job.m);
+    const columnsOfTile = Math.min(job.columnTile, job.n);
+    const blocks = Math.ceil(rowsOfTile / BLOCK) * (columnsOfTile / BLOCK);
+    const tiles = share.rows * share.columns;
+    const compute = tiles * (ITEM_CYCLES + (blocks * Math.min(BLOCK, rowsOfTile) * job.kBytes) / this.#kBytesPerCycle);
+    const bytes = (share.rows * rowsOfTile + share.columns * columnsOfTile) * job.kBytes;
+    return START_CYCLES + Math.max(compute, (bytes * pes) / this.#bytesPerCycle) + pes * PE_CYCLES;
+  }
+
+  /** Kernels that deal blocks of rows to the PEs in turn. */
+  dealt(items: number, bytesOfItem: number, cyclesOfItem: number, maximumRows: number): Footprint {
+    const bytes = items * bytesOfItem;
+    const useful = Math.min(items, Math.ceil((bytes + items * cyclesOfItem) / BYTES_WORTH_A_PE));
+    const { columns, rows } = this.#rectangle(Math.max(1, useful), maximumRows);
+    const pes = columns * rows;
+    const compute = Math.ceil(items / pes) * cyclesOfItem;
+    const cycles = START_CYCLES + Math.max(compute, bytes / this.#bytesPerCycle) + pes * PE_CYCLES;
+    return { columns, rows, cycles, values: {} };
+  }
+
+  /** The smallest rectangle with room for `pes`, columns first. */
+  #rectangle(pes: number, maximumRows: number): Shape {
+    const columns = Math.min(this.columns, pes);
+    return { columns, rows: Math.min(maximumRows, Math.ceil(pes / columns)) };
+  }
+}
