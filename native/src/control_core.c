@@ -14,6 +14,7 @@
 #define SLICE_INSTRUCTIONS 1024
 /* After its last instruction the thread looks this long for news before it sleeps. */
 #define LINGER_NS 30000
+#define MODERATION_NS 16000
 
 #define INTERRUPT_SOFTWARE (1ull << 3)
 #define INTERRUPT_TIMER (1ull << 7)
@@ -100,6 +101,7 @@ void control_core_reset(struct chip *chip) {
   madvise(core->context_sram, MTIA_CONTEXT_SRAM_SIZE, MADV_DONTNEED);
   madvise(core->descriptor_sram, MTIA_DESCRIPTOR_SRAM_SIZE, MADV_DONTNEED);
   reset_mailbox(&core->mailbox);
+  core->timer_due = 0;
   core->protection_address = 0;
   core->protection_pages = core->protection_error = 0;
   for (uint32_t index = 0; index < CONTROL_HARTS; index++) {
@@ -147,17 +149,23 @@ bool interrupt_controller_write32(struct chip *chip, uint32_t offset, uint32_t v
 void control_core_update_lines(struct chip *chip) {
   struct control_core *core = &chip->control_core;
   uint32_t pending = pending_sources(chip);
-  uint64_t now = 0;
   for (uint32_t index = 0; index < core->hart_count; index++) {
     uint64_t lines = 0;
-    uint64_t compare = core->timer_compare[index];
-    if (compare != UINT64_MAX) {
-      if (now == 0) now = chip_clock_now(&chip->clock);
-      if (now >= compare) lines |= INTERRUPT_TIMER;
-    }
+    if ((core->timer_due >> index & 1) != 0) lines |= INTERRUPT_TIMER;
     if (core->software_interrupt[index] != 0) lines |= INTERRUPT_SOFTWARE;
     if ((pending & core->interrupt_enable[index]) != 0) lines |= INTERRUPT_EXTERNAL;
     atomic_store_explicit(&core->harts[index].mip, lines, memory_order_relaxed);
+  }
+}
+
+void control_core_update_timers(struct chip *chip) {
+  struct control_core *core = &chip->control_core;
+  uint64_t now = 0;
+  core->timer_due = 0;
+  for (uint32_t index = 0; index < core->hart_count; index++) {
+    if (core->timer_compare[index] == UINT64_MAX) continue;
+    if (now == 0) now = chip_clock_now(&chip->clock);
+    if (now >= core->timer_compare[index]) core->timer_due |= 1u << index;
   }
 }
 
@@ -207,6 +215,18 @@ static void rest(struct control_core *core) {
   pthread_mutex_unlock(&core->pause_lock);
 }
 
+/*
+ * Interrupt moderation: while the core is busy, completions that follow each other closely share an interrupt. A core that
+ * has nothing more to do delivers at once, so a command that comes alone never waits.
+ */
+static void deliver_interrupts(struct chip *chip, bool busy) {
+  if (atomic_load_explicit(&chip->msix.pending, memory_order_relaxed) == 0) return;
+  uint64_t now = host_time_ns();
+  if (busy && now - chip->control_core.interrupts_delivered_at < MODERATION_NS) return;
+  chip->control_core.interrupts_delivered_at = now;
+  msix_deliver(&chip->msix);
+}
+
 static void *control_thread(void *argument) {
   struct chip *chip = argument;
   struct control_core *core = &chip->control_core;
@@ -215,9 +235,12 @@ static void *control_thread(void *argument) {
     if (atomic_load(&core->pause_count) != 0) rest(core);
     if (atomic_load(&core->stopping)) return NULL;
     queue_engine_service(chip);
+    control_core_update_timers(chip);
     control_core_update_lines(chip);
     bool more = run_harts(core);
-    msix_deliver(&chip->msix);
+    work_queue_engine_finish_start(chip, !more);
+    more |= event_count_changed(&core->wake, ticket);
+    deliver_interrupts(chip, more);
     if (more) continue;
     struct work_queue_engine *engine = &chip->work_queue_engine;
     if (atomic_load(&engine->busy) == 0 && atomic_load(&engine->done) == 0) engine->at_rest = true;

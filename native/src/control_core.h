@@ -29,6 +29,8 @@ struct control_core {
 
   /* Peripherals, of the control thread. */
   uint64_t timer_compare[CONTROL_HARTS];
+  uint32_t timer_due; /* bit per hart: MTIME >= MTIMECMP, as of the last look at the clock */
+  uint64_t interrupts_delivered_at; /* host time */
   uint32_t software_interrupt[CONTROL_HARTS];
   uint32_t interrupt_enable[CONTROL_HARTS];
   uint64_t protection_address;
@@ -61,8 +63,9 @@ void control_core_pause(struct chip *chip);
 void control_core_resume(struct chip *chip);
 /* Power-on state, harts at the boot ROM. At rest. */
 void control_core_reset(struct chip *chip);
-/* Control thread: recomputes the interrupt lines of the harts. */
+/* Control thread: recomputes the interrupt lines of the harts; the timer's after a look at the clock (update_timers). */
 void control_core_update_lines(struct chip *chip);
+void control_core_update_timers(struct chip *chip);
 
 /* control_bus.c: what lies outside the regions that harts reach by pointer. */
 enum hart_access control_bus_read(void *chip, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value);

@@ -31,7 +31,10 @@ bool timer_write32(struct chip *chip, uint32_t offset, uint32_t value) {
 
 bool timer_write64(struct chip *chip, uint32_t offset, uint64_t value) {
   uint32_t hart = timer_hart(offset, MTIA_TIMER_MTIMECMP, 8);
-  if (hart < CONTROL_HARTS) chip->control_core.timer_compare[hart] = value;
+  if (hart < CONTROL_HARTS) {
+    chip->control_core.timer_compare[hart] = value;
+    control_core_update_timers(chip);
+  }
   return hart < CONTROL_HARTS || offset == MTIA_TIMER_MTIME;
 }
 

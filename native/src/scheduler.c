@@ -5,6 +5,8 @@
 #define PE_BIT(pe) (1ull << (pe))
 /* Long enough that claiming a PE is free, short enough that PEs which wait for each other take turns quickly. */
 #define SLICE_INSTRUCTIONS 50000
+/* What a caller of run_briefly spares: it has other things to do, and each instruction may be a unit command. */
+#define BRIEF_INSTRUCTIONS 256
 /* A thread that has just run a PE looks this long for the next one before it sleeps. */
 #define LINGER_NS 20000
 /* pe_interrupt may meet a PE just before its slice begins; it is repeated until the PE has stopped. */
@@ -53,12 +55,23 @@ static void publish_counters(struct chip *chip, uint32_t pe) {
   atomic_store_explicit(&scheduler->counters[pe].matmul_multiplies, counters.matmul_multiplies, memory_order_relaxed);
 }
 
-static void run_slice(struct chip *chip, uint32_t pe) {
+static void run_slice(struct chip *chip, uint32_t pe, uint64_t instructions) {
   if (!work_queue_engine_serve_requests(chip, pe)) return;
-  enum pe_state state = pe_run(chip->pes[pe], SLICE_INSTRUCTIONS);
+  enum pe_state state = pe_run(chip->pes[pe], instructions);
   publish_counters(chip, pe);
   if (state == PE_RUNNABLE) atomic_fetch_or(&chip->scheduler.runnable, PE_BIT(pe));
   if (state == PE_BLOCKED) work_queue_engine_pe_blocked(chip, pe);
+}
+
+void scheduler_run_briefly(struct chip *chip, uint32_t pe) {
+  struct scheduler *scheduler = &chip->scheduler;
+  /* The caller is the thread that a pause stops first, so nothing is paused here. */
+  if (!scheduler_try_claim(scheduler, pe)) {
+    scheduler_notify(scheduler, PE_BIT(pe));
+    return;
+  }
+  run_slice(chip, pe, BRIEF_INSTRUCTIONS);
+  scheduler_release(scheduler, pe);
 }
 
 static void *scheduler_body(void *argument) {
@@ -76,7 +89,7 @@ static void *scheduler_body(void *argument) {
     }
     /* More work than threads awake: a PE whose announcement found every thread busy is not left behind. */
     if (candidates(scheduler) != 0 && atomic_load(&scheduler->work.sleepers) != 0) event_count_notify(&scheduler->work, 1);
-    run_slice(self->chip, pe);
+    run_slice(self->chip, pe, SLICE_INSTRUCTIONS);
     give_back(scheduler, pe);
     from = (pe + 1) % CHIP_PES;
     spin_ns = LINGER_NS;

@@ -37,6 +37,11 @@ int32_t scheduler_start(struct chip *chip, uint32_t threads);
 void scheduler_stop(struct chip *chip);
 /* Any thread: the PEs have something to do. */
 void scheduler_notify(struct scheduler *scheduler, uint64_t pes);
+/*
+ * Runs one PE on the calling thread for a few instructions, and leaves the rest to the threads. A job as short as a hand-over
+ * to another thread ends right here.
+ */
+void scheduler_run_briefly(struct chip *chip, uint32_t pe);
 /* Returns when no PE runs; none runs until resume. */
 void scheduler_pause(struct chip *chip);
 void scheduler_resume(struct scheduler *scheduler);

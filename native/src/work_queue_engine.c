@@ -5,6 +5,7 @@
  * request and the report are ordered by the lock.
  */
 #include "work_queue_engine.h"
+#include <stddef.h>
 #include <string.h>
 #include "chip.h"
 
@@ -33,6 +34,7 @@ void work_queue_engine_reset(struct chip *chip) {
   atomic_store(&engine->blocked, 0);
   atomic_store(&engine->done, 0);
   engine->at_rest = true;
+  engine->has_quiet_start = false;
   engine->descriptor_address = engine->reset_vector = 0;
   engine->rectangle = engine->slot = engine->error = 0;
   pthread_mutex_unlock(&engine->lock);
@@ -151,6 +153,17 @@ static uint64_t launch_cycles(const struct chip *chip) {
   return (uint64_t)(ns * chip->specification.clock_mhz / 1000);
 }
 
+/* Copies the arguments in use, and clears those that are in the copy from before. */
+static void copy_descriptor(struct mtia_job_descriptor *copy, const uint8_t *descriptor) {
+  const size_t head = offsetof(struct mtia_job_descriptor, arguments);
+  uint32_t before = copy->argument_words;
+  memcpy(copy, descriptor, head);
+  uint32_t words = copy->argument_words < MTIA_JOB_ARGUMENT_WORDS ? copy->argument_words : MTIA_JOB_ARGUMENT_WORDS;
+  memcpy(copy->arguments, descriptor + head, words * sizeof(copy->arguments[0]));
+  if (before > MTIA_JOB_ARGUMENT_WORDS) before = MTIA_JOB_ARGUMENT_WORDS;
+  if (before > words) memset(&copy->arguments[words], 0, (before - words) * sizeof(copy->arguments[0]));
+}
+
 /* Hands the descriptor to the PEs of the rectangle. The lock is held. */
 static void hand_over(struct chip *chip, uint64_t mask, const uint8_t *descriptor) {
   struct work_queue_engine *engine = &chip->work_queue_engine;
@@ -160,7 +173,7 @@ static void hand_over(struct chip *chip, uint64_t mask, const uint8_t *descripto
   engine->at_rest = false;
   for (uint64_t left = mask; left != 0; left &= left - 1) {
     struct pe_request *request = &engine->requests[__builtin_ctzll(left)];
-    memcpy(&request->descriptor, descriptor, sizeof(request->descriptor));
+    copy_descriptor(&request->descriptor, descriptor);
     request->slot = engine->slot;
     request->job = true;
   }
@@ -180,8 +193,24 @@ static uint32_t start(struct chip *chip) {
   if (free) hand_over(chip, mask, descriptor);
   pthread_mutex_unlock(&engine->lock);
   if (!free) return MTIA_ERROR_INVALID_COMMAND;
-  scheduler_notify(&chip->scheduler, mask);
+  /* One PE alone may be done before a thread would have woken up. Of several, each thread shall get its share at once. */
+  bool alone = !engine->has_quiet_start && (mask & (mask - 1)) == 0;
+  work_queue_engine_finish_start(chip, false);
+  if (alone) {
+    engine->has_quiet_start = true;
+    engine->quiet_start = (uint32_t)__builtin_ctzll(mask);
+  } else {
+    scheduler_notify(&chip->scheduler, mask);
+  }
   return MTIA_ERROR_OK;
+}
+
+void work_queue_engine_finish_start(struct chip *chip, bool here) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  if (!engine->has_quiet_start) return;
+  engine->has_quiet_start = false;
+  if (here) scheduler_run_briefly(chip, engine->quiet_start);
+  else scheduler_notify(&chip->scheduler, PE_BIT(engine->quiet_start));
 }
 
 static void arm(struct work_queue_engine *engine, uint32_t pes) {

@@ -42,6 +42,9 @@ struct work_queue_engine {
   struct event_count reset_served;
   /* The chip has come to rest since the last job ended: the next launch pays for waking the PEs. Control thread. */
   bool at_rest;
+  /* PE that START gave a job and no thread was woken for yet: the control thread runs it first itself. Control thread. */
+  bool has_quiet_start;
+  uint32_t quiet_start;
   /* Registers, of the control thread. */
   uint64_t descriptor_address, reset_vector;
   uint32_t rectangle, slot, error;
@@ -61,6 +64,8 @@ void work_queue_engine_job_done(void *chip, struct pe *pe, const struct pe_repor
 
 /* Control thread: SYSTEM_CONTROL.PE_RESET. */
 void work_queue_engine_reset_pes(struct chip *chip, uint64_t mask);
+/* Control thread: has the quiet start carried out, here or by the threads that run PEs. */
+void work_queue_engine_finish_start(struct chip *chip, bool here);
 /* Control thread: returns when no reset of the PE is outstanding. */
 void work_queue_engine_await_reset(struct chip *chip, uint32_t pe);
 
