@@ -1,0 +1,58 @@
+/** The benchmarks of `mtia bench`. */
+import { availableParallelism } from 'node:os';
+import type { Generation } from '../src/hw/index.js';
+import { type BenchmarkContext, openMeasuredDevice } from './context.js';
+import { benchmarkHarts } from './harts.js';
+import { benchmarkLaunch } from './launch.js';
+import { describeMachine, type Machine } from './machine.js';
+import { benchmarkMatmul } from './matmul.js';
+import { benchmarkModels } from './models.js';
+import { type BenchmarkResult, type Measurement, toResult } from './result.js';
+
+export type { Machine } from './machine.js';
+export type { BenchmarkResult } from './result.js';
+
+export const BENCHMARKS = ['harts', 'matmul', 'launch', 'models'] as const;
+export type BenchmarkName = (typeof BENCHMARKS)[number];
+
+const RUN: Readonly<Record<BenchmarkName, (context: BenchmarkContext) => Promise<readonly Measurement[]>>> = {
+  harts: benchmarkHarts,
+  matmul: benchmarkMatmul,
+  launch: benchmarkLaunch,
+  models: benchmarkModels,
+};
+
+export interface BenchmarkOptions {
+  readonly generation: Generation;
+  /** The processors of this machine when absent. */
+  readonly threads?: number;
+  readonly signal: AbortSignal;
+  readonly onStart: (name: BenchmarkName) => void;
+  readonly say: (line: string) => void;
+}
+
+export interface BenchmarkReport {
+  readonly machine: Machine;
+  readonly results: readonly BenchmarkResult[];
+}
+
+async function matmulPath(context: BenchmarkContext): Promise<string> {
+  await using measured = await openMeasuredDevice(context);
+  return measured.debug.matmulPath();
+}
+
+/** Runs benchmarks one after another: two at once would measure each other. */
+export async function runBenchmarks(
+  names: readonly BenchmarkName[],
+  options: BenchmarkOptions,
+): Promise<BenchmarkReport> {
+  const { generation, threads = availableParallelism(), signal, say } = options;
+  const context = { generation, threads, signal, say };
+  const machine = describeMachine(threads, await matmulPath(context));
+  const results: BenchmarkResult[] = [];
+  for (const name of names) {
+    options.onStart(name);
+    results.push(...(await RUN[name](context)).map(toResult));
+  }
+  return { machine, results };
+}

@@ -1,0 +1,101 @@
+/** A large matrix product through the FULLY_CONNECTED kernel: a model of one layer, copies and conversions included. */
+import { randomNumbers } from '../src/cli/random.js';
+import { writeOnnxModel } from '../src/compiler/index.js';
+import { MtiaError } from '../src/driver/index.js';
+import { type BenchmarkContext, openMeasuredDevice } from './context.js';
+import { type Dtype, holdContest } from './model-contest.js';
+import { type OpenModel, withOnnxModel } from './onnx-file.js';
+import { ORT_NAME } from './onnxruntime.js';
+import type { Measurement } from './result.js';
+import { floatTensor, seededFloats } from './seeded.js';
+
+const SIZE = 2048;
+const OPERATIONS = 2 * SIZE ** 3;
+const SEED = 7;
+const ROUNDS = 7;
+const LIMIT = 0.05;
+
+const UNIT: Readonly<Record<Dtype, string>> = { bf16: 'GFLOP/s', fp16: 'GFLOP/s', int8: 'GOP/s' };
+
+function writeLayer(): Uint8Array {
+  const weight = seededFloats(SIZE * SIZE, LIMIT, randomNumbers(SEED));
+  return writeOnnxModel({
+    name: 'matmul',
+    inputs: [{ name: 'x', type: 'float32', shape: [SIZE, SIZE] }],
+    outputs: [{ name: 'y', type: 'float32', shape: [SIZE, SIZE] }],
+    initializers: [floatTensor('w', [SIZE, SIZE], weight)],
+    nodes: [{ operator: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+  });
+}
+
+const giga = (ms: number | null): number | null => (ms === null ? null : OPERATIONS / ms / 1e6);
+const nameOf = (dtype: Dtype): string => `matmul ${SIZE} x ${SIZE} x ${SIZE}, ${dtype}`;
+
+async function measureType(context: BenchmarkContext, open: OpenModel, dtype: Dtype): Promise<Measurement[]> {
+  await using measured = await openMeasuredDevice(context);
+  const data = seededFloats(SIZE * SIZE, 1, randomNumbers(SEED + 1));
+  const { devices, ortMs } = await holdContest({
+    device: measured.device,
+    model: open.model,
+    inputs: [{ name: 'x', type: 'float32', shape: [SIZE, SIZE], data }],
+    dtypes: [dtype],
+    ...(open.ort === undefined ? {} : { ort: open.ort }),
+    rounds: ROUNDS,
+    block: 1,
+    signal: context.signal,
+  });
+  return devices.flatMap(({ medianMs, deviceUs, maxDifference }) => [
+    {
+      name: nameOf(dtype),
+      value: giga(medianMs),
+      unit: UNIT[dtype],
+      better: 'higher',
+      baseline: { name: ORT_NAME, value: giga(ortMs) },
+      bar: { of: 'ratio', limit: 3 },
+      note: open.missing,
+    },
+    { name: `${nameOf(dtype)}, device time`, value: deviceUs, unit: 'µs', better: 'lower' },
+    {
+      name: `${nameOf(dtype)}, max difference from onnxruntime`,
+      value: maxDifference,
+      unit: 'absolute',
+      better: 'lower',
+    },
+  ]);
+}
+
+/** A type that compiler or kernels do not take yet is a row without a value, not the end of the run. */
+async function measureIfSupported(context: BenchmarkContext, open: OpenModel, dtype: Dtype): Promise<Measurement[]> {
+  try {
+    return await measureType(context, open, dtype);
+  } catch (error) {
+    if (!(error instanceof MtiaError) || !isUnsupported(error)) throw error;
+    const note = `unsupported: ${error.message}`;
+    return [{ name: nameOf(dtype), value: null, unit: UNIT[dtype], better: 'higher', note }];
+  }
+}
+
+function isUnsupported({ code }: MtiaError): boolean {
+  return code === 'UNSUPPORTED_OPERATOR' || code === 'INVALID_ARGUMENT';
+}
+
+export function benchmarkMatmul(context: BenchmarkContext): Promise<readonly Measurement[]> {
+  return withOnnxModel('matmul', writeLayer(), context, async (open) => {
+    const measurements: Measurement[] = [];
+    for (const dtype of ['bf16', 'fp16', 'int8'] as const) {
+      measurements.push(...(await measureIfSupported(context, open, dtype)));
+    }
+    return [...measurements, hostPeak()];
+  });
+}
+
+/** The half of the host's own peak that a kernel has to reach: the C library has no call that measures it yet. */
+function hostPeak(): Measurement {
+  return {
+    name: "matmul, the host's own peak",
+    value: null,
+    unit: 'GFLOP/s',
+    better: 'higher',
+    note: 'not measured: the C library offers no bare product to time',
+  };
+}

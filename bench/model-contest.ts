@@ -1,0 +1,94 @@
+/** One ONNX model, on the device in several types and in onnxruntime, with the same inputs. */
+import { type CompiledGraph, compileModel, type ModelGraph } from '../src/compiler/index.js';
+import type { CompiledModel, Device, RunResult, TensorData } from '../src/streaming-api/index.js';
+import { median, takeTurns } from './measure.js';
+import type { OnnxRuntime, OrtSession } from './onnxruntime.js';
+
+export type Dtype = 'bf16' | 'fp16' | 'int8';
+
+export interface ContestInput {
+  readonly name: string;
+  readonly type: 'float32' | 'int64';
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+export interface Contest {
+  readonly device: Device;
+  readonly model: ModelGraph;
+  readonly inputs: readonly ContestInput[];
+  readonly dtypes: readonly Dtype[];
+  readonly ort?: { readonly runtime: OnnxRuntime; readonly session: OrtSession };
+  readonly rounds: number;
+  readonly block: number;
+  readonly signal: AbortSignal;
+}
+
+export interface DeviceResult {
+  readonly dtype: Dtype;
+  readonly medianMs: number | null;
+  readonly deviceUs: number;
+  /** Largest difference from onnxruntime's output; null without it. */
+  readonly maxDifference: number | null;
+}
+
+export interface ContestResult {
+  readonly devices: readonly DeviceResult[];
+  readonly ortMs: number | null;
+}
+
+interface Entrant {
+  readonly dtype: Dtype;
+  readonly loaded: CompiledModel;
+  readonly run: () => Promise<RunResult>;
+}
+
+async function enter({ device, model, inputs }: Contest, dtype: Dtype): Promise<Entrant> {
+  const inputShapes = inputs.map(({ shape }) => shape);
+  const graph: CompiledGraph = await compileModel(model, {
+    generation: device.properties.generation,
+    dtype,
+    inputShapes,
+  });
+  const loaded = await device.loadModel(graph, { concurrency: 1 });
+  const named = Object.fromEntries(inputs.map(({ name, data }) => [name, data]));
+  return { dtype, loaded, run: () => loaded.run(named) };
+}
+
+function firstOutput(outputs: Readonly<Record<string, TensorData>>): TensorData {
+  return Object.values(outputs)[0] ?? new Float32Array();
+}
+
+function maxDifference(a: TensorData, b: TensorData): number {
+  let widest = 0;
+  for (let i = 0; i < b.length; i++) widest = Math.max(widest, Math.abs(Number(a[i]) - Number(b[i])));
+  return widest;
+}
+
+export async function holdContest(contest: Contest): Promise<ContestResult> {
+  const { dtypes, inputs, ort, rounds, block, signal } = contest;
+  const entrants: Entrant[] = [];
+  try {
+    for (const dtype of dtypes) entrants.push(await enter(contest, dtype));
+    const feeds =
+      ort && Object.fromEntries(inputs.map((i) => [i.name, new ort.runtime.Tensor(i.type, i.data, i.shape)]));
+    const runOrt = ort && feeds ? [{ name: 'onnxruntime', run: () => ort.session.run(feeds) }] : [];
+    const expected = await runOrt[0]?.run();
+    const contenders = [...entrants.map(({ dtype, run }) => ({ name: dtype, run })), ...runOrt];
+    const samples = await takeTurns(contenders, { rounds, block, warmUp: Math.min(block, 3), signal });
+    const devices: DeviceResult[] = [];
+    for (const { dtype, run } of entrants) {
+      const { outputs, deviceUs } = await run();
+      const wanted = expected && Object.values(expected)[0]?.data;
+      devices.push({
+        dtype,
+        deviceUs,
+        medianMs: median(samples.get(dtype)),
+        maxDifference: wanted === undefined ? null : maxDifference(firstOutput(outputs), wanted),
+      });
+    }
+    return { devices, ortMs: median(samples.get('onnxruntime')) };
+  } finally {
+    for (const { loaded } of entrants) await loaded.close();
+  }
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+/** The command line. Every failure ends here: one sentence on stderr and an exit code. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { bundlePath } from '../firmware-emu/index.js';
+import { addBenchCommand } from './commands/bench.js';
+import { addCompileCommand } from './commands/compile.js';
+import { addInfoCommand } from './commands/info.js';
+import { addRunCommand } from './commands/run.js';
+import { addVerifyCommand } from './commands/verify.js';
+import { InterruptedError, sentence } from './errors.js';
+import { EXIT, exitCodeHelp } from './exit-codes.js';
+
+function packageVersion(): string {
+  const description: unknown = JSON.parse(readFileSync(bundlePath('package.json'), 'utf8'));
+  const known = typeof description === 'object' && description !== null && 'version' in description;
+  return known ? String(description.version) : 'unknown';
+}
+
+function createProgram(): Command {
+  const program = new Command('mtia')
+    .description("Runs models on an emulated MTIA accelerator: Meta's inference chip, down to its firmware.")
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpCommand(false)
+    .exitOverride()
+    // Usage errors are worded below, where all other errors are.
+    .configureOutput({ writeErr: () => undefined })
+    .addHelpText('after', exitCodeHelp([0, 1, 2, 130]));
+  addRunCommand(program);
+  addVerifyCommand(program);
+  addCompileCommand(program);
+  addInfoCommand(program);
+  addBenchCommand(program);
+  return program;
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof InterruptedError) return error.exitCode;
+  // --help and --version arrive as errors with exit code 0.
+  if (error instanceof CommanderError && error.exitCode === 0) return EXIT.OK;
+  return EXIT.BAD_INPUT;
+}
+
+function report(error: unknown): void {
+  // No command at all: commander offers the help text, which is what was missing.
+  const text = error instanceof CommanderError && error.code === 'commander.help' ? NO_COMMAND : sentence(error);
+  process.stderr.write(`mtia: ${text}\n`);
+}
+
+const NO_COMMAND = 'no command given; `mtia --help` lists them';
+
+async function main(): Promise<void> {
+  // A reader that has seen enough (`mtia info | head`) is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? EXIT.OK : EXIT.BAD_INPUT);
+  });
+  try {
+    await createProgram().parseAsync();
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+    if (process.exitCode !== EXIT.OK) report(error);
+  }
+}
+
+await main();

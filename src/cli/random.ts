@@ -1,0 +1,12 @@
+/** Repeatable random numbers: the same seed gives the same inputs on every machine. */
+
+/** Mulberry32: 32 bits of state are plenty for inputs that only have to differ. Values in 0..1. */
+export function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

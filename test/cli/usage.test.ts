@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { linesOf, mtia, notBuilt, skipReason } from './mtia.js';
+import { infoSchema } from './schemas.js';
+
+const COMMANDS = ['run', 'verify', 'compile', 'info', 'bench'];
+
+describe.skipIf(notBuilt !== undefined)(`mtia${skipReason}`, () => {
+  it.each([[[]], ...COMMANDS.map((command) => [[command]])])(
+    '%j --help documents usage and exit codes',
+    async (words) => {
+      const { code, stdout, stderr } = await mtia([...words, '--help']);
+      expect(code).toBe(0);
+      expect(stderr).toBe('');
+      expect(stdout).toContain('Usage: mtia');
+      expect(stdout).toMatch(/Exit codes:\n {2}0 {4}done/);
+    },
+  );
+
+  it('lists the commands that exist, and no others', async () => {
+    const { stdout } = await mtia(['--help']);
+    const listed = [...stdout.matchAll(/^ {2}(\w+) (?=.*(?:<|\[))/gm)].map((match) => match[1]);
+    expect(listed).toEqual(COMMANDS);
+  });
+
+  it.each([
+    ['an unknown command', ['fry'], 'fry'],
+    ['a command of a later version', ['smi'], 'smi'],
+    ['no command', [], 'no command'],
+    ['an unknown option', ['run', 'm.onnx', '--fast'], '--fast'],
+    ['a missing argument', ['run'], 'model'],
+    ['a missing required option', ['compile', 'm.onnx'], '--output'],
+    ['a device that does not exist', ['info', '--device', 'v9'], 'v9'],
+    ['a number that is none', ['run', 'm.onnx', '--threads', 'many'], 'many'],
+    ['no threads at all', ['run', 'm.onnx', '--threads', '0'], '--threads'],
+    ['a tolerance below zero', ['verify', '.', '--atol=-1'], '--atol'],
+    ['an unknown benchmark', ['bench', 'marks'], 'marks'],
+    ['an unsigned bundle that is not named', ['run', 'package.json', '--allow-unsigned'], 'package.json'],
+  ])('answers %s with one sentence and exit code 2', async (_, args, named) => {
+    const { code, stdout, stderr } = await mtia(args);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(linesOf(stderr)).toHaveLength(1);
+    expect(stderr).toMatch(/^mtia: /);
+    expect(stderr).toContain(named);
+  });
+
+  it('prints its version', async () => {
+    expect((await mtia(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it.each(['v1', '2i'])('info --device %s gives every figure with its source', async (device) => {
+    const text = await mtia(['info', '--device', device]);
+    expect(text.stdout).toContain(`MTIA ${device}`);
+    const { figures, generation } = infoSchema.parse(
+      JSON.parse((await mtia(['info', '--device', device, '--json'])).stdout),
+    );
+    expect(generation).toBe(device);
+    expect(Object.keys(figures).length).toBeGreaterThan(20);
+    for (const { source } of Object.values(figures)) expect(text.stdout).toContain(source);
+  });
+});
