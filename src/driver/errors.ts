@@ -27,7 +27,8 @@ export interface MtiaErrorOptions {
 
 export class MtiaError extends Error {
   readonly code: ErrorName;
-  readonly place?: FaultPlace;
+  // Declared, not defined: an error without a place prints none.
+  declare readonly place?: FaultPlace;
   override readonly name = 'MtiaError';
 
   constructor(code: ErrorName, message: string, options: MtiaErrorOptions = {}) {

@@ -1,5 +1,5 @@
 import type { CompiledGraph } from '../compiler/compiled-graph.js';
-import { Device as Card, invalidArgument, type MtiaError, openEmulator } from '../driver/index.js';
+import { Device as Card, type MtiaError, openEmulator } from '../driver/index.js';
 import { SPECIFICATIONS } from '../hw/index.js';
 import type { AllocationOptions, MemoryStatistics } from '../memmgr/index.js';
 import { CompiledModel } from './compiled-model.js';
@@ -7,7 +7,7 @@ import { DeviceBuffer } from './device-buffer.js';
 import type { DeviceOptions, DeviceProperties } from './device-options.js';
 import { DeviceResources } from './device-resources.js';
 import { readFirmware } from './firmware.js';
-import { checkGraph, readGraph } from './graph-source.js';
+import { checkGraph, checkNoCompileOptions, readGraph } from './graph-source.js';
 import { HostBuffer } from './host-buffer.js';
 import { Kernel } from './kernel.js';
 import type { LoadOptions } from './model-types.js';
@@ -146,11 +146,7 @@ export class Device implements AsyncDisposable {
   async loadModel(model: string | CompiledGraph, options: LoadOptions = {}): Promise<CompiledModel> {
     const resources = this.#resources;
     resources.checkOpen();
-    if (typeof model === 'object' && (options.batch ?? options.inputShapes ?? options.dtype) !== undefined) {
-      throw invalidArgument(
-        'a compiled graph has its shapes and type; pass batch, inputShapes and dtype to the compiler',
-      );
-    }
+    if (typeof model === 'object') checkNoCompileOptions(options);
     const { generation } = this.properties;
     const graph = typeof model === 'string' ? await readGraph(model, generation, options) : model;
     checkGraph(graph, generation, resources.firmware);

@@ -1,12 +1,52 @@
 /** Model files become compiled graphs. The only file here that knows the compiler. */
+import { open, readFile } from 'node:fs/promises';
 import type { CompiledGraph } from '../compiler/compiled-graph.js';
-import { type FirmwareImage, MtiaError } from '../driver/index.js';
+import { type FirmwareImage, invalidArgument, MtiaError } from '../driver/index.js';
 import { type Generation, PROTOCOL_VERSION } from '../hw/index.js';
 import type { LoadOptions } from './model-types.js';
 
-/** Reads a .pt2, .onnx or .mtg file and compiles it where that is not done yet. */
+const HEAD_BYTES = 64;
+
+/**
+ * Reads a .pt2, .onnx or .mtg file, told apart by content, and compiles it where that is not done yet. The compiler is
+ * loaded here and not before: who brings compiled graphs along needs none of it.
+ */
 export async function readGraph(path: string, generation: Generation, options: LoadOptions): Promise<CompiledGraph> {
-  throw new MtiaError('INVALID_MODEL', `no compiler yet for ${path} (${generation}, ${options.dtype ?? 'auto'})`);
+  const compiler = await import('../compiler/index.js');
+  if (compiler.isCompiledGraph(await readHead(path))) {
+    checkNoCompileOptions(options);
+    try {
+      return compiler.decodeCompiledGraph(await readFile(path), { generation });
+    } catch (error) {
+      throw error instanceof MtiaError
+        ? new MtiaError(error.code, `${path}: ${error.message}`, { cause: error })
+        : error;
+    }
+  }
+  const { dtype, batch, inputShapes } = options;
+  return compiler.compileModel(await compiler.readModel(path), {
+    generation,
+    ...(dtype === undefined ? {} : { dtype }),
+    ...(batch === undefined ? {} : { batch }),
+    ...(inputShapes === undefined ? {} : { inputShapes }),
+  });
+}
+
+/** The first bytes of a file; none where it cannot be read, which is for the reader of models to explain. */
+async function readHead(path: string): Promise<Uint8Array> {
+  try {
+    await using file = await open(path);
+    const { buffer, bytesRead } = await file.read(new Uint8Array(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } catch {
+    return new Uint8Array();
+  }
+}
+
+/** A compiled graph is compiled: options that would have to change it are a misunderstanding. */
+export function checkNoCompileOptions({ batch, inputShapes, dtype }: LoadOptions): void {
+  if ((batch ?? inputShapes ?? dtype) === undefined) return;
+  throw invalidArgument('a compiled graph has its shapes and type; pass batch, inputShapes and dtype to the compiler');
 }
 
 /** Refuses a graph that was compiled for something else than this device with this firmware. */

@@ -1,4 +1,5 @@
 /** What a compiled model is loaded with, run with, and gives back. */
+import type { ComputeType, InputShapes } from '../compiler/index.js';
 import type { Stream } from './stream.js';
 
 /** Elements of a tensor; float16 and bfloat16 are Uint16Arrays of their bits, bool is a Uint8Array of 0 and 1. */
@@ -6,11 +7,11 @@ export type TensorData = Float32Array | Uint16Array | BigInt64Array | Int32Array
 
 export interface LoadOptions {
   /** Type in which matrices are multiplied; what suits the model when absent. */
-  readonly dtype?: 'bf16' | 'fp16' | 'int8' | 'auto';
-  /** Number that the model's symbolic first dimension stands for. */
+  readonly dtype?: ComputeType;
+  /** What the symbolic dimensions stand for that `inputShapes` leaves open. */
   readonly batch?: number;
-  /** Shapes by input name, for models with other symbolic dimensions. */
-  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
+  /** Shapes that bind the model's symbolic dimensions, by name of the input or in the order of the inputs. */
+  readonly inputShapes?: InputShapes;
   /** Runs that may be in flight at once, each with its own inputs, outputs and workspace on the device; 4 when absent. */
   readonly concurrency?: number;
 }
