@@ -1,5 +1,5 @@
 /** A submission/completion queue pair: commands in, promises out. */
-import { errorNameOf, LIMITS } from '../hw/index.js';
+import { errorNameOf, HOST_COMMAND, LIMITS } from '../hw/index.js';
 import type { QueuePage } from './card-registers.js';
 import { type CompletionRecord, commandName, readError, readRecord } from './completion.js';
 import { closedError, deviceError, MtiaError } from './errors.js';
@@ -135,7 +135,12 @@ export class Queue implements Watched {
     this.#admitWaiting();
   }
 
-  inspect(nowMs: number): void {
+  get working(): boolean {
+    const oldest = this.#oldest();
+    return oldest !== undefined && oldest.command.opcode !== HOST_COMMAND.WAIT;
+  }
+
+  inspect(nowMs: number, othersWork: boolean): void {
     this.drain();
     const oldest = this.#oldest();
     if (oldest === undefined) return;
@@ -144,7 +149,8 @@ export class Queue implements Watched {
       this.#break(deviceError(errorNameOf(fault), this.#placeOf(oldest.command)), oldest);
       return;
     }
-    if (oldest.cookie !== this.#oldestCookie) {
+    const maySignal = othersWork && oldest.command.opcode === HOST_COMMAND.WAIT;
+    if (maySignal || oldest.cookie !== this.#oldestCookie) {
       this.#oldestCookie = oldest.cookie;
       this.#oldestSinceMs = nowMs;
     } else if (nowMs - this.#oldestSinceMs >= this.#limitMs(oldest.command)) {

@@ -7,8 +7,13 @@ import { deviceError, type MtiaError } from './errors.js';
 /** A queue as the watchdog sees it. */
 export interface Watched {
   readonly outstanding: number;
-  /** Takes what has completed, then judges the oldest command by the watchdog's clock. */
-  inspect(nowMs: number): void;
+  /** The device is busy with a command of this queue, other than waiting for another queue. */
+  readonly working: boolean;
+  /**
+   * Takes what has completed, then judges the oldest command by the watchdog's clock. While another queue works, a wait
+   * may last: it is that queue's command that has a deadline.
+   */
+  inspect(nowMs: number, othersWork: boolean): void;
   /** Whether interrupts are to be delivered. */
   listen(awaited: boolean): void;
 }
@@ -78,6 +83,7 @@ export class Watchdog {
     const deviceTime = this.#health.deviceTime();
     if (deviceTime !== this.#deviceTime) this.#nowMs += PERIOD_MS;
     this.#deviceTime = deviceTime;
-    for (const queue of this.#watched) queue.inspect(this.#nowMs);
+    const othersWork = [...this.#watched].some((queue) => queue.working);
+    for (const queue of this.#watched) queue.inspect(this.#nowMs, othersWork);
   }
 }

@@ -60,6 +60,13 @@ export class BindingPool {
     this.#freeWhenIdle();
   }
 
+  /** Forgets a binding that the device may be using still; its memory goes with the device. */
+  discard(): void {
+    this.#existing--;
+    if (this.#requests.length > 0) void this.#grow();
+    this.#freeWhenIdle();
+  }
+
   /** Serves the requests that wait, takes no others, and resolves when every binding is back and freed. */
   close(): Promise<void> {
     this.#closed = true;

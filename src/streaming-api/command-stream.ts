@@ -32,7 +32,7 @@ export class CommandStream {
   #settled: Promise<void> = Promise.resolve();
   /** Resolves when the outcome of every event that was waited for is known on the host. */
   #inheritance: Promise<void> = Promise.resolve();
-  #closing: Promise<void> | undefined;
+  #closing: Promise<boolean> | undefined;
 
   constructor(queue: Queue, timelines: Timelines) {
     this.#queue = queue;
@@ -43,6 +43,14 @@ export class CommandStream {
   /** Commands that have not completed. */
   get outstanding(): number {
     return this.#outstanding;
+  }
+
+  /**
+   * The queue stopped with commands under way. The device may use their memory still: it is given to nobody else before the
+   * device is closed.
+   */
+  get broken(): boolean {
+    return this.#queue.failure !== undefined;
   }
 
   get closed(): boolean {
@@ -64,9 +72,16 @@ export class CommandStream {
     this.#settled = done.then(this.#succeed, this.#fail);
     for (const use of uses) {
       use.begin();
-      void this.#settled.then(use.end);
+      this.release(done, use.end);
     }
     return done;
+  }
+
+  /** Calls `free` when the command is done and the device has let go of its memory. */
+  release(done: Promise<unknown>, free: () => void): void {
+    done.then(free, () => {
+      if (!this.broken) free();
+    });
   }
 
   /** A failure before anything reached the device, delivered as the device's failures are. */
@@ -118,8 +133,8 @@ export class CommandStream {
     this.#inheritance = this.#inheritance.then(() => inherit);
   }
 
-  /** Waits for what is outstanding, then gives the queue back. Idempotent. */
-  close(): Promise<void> {
+  /** Waits for what is outstanding, then gives the queue back. False where the stream was broken. Idempotent. */
+  close(): Promise<boolean> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -140,9 +155,11 @@ export class CommandStream {
     this.#inherited ??= new MtiaError('ABORTED', message, { cause });
   }
 
-  async #close(): Promise<void> {
+  async #close(): Promise<boolean> {
     await this.#settled;
+    const { broken } = this;
     await this.#queue.close();
     this.#timelines.give(this.#timeline);
+    return !broken;
   }
 }

@@ -150,9 +150,10 @@ export class CompiledModel implements AsyncDisposable {
   }
 
   async #runOn(binding: Binding, data: readonly TensorData[], options: RunOptions, start: number): Promise<RunResult> {
+    const { stream = this.#host.defaultStream } = options;
     try {
       pack(data, this.inputs, binding.inputs);
-      const { graph, copies } = await binding.start(options.stream ?? this.#host.defaultStream, options);
+      const { graph, copies } = await binding.start(stream, options);
       return {
         outputs: unpack(this.outputs, binding.outputs),
         deviceUs: copies.reduce((sum, copy) => sum + copy.deviceUs, graph.deviceUs),
@@ -161,7 +162,8 @@ export class CompiledModel implements AsyncDisposable {
         jobs: graph.jobs,
       };
     } finally {
-      this.#pool.give(binding);
+      if (stream.commands.broken) this.#pool.discard();
+      else this.#pool.give(binding);
     }
   }
 

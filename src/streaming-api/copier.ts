@@ -56,7 +56,7 @@ export class Copier {
     staging.view.set(bytesOf(source).subarray(sourceOffset, sourceOffset + bytes));
     const command = copyCommand('COPY_HOST_TO_DEVICE', staging.iova, b, bytes);
     const done = this.#commands.submit(command, [destination.uses]);
-    done.then(staging.free, staging.free);
+    this.#commands.release(done, staging.free);
     return done;
   }
 
@@ -86,7 +86,7 @@ export class Copier {
       bytesOf(destination).set(staging.view, destinationOffset);
       return record;
     });
-    delivered.then(staging.free, staging.free);
+    this.#commands.release(delivered, staging.free);
     return delivered;
   }
 

@@ -61,7 +61,7 @@ export class Launcher {
       throw error;
     }
     const copied = this.#commands.submit(copy);
-    copied.then(giveBack, giveBack);
+    this.#commands.release(copied, giveBack);
     const launched = this.#commands.submit(launch, uses);
     return copied.then(() => launched);
   }

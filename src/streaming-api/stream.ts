@@ -151,8 +151,7 @@ export class Stream implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await this.commands.close();
-    this.#launcher.close();
+    if (await this.commands.close()) this.#launcher.close();
     this.#parts.onClosed(this);
   }
 

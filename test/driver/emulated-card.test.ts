@@ -1,5 +1,4 @@
 /** The driver on the emulated chip, through both foreign function bindings. */
-import { createRequire } from 'node:module';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   Device,
@@ -9,21 +8,11 @@ import {
   type PciFunction,
 } from '../../src/driver/index.js';
 import { HOST_COMMAND, IDENTITY, MEMORY_MAP, PCI, RESERVED, registerOffset } from '../../src/hw/index.js';
+import { BINDINGS } from './bindings.js';
 import { FIRMWARE } from './firmware-fixture.js';
 
 const PAGE = MEMORY_MAP.LPDDR.base + BigInt(RESERVED.LPDDR_FIRMWARE_BYTES);
 const IDENTITY_OFFSET = registerOffset('BAR0', 'IDENTITY');
-
-function isInstalled(name: string): boolean {
-  try {
-    createRequire(import.meta.url).resolve(name);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const BINDINGS = ['koffi', ...(isInstalled('@2060.io/ffi-napi') ? ['ffi-napi'] : [])];
 
 describe.each(BINDINGS)('the emulated card through %s', (binding) => {
   let pci: PciFunction;

@@ -67,6 +67,25 @@ describe('Queue', () => {
     expect(queue.failure?.cause).toMatchObject({ code: 'DEVICE_TIMEOUT', place: { queue: queue.number } });
   });
 
+  it('lets a wait last while another queue works, and not when nobody is left to end it', async () => {
+    await device.close();
+    await open(200);
+    const other = await (await device.createContext()).createQueue();
+    card.deaf.add(queue.number).add(other.number);
+    const wait: Command = { opcode: HOST_COMMAND.WAIT, a: 1, b: 1 };
+    const start = performance.now();
+    const waited = queue.submit(wait).then(
+      () => 'done',
+      (error) => ({ code: error.code, afterMs: performance.now() - start }),
+    );
+    const worked = other.submit({ ...NOP, deadlineUs: 400_000 });
+    await expect(worked).rejects.toMatchObject({ code: 'DEVICE_TIMEOUT' });
+    expect(queue.failure).toBeUndefined();
+    const outcome = await waited;
+    expect(outcome).toMatchObject({ code: 'DEVICE_TIMEOUT' });
+    expect((outcome as { afterMs: number }).afterMs).toBeGreaterThan(700);
+  });
+
   it("waits as long as the command's own deadline allows on top", async () => {
     await device.close();
     await open(100);

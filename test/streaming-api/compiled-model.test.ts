@@ -196,6 +196,18 @@ describe('CompiledModel', () => {
     expect(results.map(({ outputs }) => outputs.copy?.[0])).toEqual([0, 100, 200, 300, 400, 500, 600, 700]);
   });
 
+  it('gives up the binding of a run whose stream broke, and goes on with another', async () => {
+    await using hasty = await openTestDevice({ deadlineMs: 250 });
+    await using stream = await hasty.createStream();
+    const endless = await hasty.loadModel(endlessGraph(), { concurrency: 1 });
+    await expect(endless.run(inputsOf(0), { stream })).rejects.toMatchObject({ code: 'DEVICE_TIMEOUT' });
+    await stream.close();
+    await expect(endless.run(inputsOf(0), { deadlineMs: 20 })).rejects.toMatchObject({ code: 'KERNEL_TIMEOUT' });
+    await endless.close();
+    await using good = await hasty.loadModel(copyGraph());
+    expect((await good.run(inputsOf(1))).outputs.copy).toEqual(inputsOf(1).x);
+  });
+
   it('ends with its device', async () => {
     const other = await openTestDevice();
     const endless = await other.loadModel(endlessGraph(), { concurrency: 1 });

@@ -5,11 +5,12 @@
  * asserts the exit code of a child process.
  */
 import { describe, expect, it } from 'vitest';
+import { BINDINGS } from '../driver/bindings.js';
 import { runChild } from './child-process.js';
 
 const CLEAN = { signal: null, stderr: '' };
 
-describe.each(['koffi', 'ffi-napi'])('a process through %s', (binding) => {
+describe.each(BINDINGS)('a process through %s', (binding) => {
   const run = (script: string) => runChild(script, { MTIA_FFI: binding });
 
   it('ends by itself with an open device', async () => {
@@ -80,6 +81,7 @@ describe.each(['koffi', 'ffi-napi'])('a process through %s', (binding) => {
 });
 
 describe('a worker thread', () => {
+  const run = (script: string) => runChild(script, { MTIA_FFI: 'koffi' });
   const launch = "await device.defaultStream.launch(device.kernel('null'), { grid });";
 
   it('opens a device of its own, beside that of the main thread', async () => {
@@ -93,14 +95,14 @@ describe('a worker thread', () => {
       console.log(...await Promise.all(workers.map(messageOf)));
       ${launch}
       await device.close();`;
-    expect(await runChild(script)).toMatchObject({ ...CLEAN, code: 0, stdout: 'done done done\n' });
+    expect(await run(script)).toMatchObject({ ...CLEAN, code: 0, stdout: 'done done done\n' });
   });
 
   it('may be the only one that ever loaded the library', async () => {
     const script = `
       const worker = startWorker(\`const device = await open(); ${launch} await device.close();\`);
       console.log(await exitOf(worker));`;
-    expect(await runChild(script)).toMatchObject({ ...CLEAN, code: 0, stdout: '0\n' });
+    expect(await run(script)).toMatchObject({ ...CLEAN, code: 0, stdout: '0\n' });
   });
 
   it('stops cooperatively with work under way', async () => {
@@ -113,14 +115,14 @@ describe('a worker thread', () => {
       await messageOf(worker);
       worker.postMessage('stop');
       console.log(await exitOf(worker));`;
-    expect(await runChild(script)).toMatchObject({ ...CLEAN, code: 0, stdout: '0\n' });
+    expect(await run(script)).toMatchObject({ ...CLEAN, code: 0, stdout: '0\n' });
   });
 
   it('ends by itself with an open device', async () => {
     const script = `
       const worker = startWorker(\`const device = await open(); ${launch}\`);
       console.log(await exitOf(worker));`;
-    expect(await runChild(script)).toMatchObject({ ...CLEAN, code: 0, stdout: '0\n' });
+    expect(await run(script)).toMatchObject({ ...CLEAN, code: 0, stdout: '0\n' });
   });
 
   it('may be terminated while its device is idle', async () => {
@@ -131,6 +133,15 @@ describe('a worker thread', () => {
       await worker.terminate();
       const device = await open();
       ${launch}`;
-    expect(await runChild(script)).toMatchObject({ ...CLEAN, code: 0 });
+    expect(await run(script)).toMatchObject({ ...CLEAN, code: 0 });
+  });
+
+  it('is refused the binding that would crash it', async () => {
+    const script = `
+      const worker = startWorker(\`
+        parentPort.postMessage(await open().catch((error) => error.code + ': ' + error.message));\`);
+      console.log(await messageOf(worker));`;
+    const result = await runChild(script, { MTIA_FFI: 'ffi-napi' });
+    expect(result).toMatchObject({ ...CLEAN, code: 0, stdout: expect.stringMatching(/^NATIVE_LIBRARY: .*koffi/) });
   });
 });

@@ -321,3 +321,26 @@ describe('events', () => {
     await stream.launch(device.kernel('null'), { grid: ONE_PE });
   });
 });
+
+describe('a stream that broke', () => {
+  it('releases those who wait for it, keeps its memory from others, and gives its processing elements back', async () => {
+    await using hasty = await openTestDevice({ deadlineMs: 250 });
+    const broken = await hasty.createStream();
+    await using waiting = await hasty.createStream();
+    using buffer = await hasty.allocate(4096);
+    const allocated = hasty.memoryStats().dram.allocated_bytes;
+    const endless = broken.launch(hasty.kernel('endless'), { grid: ONE_PE });
+    const behind = broken.fill(buffer, 0);
+    waiting.waitEvent(broken.recordEvent());
+    const after = waiting.launch(hasty.kernel('null'), { grid: { column: 1, columns: 1, rows: 1 } });
+    await expect(endless).rejects.toMatchObject({ code: 'DEVICE_TIMEOUT' });
+    await expect(behind).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect(after).resolves.toBeDefined();
+    await expect(waiting.synchronize()).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect(broken.launch(hasty.kernel('null'), { grid: ONE_PE })).rejects.toMatchObject({ code: 'ABORTED' });
+    await broken.close();
+    buffer.free();
+    expect(hasty.memoryStats().dram.allocated_bytes).toBe(allocated);
+    await expect(waiting.launch(hasty.kernel('null'), { grid: { columns: 8, rows: 8 } })).resolves.toBeDefined();
+  });
+});

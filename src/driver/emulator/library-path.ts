@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
 import { MtiaError } from '../errors.js';
 import { C_ABI_VERSION, type CLibrary, type ForeignBinding } from './c-abi.js';
 import { ffiNapiBinding } from './ffi-napi-binding.js';
@@ -36,6 +37,13 @@ function isBindingName(name: string): name is BindingName {
 export function selectBinding(name: string = process.env.MTIA_FFI ?? 'koffi'): ForeignBinding {
   if (!isBindingName(name)) {
     throw new MtiaError('NATIVE_LIBRARY', `MTIA_FFI is "${name}"; set it to ${Object.keys(BINDINGS).join(' or ')}`);
+  }
+  if (name === 'ffi-napi' && !isMainThread) {
+    // Its native part keeps state for one environment: a call from a second one ends the process with a segmentation fault.
+    throw new MtiaError(
+      'NATIVE_LIBRARY',
+      'ffi-napi works on the main thread only; set MTIA_FFI=koffi for worker threads',
+    );
   }
   try {
     return BINDINGS[name]();
