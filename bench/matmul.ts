@@ -3,7 +3,7 @@ import { randomNumbers } from '../src/cli/random.js';
 import { writeOnnxModel } from '../src/compiler/index.js';
 import { MtiaError } from '../src/driver/index.js';
 import { type BenchmarkContext, openMeasuredDevice } from './context.js';
-import { type Dtype, holdContest } from './model-contest.js';
+import { type Dtype, difference, holdContest } from './model-contest.js';
 import { type OpenModel, withOnnxModel } from './onnx-file.js';
 import { ORT_NAME } from './onnxruntime.js';
 import type { Measurement } from './result.js';
@@ -55,12 +55,7 @@ async function measureType(context: BenchmarkContext, open: OpenModel, dtype: Dt
       note: open.missing,
     },
     { name: `${nameOf(dtype)}, device time`, value: deviceUs, unit: 'µs', better: 'lower' },
-    {
-      name: `${nameOf(dtype)}, max difference from onnxruntime`,
-      value: maxDifference,
-      unit: 'absolute',
-      better: 'lower',
-    },
+    ...difference(nameOf(dtype), maxDifference),
   ]);
 }
 

@@ -3,6 +3,7 @@ import { type CompiledGraph, compileModel, type ModelGraph } from '../src/compil
 import type { CompiledModel, Device, RunResult, TensorData } from '../src/streaming-api/index.js';
 import { median, takeTurns } from './measure.js';
 import type { OnnxRuntime, OrtSession } from './onnxruntime.js';
+import type { Measurement } from './result.js';
 
 export type Dtype = 'bf16' | 'fp16' | 'int8';
 
@@ -63,6 +64,12 @@ function maxDifference(a: TensorData, b: TensorData): number {
   let widest = 0;
   for (let i = 0; i < b.length; i++) widest = Math.max(widest, Math.abs(Number(a[i]) - Number(b[i])));
   return widest;
+}
+
+/** The row that tells how far two answers lie apart; none where there is only one. */
+export function difference(name: string, value: number | null): Measurement[] {
+  if (value === null) return [];
+  return [{ name: `${name}, max difference from onnxruntime`, value, unit: 'absolute', better: 'lower' }];
 }
 
 export async function holdContest(contest: Contest): Promise<ContestResult> {

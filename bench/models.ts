@@ -1,7 +1,7 @@
 /** A whole ranking model: throughput in large batches, latency of one request. */
 import { type BenchmarkContext, openMeasuredDevice } from './context.js';
 import { dlrmInputs, writeDlrm } from './dlrm.js';
-import { type DeviceResult, holdContest } from './model-contest.js';
+import { type DeviceResult, difference, holdContest } from './model-contest.js';
 import { type OpenModel, withOnnxModel } from './onnx-file.js';
 import { ORT_NAME } from './onnxruntime.js';
 import type { Bar, Measurement } from './result.js';
@@ -40,7 +40,7 @@ function details(batch: number, { dtype, deviceUs, maxDifference }: DeviceResult
   const name = `DLRM, batch ${batch}, ${dtype}`;
   return [
     { name: `${name}, device time`, value: deviceUs, unit: 'µs', better: 'lower' },
-    { name: `${name}, max difference from onnxruntime`, value: maxDifference, unit: 'absolute', better: 'lower' },
+    ...difference(name, maxDifference),
   ];
 }
 

@@ -38,7 +38,18 @@ function isOnnxRuntime(module: unknown): module is OnnxRuntime {
 
 function install(folder: string, signal: AbortSignal): Promise<void> {
   // The install script only fetches GPU libraries; the CPU library is part of the package.
-  const args = ['install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel', 'error'];
+  const args = [
+    'install',
+    '--prefix',
+    folder,
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel',
+    'error',
+    '--fetch-retries',
+    '1',
+  ];
   return new Promise((resolve, reject) => {
     const npm = spawn('npm', args, { stdio: ['ignore', 'ignore', 'pipe'], signal, timeout: INSTALL_TIMEOUT_MS });
     let errors = '';
@@ -55,23 +66,27 @@ function install(folder: string, signal: AbortSignal): Promise<void> {
   });
 }
 
+async function importFrom(folder: string): Promise<OnnxRuntime> {
+  const entry = createRequire(join(folder, 'package.json')).resolve('onnxruntime-node');
+  const imported: { readonly default?: unknown } = await import(pathToFileURL(entry).href);
+  const module = imported.default ?? imported;
+  if (!isOnnxRuntime(module)) throw new Error('it does not export InferenceSession and Tensor');
+  return module;
+}
+
 /** The library, or one sentence on why there is none: a benchmark then goes without its baseline. */
 export async function loadOnnxRuntime(
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<OnnxRuntime | { readonly missing: string }> {
   const folder = join(packageRoot(), 'bench');
+  const installed = await importFrom(folder).catch(() => undefined);
+  if (installed !== undefined) return installed;
   try {
     if (!existsSync(join(folder, 'package.json'))) throw new Error('bench/package.json is not part of this package');
-    if (!existsSync(join(folder, 'node_modules', 'onnxruntime-node'))) {
-      say('installing onnxruntime-node into bench/ to compare with (once, about 290 MB)');
-      await install(folder, signal);
-    }
-    const entry = createRequire(join(folder, 'package.json')).resolve('onnxruntime-node');
-    const imported: { readonly default?: unknown } = await import(pathToFileURL(entry).href);
-    const module = imported.default ?? imported;
-    if (!isOnnxRuntime(module)) throw new Error('it does not export InferenceSession and Tensor');
-    return module;
+    say('installing onnxruntime-node into bench/ to compare with (once, about 290 MB)');
+    await install(folder, signal);
+    return await importFrom(folder);
   } catch (error) {
     return { missing: `onnxruntime-node is not available: ${error instanceof Error ? error.message : String(error)}` };
   }

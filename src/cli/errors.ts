@@ -73,3 +73,13 @@ export async function aboutFile<T>(path: string, work: () => T | Promise<T>): Pr
     throw inFile(path, error);
   }
 }
+
+/** The chip judges the number of threads; only the command line knows by which option it came. */
+export async function namingThreads<T>(threads: number | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (threads === undefined || !(error instanceof MtiaError) || error.code !== 'CHIP_BAD_ARGUMENT') throw error;
+    throw new InputError(`--threads ${threads}: more host threads than the emulated chip takes`, { cause: error });
+  }
+}

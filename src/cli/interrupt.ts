@@ -15,16 +15,18 @@ export async function untilInterrupted<T>(work: () => Promise<T>, release: () =>
   const interrupted = new Promise<never>((_, reject) => {
     interrupt = reject;
   });
+  let signals = 0;
   const onSignal = (signal: Signal): void => {
+    signals += 1;
+    if (signals > 1) process.exit(SIGNALS[signal]);
     interrupt(new InterruptedError(SIGNALS[signal]));
-    process.once(signal, () => process.exit(SIGNALS[signal]));
   };
   const names = Object.keys(SIGNALS) as Signal[];
-  for (const name of names) process.once(name, onSignal);
+  for (const name of names) process.on(name, onSignal);
   try {
     return await Promise.race([work(), interrupted]);
   } finally {
     await release();
-    for (const name of names) process.removeAllListeners(name);
+    for (const name of names) process.off(name, onSignal);
   }
 }

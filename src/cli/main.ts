@@ -49,7 +49,14 @@ function report(error: unknown): void {
 
 const NO_COMMAND = 'no command given; `mtia --help` lists them';
 
+/** For failures that no command awaits: a promise that was dropped is still one sentence and an exit code. */
+function endWith(error: unknown): never {
+  report(error);
+  process.exit(EXIT.BAD_INPUT);
+}
+
 async function main(): Promise<void> {
+  process.on('uncaughtException', endWith);
   // A reader that has seen enough (`mtia info | head`) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? EXIT.OK : EXIT.BAD_INPUT);

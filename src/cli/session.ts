@@ -3,7 +3,7 @@ import { destination, type Logger, pino } from 'pino';
 import type { CompiledGraph } from '../compiler/compiled-graph.js';
 import { openEmulator } from '../driver/index.js';
 import { Device } from '../streaming-api/index.js';
-import { InputError } from './errors.js';
+import { InputError, namingThreads } from './errors.js';
 import { untilInterrupted } from './interrupt.js';
 import type { DeviceFlags } from './options.js';
 import type { Tensor } from './tensors.js';
@@ -32,7 +32,7 @@ async function openDevice(flags: DeviceFlags): Promise<Device> {
 
 /** Works on an open device; it is closed when the work ends, however it ends. */
 export async function withDevice<T>(flags: DeviceFlags, work: (device: Device) => Promise<T>): Promise<T> {
-  const opening = openDevice(flags);
+  const opening = namingThreads(flags.threads, () => openDevice(flags));
   const release = async (): Promise<void> => {
     // A device that did not open is closed already, and the work reports why.
     const device = await opening.catch(() => undefined);

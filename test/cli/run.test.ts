@@ -154,6 +154,11 @@ describe.skipIf(notBuilt !== undefined)(`mtia run and mtia compile${skipReason}`
       },
       names: ['forged.bundle', /signature/i],
     },
+    {
+      what: 'more threads than the chip takes',
+      args: () => ['run', model, '--threads', '100000'],
+      names: ['--threads 100000'],
+    },
     { what: 'a folder without inputs', args: () => ['run', model, '--data', folder.path], names: [/input_0\.pb/] },
     {
       what: 'an input of the wrong shape',

@@ -8,6 +8,7 @@ import {
   runBenchmarks,
 } from '../../../bench/index.js';
 import type { Generation } from '../../hw/index.js';
+import { namingThreads } from '../errors.js';
 import { exitCodeHelp } from '../exit-codes.js';
 import { untilInterrupted } from '../interrupt.js';
 import { addJsonOption, deviceOption, type JsonFlag, positiveInteger } from '../options.js';
@@ -69,7 +70,7 @@ async function bench(names: readonly BenchmarkName[], options: BenchOptions): Pr
     await running.catch(() => undefined);
     progress.stop();
   };
-  const { machine, results } = await untilInterrupted(() => running, release);
+  const { machine, results } = await namingThreads(threads, () => untilInterrupted(() => running, release));
   if (options.json === true) printJson({ machine, results });
   else printResults(machine, results);
 }
