@@ -89,6 +89,18 @@ describe.skipIf(notBuilt !== undefined)(`mtia verify${skipReason}`, () => {
   });
 });
 
+const FIXTURES = inPackage('test/compiler/fixtures');
+const noFixtures = existsSync(join(FIXTURES, 'wide-and-deep', 'model.onnx')) ? '' : ' (skipped: no fixtures)';
+
+describe.skipIf(notBuilt !== undefined || noFixtures !== '')(`mtia verify, fixtures${skipReason}${noFixtures}`, () => {
+  it.each(['v1', '2i'])('all pass on %s, whichever path multiplies', async (device) => {
+    const fastest = await verifyJson(FIXTURES, '--device', device);
+    const portable = await verifyJson(FIXTURES, '--device', device, '--matmul', 'portable');
+    expect(fastest.report.cases.filter((each) => each.status !== 'pass')).toEqual([]);
+    expect(portable.report.cases.map((each) => each.digest)).toEqual(fastest.report.cases.map((each) => each.digest));
+  });
+});
+
 const noModels = existsSync(SHARED_MODELS) ? '' : ' (skipped: no shared models beside the checkout)';
 
 describe.skipIf(notBuilt !== undefined || noModels !== '')(
