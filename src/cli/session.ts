@@ -2,12 +2,12 @@
 import { destination, type Logger, pino } from 'pino';
 import type { CompiledGraph } from '../compiler/compiled-graph.js';
 import { openEmulator } from '../driver/index.js';
-import { Device } from '../streaming-api/index.js';
+import { Device, typedArrayOf } from '../streaming-api/index.js';
 import { InputError, namingThreads } from './errors.js';
 import { untilInterrupted } from './interrupt.js';
 import type { DeviceFlags } from './options.js';
 import type { Tensor } from './tensors.js';
-import { fromTypedArray, toTypedArray } from './typed-arrays.js';
+import { fromTypedArray } from './typed-arrays.js';
 
 const STDERR = 2;
 
@@ -56,7 +56,7 @@ export async function runOnce(device: Device, graph: CompiledGraph, inputs: read
     const named = graph.inputs.map((input, index) => {
       const given = inputs[index];
       if (given === undefined) throw new InputError(`input "${input.name}" is missing`);
-      return [input.name, toTypedArray(given)] as const;
+      return [input.name, typedArrayOf(given.type, given.data)] as const;
     });
     const { outputs, ...figures } = await model.run(Object.fromEntries(named));
     return { ...figures, outputs: graph.outputs.map((output) => fromTypedArray(output, outputs[output.name])) };

@@ -21,4 +21,5 @@ export type { Kernel } from './kernel.js';
 export { type Float32Argument, f32, type LaunchArgument, type LaunchOptions, type Rectangle } from './launch.js';
 export type { LoadOptions, RunOptions, RunResult, TensorData } from './model-types.js';
 export { Stream } from './stream.js';
+export { typedArrayOf } from './tensor-data.js';
 export type { TypedArray } from './typed-array.js';

@@ -21,6 +21,14 @@ const ARRAY_TYPE: Readonly<Record<ElementType, ArrayType>> = {
   bool: Uint8Array,
 };
 
+/**
+ * Bytes of a tensor, row-major and little-endian, as the array that CompiledModel.run takes and gives. A copy: bytes of a
+ * file need not be aligned.
+ */
+export function typedArrayOf(type: ElementType, bytes: Uint8Array): TensorData {
+  return new ARRAY_TYPE[type](Uint8Array.from(bytes).buffer);
+}
+
 function mismatch(message: string): MtiaError {
   return new MtiaError('SHAPE_MISMATCH', message);
 }
