@@ -19,6 +19,7 @@ export interface Ranking {
 }
 
 const SHOWN = 10;
+const PLAIN = { head: [], border: [] };
 const NO_LINES_BETWEEN_ROWS = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
 
 export function printRanking({ films, scores, expected, answer }: Ranking): void {
@@ -27,7 +28,7 @@ export function printRanking({ films, scores, expected, answer }: Ranking): void
     .map((score, index) => ({ score, film: films[index] }))
     .sort((a, b) => b.score - a.score)
     .slice(0, SHOWN);
-  const table = new Table({ head: ['', 'title', 'year', 'score', 'IMDB'], chars: NO_LINES_BETWEEN_ROWS });
+  const table = new Table({ head: ['', 'title', 'year', 'score', 'IMDB'], chars: NO_LINES_BETWEEN_ROWS, style: PLAIN });
   for (const [rank, { film, score }] of best.entries()) {
     table.push([rank + 1, film?.title ?? '', film?.year ?? '', score.toFixed(4), film?.imdb ?? 'unrated']);
   }
