@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { NullFunction } from '../../src/driver/index.js';
 import { loadBundle } from '../../src/firmware-emu/index.js';
-import { Device } from '../../src/streaming-api/index.js';
+import { Device, type Stream } from '../../src/streaming-api/index.js';
 import { ONE_PE, openTestDevice } from './test-device.js';
 
 describe('Device.open', () => {
@@ -108,7 +108,7 @@ describe('Device', () => {
 
   it('has 31 streams at most, and gets them back', async () => {
     const device = await opened;
-    const streams = [];
+    const streams: Stream[] = [];
     const failure = await (async () => {
       for (;;) streams.push(await device.createStream());
     })().catch((error: unknown) => error);

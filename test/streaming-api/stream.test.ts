@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Device, Event, f32, type Stream } from '../../src/streaming-api/index.js';
+import { type Device, Event, f32, type Rectangle, type Stream } from '../../src/streaming-api/index.js';
 import { ONE_PE, openTestDevice } from './test-device.js';
 
 let device: Device;
@@ -193,12 +193,15 @@ describe('launch', () => {
     ['illegal_instruction', [], 'KERNEL_FAULT'],
     ['stack_overflow', [1_000_000], 'MEMORY_PROTECTION'],
     ['one_pe_fails', [3], 'INVALID_COMMAND', { columns: 8, rows: 8 }],
-  ] as const)('names the failure of %s, and the device goes on', async (name, args, expected, grid = ONE_PE) => {
-    const failed = stream.launch(device.kernel(name), { grid }, args);
-    await expect(failed).rejects.toMatchObject({ code: expected });
-    await expect(stream.synchronize()).rejects.toMatchObject({ code: expected });
-    await expect(stream.launch(device.kernel('null'), { grid: { columns: 8, rows: 8 } })).resolves.toBeDefined();
-  });
+  ] as const)(
+    'names the failure of %s, and the device goes on',
+    async (name, args, expected, grid: Rectangle = ONE_PE) => {
+      const failed = stream.launch(device.kernel(name), { grid }, args);
+      await expect(failed).rejects.toMatchObject({ code: expected });
+      await expect(stream.synchronize()).rejects.toMatchObject({ code: expected });
+      await expect(stream.launch(device.kernel('null'), { grid: { columns: 8, rows: 8 } })).resolves.toBeDefined();
+    },
+  );
 });
 
 describe('Stream', () => {
