@@ -1,6 +1,6 @@
 /*
  * The scalar loop mix as a program of its own, for hart_runner and qemu-riscv64:
- *   riscv64-unknown-elf-gcc -march=rv64imafdc -mabi=lp64d -mcmodel=medany -O2 -ffreestanding -nostdlib -static -Wl,-Ttext=0x80000000 \
+ *   riscv64-unknown-elf-gcc -march=rv64imafdc -mabi=lp64d -mcmodel=medany -O2 -ffreestanding -nostdlib -static -Wl,-Ttext=0x80001000 \
  *     -Ifirmware/include -Inative/include native/test/hart_benchmark.c -o build/test/hart_benchmark.elf
  */
 #include <stdint.h>
@@ -11,10 +11,11 @@
 #define REPETITIONS 1000
 #endif
 
-static uint8_t stack[65536];
+/* Static, so that clearing them needs no library. */
+uint8_t stack[65536];
+static struct mtia_job_descriptor job;
 
 __attribute__((used)) static uint64_t run(void) {
-  struct mtia_job_descriptor job = {0};
   job.arguments[0] = REPETITIONS;
   return kernel_main(&job, 0);
 }
