@@ -16,6 +16,7 @@ const CHECKS = [
   { name: 'types', args: [tool('typescript', 'bin', 'tsc'), '-p', join(ROOT, 'tsconfig.check.json')] },
   { name: 'hardware description', args: [join(ROOT, 'dist', 'src', 'hw', 'generate.js'), '--check'] },
   { name: 'lookup tables', args: [join(ROOT, 'scripts', 'generate-se-tables.mjs'), '--check'] },
+  { name: 'ONNX schema', args: [join(ROOT, 'src', 'compiler', 'onnx', 'generate.mjs'), '--check'] },
   { name: 'firmware bundles', args: [join(ROOT, 'dist', 'src', 'firmware-emu', 'build-bundles.js'), '--check'] },
 ];
 
