@@ -13,7 +13,7 @@ import { invalidModel, unsupported } from './errors.js';
 import { encodeGraphImage, type ImageJob } from './graph-image.js';
 import type { ModelGraph } from './ir/model-graph.js';
 import { bindShapes, type InputShapes } from './lowering/bind-shapes.js';
-import { lowerGraph } from './lowering/lower-graph.js';
+import { lowerGraph, refuseUnsupported } from './lowering/lower-graph.js';
 import type { HalfType } from './packing/half-types.js';
 import { roundUp } from './packing/pack-weights.js';
 import { WeightsSegment } from './packing/weights-segment.js';
@@ -47,6 +47,7 @@ export interface CompileOptions {
 export function compileModel(model: ModelGraph, options: CompileOptions): CompiledGraph {
   const type = halfTypeOf(options.dtype ?? 'auto');
   const specification = SPECIFICATIONS[options.generation];
+  refuseUnsupported(model);
   const shapes = bindShapes(model, options);
   const lowered = lowerGraph(model, shapes);
   const inputs = placeTensors(
@@ -67,6 +68,7 @@ export function compileModel(model: ModelGraph, options: CompileOptions): Compil
   const workspace = planWorkspace(scheduled);
   for (const group of embeddingGroups) group.locate(workspace.addressOf);
   const bytes = { weights: weights.bytes, workspace: workspace.bytes, inputs: inputs.bytes, outputs: outputs.bytes };
+  checkMemory(bytes, specification.lpddrMaximumBytes.value);
   return {
     name: model.name,
     generation: options.generation,
@@ -126,6 +128,16 @@ function planWorkspace(scheduled: readonly ScheduledJob[]): Workspace {
   const plan = planMemory([...lives.values()]);
   const offsets = new Map([...lives.keys()].map((buffer, index) => [buffer, plan.offsets[index] ?? 0]));
   return { bytes: plan.bytes, addressOf: (buffer) => offsets.get(buffer) ?? 0 };
+}
+
+/** Before gigabytes of weights are packed for nothing. */
+function checkMemory(bytes: Readonly<Record<(typeof SEGMENT_KINDS)[number], number>>, limit: number): void {
+  const total = SEGMENT_KINDS.reduce((sum, kind) => sum + bytes[kind], 0);
+  if (total <= limit) return;
+  throw new MtiaError(
+    'OUT_OF_DEVICE_MEMORY',
+    `the model needs ${total} bytes with these shapes; a device has ${limit}`,
+  );
 }
 
 /** The workspace is read and written most, so it gets SRAM first; weights follow where both leave half of it free. */

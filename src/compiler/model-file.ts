@@ -37,9 +37,9 @@ export async function readModel(path: string, options: ReadModelOptions = {}): P
 export async function parseModel(bytes: Uint8Array, name: string, directory: string): Promise<ModelGraph> {
   if (isZip(bytes)) return guardFile('archive', () => readPt2(bytes, name));
   if (isCompiledGraph(bytes)) throw invalidModel('file', 'is a compiled graph already; load it, or compile its source');
-  const { graph, ...model } = readOnnxMessage(bytes);
+  const { graph } = readOnnxMessage(bytes);
   const external = await readExternalData(externalLocations(graph), directory);
-  return guardFile('ONNX ModelProto', () => importOnnx({ ...model, graph }, graph, name, external));
+  return guardFile('ONNX ModelProto', () => importOnnx(graph, name, external));
 }
 
 async function readBytes(path: string, part: string): Promise<Uint8Array> {

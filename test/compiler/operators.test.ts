@@ -187,6 +187,8 @@ describe('elementwise functions and layout', () => {
     const cases: readonly [OnnxNode, readonly number[]][] = [
       [node('Reshape', 'x shape', 'y'), [3, 20]],
       [node('Flatten', 'x', 'y', { axis: 2 }), [12, 5]],
+      [node('Flatten', 'x', 'y', { axis: -1 }), [12, 5]],
+      [node('Flatten', 'x', 'y', { axis: 3 }), [60, 1]],
       [node('Identity', 'x', 'y'), [3, 4, 5]],
       [node('Dropout', 'x', 'y'), [3, 4, 5]],
       [node('Unsqueeze', 'x axes', 'y'), [3, 1, 4, 5]],
@@ -377,6 +379,13 @@ describe('what has no lowering', () => {
     const nodes = [node('Softmax', 'x', 'unused'), node('Relu', 'x', 'y')];
     const graph = await compileOnnx(modelOf({ inputs: [x], nodes }));
     expect(kernelsOf(graph)).toEqual(['UNARY']);
+  });
+
+  it('names the operator whatever is wrong besides: types, shapes, other outputs', async () => {
+    const half: TensorData = { name: 'h', type: 'float32', shape: [0, 2], data: new Uint8Array(0) };
+    expect((await refused([node('Softmax', 'h', 'y')], [half]))?.operator).toBe('Softmax');
+    expect((await refused([node('Relu', 'h', 'y')], [half]))?.operator).toBe('empty input');
+    expect((await refused([node('Dropout', 'x', 'z y')]))?.operator).toBe('Dropout');
   });
 
   it('a model that reads what nobody defines is malformed, not unsupported', async () => {

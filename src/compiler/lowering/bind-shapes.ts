@@ -1,6 +1,9 @@
 /** Binds the symbolic dimensions of a model's inputs to numbers. */
-import { shapeMismatch } from '../errors.js';
+import { shapeMismatch, unsupported } from '../errors.js';
 import type { ModelGraph, ModelTensor } from '../ir/model-graph.js';
+
+/** Kernels count rows in 32 bits. */
+const LARGEST_DIMENSION = 2 ** 31 - 1;
 
 /** Shapes by the name of the input, or in the order of the model's inputs. */
 export type InputShapes = Readonly<Record<string, readonly number[]>> | readonly (readonly number[])[];
@@ -52,6 +55,7 @@ function isList(shapes: InputShapes): shapes is readonly (readonly number[])[] {
 
 /** Checks a given shape against the model's and learns symbols from it. */
 function matchShape(input: ModelTensor, shape: readonly number[] | undefined, symbols: Map<string, number>): void {
+  refuseEmpty(input);
   if (shape === undefined) return;
   for (const size of shape) checkSize(size, input.name);
   if (input.shape === undefined) return;
@@ -89,7 +93,14 @@ function resolveShape(input: ModelTensor, symbols: Map<string, number>, batch: n
   });
 }
 
+/** A model may say that an input has no elements; then it is the model that asks for what there is no kernel for. */
+function refuseEmpty(input: ModelTensor): void {
+  if (input.shape?.includes(0)) throw unsupported('empty input', input.name, `has shape [${input.shape}]`);
+}
+
 function checkSize(size: number, input: string): number {
-  if (Number.isSafeInteger(size) && size >= 1) return size;
-  throw shapeMismatch(`input "${input}": a dimension of ${size} is not possible; dimensions are whole numbers from 1`);
+  if (Number.isSafeInteger(size) && size >= 1 && size <= LARGEST_DIMENSION) return size;
+  throw shapeMismatch(
+    `input "${input}": a dimension of ${size} is not possible; dimensions are whole numbers from 1 to ${LARGEST_DIMENSION}`,
+  );
 }

@@ -22,6 +22,7 @@ type WithoutId<O> = O extends Operation ? Omit<O, 'id'> : never;
 
 export class LoweringContext {
   readonly #values = new Map<string, Value>();
+  readonly #uncomputed = new Map<string, GraphNode>();
   readonly #uses: ReadonlyMap<string, number>;
   #nextId: number;
 
@@ -34,13 +35,16 @@ export class LoweringContext {
     this.#values.set(name, value);
   }
 
-  find(name: string): Value | undefined {
-    return this.#values.get(name);
+  /** Records an output that the lowering of a node does not give, such as the mask of a dropout. */
+  defineUncomputed(name: string, node: GraphNode): void {
+    this.#uncomputed.set(name, node);
   }
 
   value(node: GraphNode, name: string): Value {
     const value = this.#values.get(name);
     if (value === undefined) {
+      const producer = this.#uncomputed.get(name);
+      if (producer !== undefined) throw unsupported(producer.operator, producer.name, `its output "${name}"`);
       throw invalidModel(`node "${node.name}" (${node.operator})`, `reads "${name}", which nothing before it defines`);
     }
     return value;

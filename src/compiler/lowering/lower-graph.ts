@@ -45,6 +45,13 @@ export function lowerGraph(model: ModelGraph, inputShapes: readonly (readonly nu
   return { inputs, outputs, operations: reachable(outputs) };
 }
 
+/** Before shapes are looked at: that an operator has no lowering is true for every shape. */
+export function refuseUnsupported(model: ModelGraph): void {
+  for (const node of liveNodes(model)) {
+    if (node.kind === 'unsupported') throw unsupported(node.operator, node.name, node.reason);
+  }
+}
+
 /** Nodes that the outputs depend on: an unsupported node whose result nobody reads is no obstacle. */
 function liveNodes(model: ModelGraph): readonly GraphNode[] {
   const wanted = new Set(model.outputs.map((output) => output.name));
@@ -75,9 +82,10 @@ function lowerNode(context: LoweringContext, node: GraphNode): void {
     if (error instanceof MtiaError) throw error;
     throw invalidModel(`node "${node.name}" (${node.operator})`, String(error), error);
   }
-  for (const [index, value] of values.entries()) {
-    const name = node.outputs[index];
-    if (name !== undefined) context.define(name, value);
+  for (const [index, name] of node.outputs.entries()) {
+    const value = values[index];
+    if (value === undefined) context.defineUncomputed(name, node);
+    else context.define(name, value);
   }
 }
 
@@ -215,10 +223,8 @@ function arithmetic(
 }
 
 function outputLayout(context: LoweringContext, name: string): Layout {
-  const value = context.find(name);
-  if (value === undefined) throw invalidModel(`output "${name}"`, 'no node defines it');
   const node: GraphNode = { kind: 'identity', name, operator: 'output', outputs: [], self: name };
-  const layout = context.asLayout(node, value);
+  const layout = context.layout(node, name);
   if (layout.pieces.length === 0 || layout.rows === 0) throw unsupported('output', name, 'holds no elements');
   return layout;
 }

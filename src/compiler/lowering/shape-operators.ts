@@ -58,7 +58,8 @@ export function lowerFlatten(context: LoweringContext, node: NodeOf<'flatten'>):
 export function lowerFlattenToMatrix(context: LoweringContext, node: NodeOf<'flatten_to_matrix'>): Value {
   const value = context.value(node, node.self);
   const shape = shapeOf(value);
-  const axis = normalizeAxis(node, node.axis, shape.length + 1);
+  // Negative axes count from the rank, though the rank itself is legal as well.
+  const axis = node.axis === shape.length ? node.axis : normalizeAxis(node, node.axis, Math.max(1, shape.length));
   return reshaped(context, node, value, [elementCount(shape.slice(0, axis)), elementCount(shape.slice(axis))]);
 }
 

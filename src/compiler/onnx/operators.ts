@@ -48,7 +48,11 @@ const OPERATORS: Readonly<Record<string, Import>> = {
     transpose2: node.integer('transB', 0) !== 0,
   }),
   MatMul: (node, base) => ({ ...base, kind: 'matmul', self: node.input(0), other: node.input(1) }),
-  Add: (node, base) => ({ ...base, kind: 'add', self: node.input(0), other: node.input(1) }),
+  Add: (node, base) =>
+    // Until opset 6 an axis said where the second operand lies along the first; -1 is what broadcasting does by itself.
+    node.integer('axis', -1) === -1
+      ? { ...base, kind: 'add', self: node.input(0), other: node.input(1) }
+      : unsupportedUse(base, 'broadcasts along an axis'),
   Sub: arithmetic('sub'),
   Mul: arithmetic('mul'),
   Div: arithmetic('floordiv'),
@@ -106,8 +110,8 @@ const OPERATORS: Readonly<Record<string, Import>> = {
   }),
   Identity: identity,
   Dropout: (node, base) =>
-    node.optionalInput(2) === undefined
-      ? identity(node, { ...base, outputs: base.outputs.slice(0, 1) })
+    node.optionalInput(2) === undefined && node.integer('is_test', 1) === 1
+      ? identity(node, base)
       : unsupportedUse(base, 'training_mode is an input'),
   Cast: (node, base) => {
     const type = ONNX_TYPES[node.integer('to', 0)];

@@ -1,6 +1,6 @@
 /** ONNX files → graph. Weights stay where the file has them. */
 import { ELEMENT_BYTES, type ElementType } from '../compiled-graph.js';
-import { invalidModel, unsupported } from '../errors.js';
+import { invalidModel, unsupported, unsupportedOperatorOf } from '../errors.js';
 import type { Dimension, ModelGraph, ModelTensor } from '../ir/model-graph.js';
 import type { GraphNode } from '../ir/nodes.js';
 import { type ConstantTensor, denseConstant, integerConstant } from '../tensor.js';
@@ -14,9 +14,7 @@ import {
   type ValueInfoMessage,
 } from './messages.js';
 import { importOnnxNode } from './operators.js';
-import { constantOfMessage, type ExternalData, ONNX_TYPES } from './tensor-proto.js';
-
-const OLDEST_OPSET = 7;
+import { constantOfMessage, type ExternalData, ONNX_TYPES, unreadType } from './tensor-proto.js';
 
 /** Reads the message and checks that it is a model at all: protobuf accepts many a byte sequence. */
 export function readOnnxMessage(bytes: Uint8Array): ModelMessage & { readonly graph: GraphMessage } {
@@ -37,8 +35,7 @@ export function externalLocations(graph: GraphMessage): ReadonlySet<string> {
 }
 
 /** The graph of a decoded model; `external` gives the bytes of tensors outside the file. */
-export function importOnnx(model: ModelMessage, graph: GraphMessage, name: string, external: ExternalData): ModelGraph {
-  checkOpset(model);
+export function importOnnx(graph: GraphMessage, name: string, external: ExternalData): ModelGraph {
   if (graph.sparseInitializer.length > 0) throw unsupported('sparse_initializer', graph.name, 'tensors must be dense');
   const constants = new Map<string, ConstantTensor>();
   for (const tensor of graph.initializer) {
@@ -53,20 +50,30 @@ export function importOnnx(model: ModelMessage, graph: GraphMessage, name: strin
   return Object.freeze({
     name,
     format: 'onnx' as const,
-    // Before IR version 4 initializers are listed among the inputs as well.
-    inputs: graph.input.filter((input) => !constants.has(input.name)).map((input) => edgeTensor(input, 'input')),
-    outputs: graph.output.map((output) => edgeTensor(output, 'output')),
+    ...edgesOf(graph, constants, nodes),
     ranges: new Map(),
     constants,
     nodes,
   });
 }
 
-function checkOpset(model: ModelMessage): void {
-  const opset = model.opsetImport.find((entry) => entry.domain === '' || entry.domain === 'ai.onnx');
-  if (opset === undefined) return;
-  const version = toNumber(opset.version);
-  if (version < OLDEST_OPSET) throw invalidModel('opset_import', `version ${version} is older than ${OLDEST_OPSET}`);
+/** Inputs and outputs. Where one has a type that is not supported, the operator that brought it in says more. */
+function edgesOf(
+  graph: GraphMessage,
+  constants: ReadonlyMap<string, ConstantTensor>,
+  nodes: readonly GraphNode[],
+): Pick<ModelGraph, 'inputs' | 'outputs'> {
+  try {
+    return {
+      // Before IR version 4 initializers are listed among the inputs as well.
+      inputs: graph.input.filter((input) => !constants.has(input.name)).map((input) => edgeTensor(input, 'input')),
+      outputs: graph.output.map((output) => edgeTensor(output, 'output')),
+    };
+  } catch (error) {
+    const node = nodes.find((candidate) => candidate.kind === 'unsupported');
+    if (node === undefined || unsupportedOperatorOf(error) === undefined) throw error;
+    throw unsupported(node.operator, node.name, node.reason);
+  }
 }
 
 function constantOfNode(node: OnnxNodeReader, external: ExternalData): ConstantTensor {
@@ -85,15 +92,9 @@ function constantOfNode(node: OnnxNodeReader, external: ExternalData): ConstantT
 function edgeTensor(info: ValueInfoMessage, what: 'input' | 'output'): ModelTensor {
   const part = `${what} "${info.name}"`;
   const tensor = info.type?.tensorType;
-  if (tensor == null) throw unsupported(`${what} type`, info.name, 'is not a tensor');
+  if (tensor == null) throw unsupported(`non-tensor ${what}`, info.name, 'is not a tensor');
   const type = ONNX_TYPES[tensor.elemType];
-  if (type === undefined || !Object.hasOwn(ELEMENT_BYTES, type)) {
-    throw unsupported(
-      `${what} type`,
-      info.name,
-      `element type ${type ?? tensor.elemType} is no type of a device tensor`,
-    );
-  }
+  if (type === undefined || !Object.hasOwn(ELEMENT_BYTES, type)) throw unreadType(tensor.elemType, part);
   const shape = tensor.shape?.dim.map((dimension, axis): Dimension => {
     if (dimension.dimParam != null && dimension.dimParam !== '') return dimension.dimParam;
     if (dimension.dimValue == null) return `${info.name}.${axis}`;

@@ -1,6 +1,6 @@
 /** ONNX TensorProto: constants of a model, and the .pb files of test data sets. */
 import { ELEMENT_BYTES, type ElementType } from '../compiled-graph.js';
-import { invalidModel } from '../errors.js';
+import { invalidModel, unsupported } from '../errors.js';
 import { CONSTANT_BYTES, type ConstantTensor, type ConstantType, denseConstant, elementCount } from '../tensor.js';
 import {
   DATA_LOCATION_EXTERNAL,
@@ -24,6 +24,16 @@ export const ONNX_TYPES: Readonly<Record<number, ConstantType>> = {
   11: 'float64',
   16: 'bfloat16',
 };
+
+/** Types that ONNX defines beyond those, up to INT2. */
+const LAST_ONNX_TYPE = 26;
+
+/** A type that is no type at all is damage; one that exists is only not supported. */
+export function unreadType(dataType: number, part: string): Error {
+  if (dataType < 1 || dataType > LAST_ONNX_TYPE) return invalidModel(part, `data_type ${dataType} does not exist`);
+  const name = ONNX_TYPES[dataType] ?? `data_type ${dataType}`;
+  return unsupported(`${name} tensor`, part, 'tensors of this type are not read');
+}
 
 export function onnxTypeNumber(type: ConstantType): number {
   const found = Object.entries(ONNX_TYPES).find(([, name]) => name === type);
@@ -49,7 +59,7 @@ export const refuseExternalData: ExternalData = (location, _offset, _length, par
 /** The constant of a message; weights stay views of the message's bytes. */
 export function constantOfMessage(message: TensorMessage, part: string, external: ExternalData): ConstantTensor {
   const type = ONNX_TYPES[message.dataType];
-  if (type === undefined) throw invalidModel(part, `data_type ${message.dataType} is not read`);
+  if (type === undefined) throw unreadType(message.dataType, part);
   const shape = message.dims.map(toNumber);
   const count = elementCount(shape);
   if (shape.some((dimension) => dimension < 0) || !Number.isSafeInteger(count)) {
@@ -118,7 +128,7 @@ export function readTensorProto(bytes: Uint8Array): TensorData {
   const part = message.name === '' ? 'TensorProto' : `TensorProto "${message.name}"`;
   const tensor = constantOfMessage(message, part, refuseExternalData);
   if (!Object.hasOwn(ELEMENT_BYTES, tensor.type)) {
-    throw invalidModel(part, `data_type ${message.dataType} is no type of a device tensor`);
+    throw unreadType(message.dataType, part);
   }
   return { name: message.name, type: tensor.type as ElementType, shape: tensor.shape, data: tensor.storage };
 }

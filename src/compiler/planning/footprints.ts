@@ -11,8 +11,10 @@ const START_CYCLES = 400;
 const ITEM_CYCLES = 120;
 /** What one more PE must save to be worth its launch. */
 const PE_CYCLES = 4;
+/** Between a PE and the network, for each generation (v1: 32; docs/numerics.md). */
+const NETWORK_BYTES_PER_CYCLE = 32;
 /** Bytes below which splitting elementwise work further does not pay. */
-const BYTES_WORTH_A_PE = 4096;
+const BYTES_WORTH_A_PE = 2048;
 const TILES = [64, 32] as const;
 const BLOCK = 32;
 
@@ -26,6 +28,7 @@ export class Grid {
   readonly columns: number;
   readonly rows: number;
   readonly #bytesPerCycle: number;
+  readonly #networkBytesPerCycle: number;
   readonly #kBytesPerCycle: number;
   readonly launchCycles: number;
 
@@ -34,6 +37,7 @@ export class Grid {
     this.rows = specification.gridHeight.value;
     const clock = specification.clockMHz.value;
     this.#bytesPerCycle = (specification.sramGBs.value * 1000) / clock;
+    this.#networkBytesPerCycle = NETWORK_BYTES_PER_CYCLE * specification.generationNumber.value;
     this.#kBytesPerCycle = specification.dpeBytesOfKPerCycle.value;
     this.launchCycles = (specification.jobLaunchNs.value * clock) / 1000;
   }
@@ -66,11 +70,17 @@ export class Grid {
   ): number {
     const rowsOfTile = Math.min(job.rowTile, job.m);
     const columnsOfTile = Math.min(job.columnTile, job.n);
-    const blocks = Math.ceil(rowsOfTile / BLOCK) * (columnsOfTile / BLOCK);
+    // A block takes the DPE as many cycles as it has columns, however few its rows are.
+    const passes = Math.ceil(rowsOfTile / BLOCK) * columnsOfTile;
     const tiles = share.rows * share.columns;
-    const compute = tiles * (ITEM_CYCLES + (blocks * Math.min(BLOCK, rowsOfTile) * job.kBytes) / this.#kBytesPerCycle);
+    const compute = tiles * (ITEM_CYCLES + (passes * job.kBytes) / this.#kBytesPerCycle);
     const bytes = (share.rows * rowsOfTile + share.columns * columnsOfTile) * job.kBytes;
-    return START_CYCLES + Math.max(compute, (bytes * pes) / this.#bytesPerCycle) + pes * PE_CYCLES;
+    return START_CYCLES + Math.max(compute, this.#loadCycles(bytes, pes)) + pes * PE_CYCLES;
+  }
+
+  /** SRAM and LPDDR are shared by the PEs of a rectangle; the network of a PE is its own. */
+  #loadCycles(bytesOfPe: number, pes: number): number {
+    return bytesOfPe / Math.min(this.#networkBytesPerCycle, this.#bytesPerCycle / pes);
   }
 
   /** Kernels that deal blocks of rows to the PEs in turn. */
@@ -79,8 +89,9 @@ export class Grid {
     const useful = Math.min(items, Math.ceil((bytes + items * cyclesOfItem) / BYTES_WORTH_A_PE));
     const { columns, rows } = this.#rectangle(Math.max(1, useful), maximumRows);
     const pes = columns * rows;
-    const compute = Math.ceil(items / pes) * cyclesOfItem;
-    const cycles = START_CYCLES + Math.max(compute, bytes / this.#bytesPerCycle) + pes * PE_CYCLES;
+    const share = Math.ceil(items / pes);
+    const load = this.#loadCycles(share * bytesOfItem, pes);
+    const cycles = START_CYCLES + Math.max(share * cyclesOfItem, load) + pes * PE_CYCLES;
     return { columns, rows, cycles, values: {} };
   }
 
