@@ -7,7 +7,7 @@
 #define MTIA_HART_HOST_FLOAT_H
 #include "hart.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(HART_PORTABLE_FLOAT)
 #include <xmmintrin.h>
 #define HART_HOST_FLOAT 1
 enum { HART_MXCSR_DEFAULT = 0x1f80, HART_MXCSR_FLAGS = 0x3f };

@@ -1,0 +1,417 @@
+/**
+ * Random programs out of I, M, A, F, D and C. A program loads its registers from random data, runs a few thousand random
+ * instructions in a loop with branches that skip some of them, and writes all registers, flags and memory to standard output.
+ */
+import {
+  branch,
+  DATA_BASE,
+  DATA_BYTES,
+  ECALL,
+  elfFile,
+  iType,
+  jal,
+  loadImmediate,
+  rType,
+  sType,
+  uType,
+} from './hart-encode.js';
+
+/** Registers that hold addresses (sp and s1 for compressed instructions) or the loop counter: never written in the body. */
+const STACK = 2;
+const COMPRESSED_BASE = 9;
+/** Takes in floating point results, so that each one counts, not only those that are still there at the end. */
+const HASH = 28;
+const COUNTER = 29;
+const ATOMIC_BASE = 30;
+const BASE = 31;
+const RESERVED = [STACK, COMPRESSED_BASE, HASH, COUNTER, ATOMIC_BASE, BASE];
+/** Where addresses point: loads and stores reach 2 KiB to either side. */
+const MIDDLE = DATA_BASE + 8192;
+
+type Random = (below: number) => number;
+
+/** mulberry32: small, and the same everywhere. */
+function randomFrom(seed: number): Random {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below) | 0;
+  };
+}
+
+function pick<T>(random: Random, items: readonly T[]): T {
+  const item = items[random(items.length)];
+  if (item === undefined) throw new Error('nothing to pick from');
+  return item;
+}
+
+/** One instruction of 4 or 2 bytes. */
+type Instruction = { word: number; bytes: 2 | 4 };
+const wide = (word: number): Instruction => ({ word, bytes: 4 });
+const narrow = (word: number): Instruction => ({ word: word & 0xffff, bytes: 2 });
+const sizeOf = (list: Instruction[]): number => list.reduce((sum, one) => sum + one.bytes, 0);
+
+class Generator {
+  constructor(private readonly random: Random) {}
+
+  private register(): number {
+    return this.random(32);
+  }
+
+  private target(): number {
+    const rd = this.random(32);
+    return RESERVED.includes(rd) ? this.target() : rd;
+  }
+
+  private immediate(): number {
+    return this.random(4) === 0 ? this.random(8) - 4 : this.random(4096) - 2048;
+  }
+
+  private integerRegister(): Instruction[] {
+    const operands = { rd: this.target(), rs1: this.register(), rs2: this.register() };
+    const word = this.random(3) === 0;
+    if (this.random(4) === 0) {
+      const funct3 = word ? pick(this.random, [0, 4, 5, 6, 7]) : this.random(8);
+      return [wide(rType(word ? 0x3b : 0x33, funct3, 1, operands))];
+    }
+    const funct3 = word ? pick(this.random, [0, 1, 5]) : this.random(8);
+    const alternate = (funct3 === 0 || funct3 === 5) && this.random(2) === 0;
+    return [wide(rType(word ? 0x3b : 0x33, funct3, alternate ? 0x20 : 0, operands))];
+  }
+
+  private integerImmediate(): Instruction[] {
+    const operands = { rd: this.target(), rs1: this.register() };
+    const word = this.random(3) === 0;
+    const funct3 = word ? pick(this.random, [0, 1, 5]) : this.random(8);
+    const shift = funct3 === 1 || funct3 === 5;
+    const arithmetic = funct3 === 5 && this.random(2) === 0 ? 0x400 : 0;
+    const immediate = shift ? this.random(word ? 32 : 64) | arithmetic : this.immediate();
+    return [wide(iType(word ? 0x1b : 0x13, funct3, immediate, operands))];
+  }
+
+  private upper(): Instruction[] {
+    return [wide(uType(pick(this.random, [0x37, 0x17]), this.random(0x100000) * 4096, this.target()))];
+  }
+
+  private memory(): Instruction[] {
+    const immediate = this.immediate();
+    switch (this.random(4)) {
+      case 0:
+        return [wide(sType(0x23, this.random(4), immediate, { rs1: BASE, rs2: this.register() }))];
+      case 1:
+        return [wide(iType(0x07, 2 + this.random(2), immediate, { rd: this.register(), rs1: BASE }))];
+      case 2:
+        return [wide(sType(0x27, 2 + this.random(2), immediate, { rs1: BASE, rs2: this.register() }))];
+      default:
+        return [wide(iType(0x03, this.random(7), immediate, { rd: this.target(), rs1: BASE }))];
+    }
+  }
+
+  /** An address computed in a register that the next instruction uses. */
+  private computedAddress(): Instruction[] {
+    const rd = 10 + this.random(8);
+    const address = wide(iType(0x13, 0, this.random(1024), { rd, rs1: BASE }));
+    const load = wide(iType(0x03, this.random(7), this.random(1024), { rd: this.target(), rs1: rd }));
+    const store = wide(
+      sType(0x23, this.random(4), this.random(1024), { rs1: rd, rs2: this.random(2) === 0 ? rd : this.register() }),
+    );
+    return [address, this.random(2) === 0 ? load : store];
+  }
+
+  private atomic(): Instruction[] {
+    const funct3 = 2 + this.random(2);
+    const rs1 = ATOMIC_BASE;
+    const order = this.random(4);
+    if (this.random(4) > 0) {
+      const funct5 = pick(this.random, [0, 1, 4, 8, 12, 16, 20, 24, 28]);
+      return [wide(rType(0x2f, funct3, (funct5 << 2) | order, { rd: this.target(), rs1, rs2: this.register() }))];
+    }
+    const reserve = wide(rType(0x2f, funct3, (2 << 2) | order, { rd: this.target(), rs1 }));
+    const conditional = wide(rType(0x2f, funct3, (3 << 2) | order, { rd: this.target(), rs1, rs2: this.register() }));
+    return pick(this.random, [[reserve, conditional], [conditional], [reserve, conditional, conditional]]);
+  }
+
+  private rounding(): number {
+    return pick(this.random, [7, 7, 7, 0, 1, 2, 3, 4]);
+  }
+
+  private float(): Instruction[] {
+    const format = this.random(2);
+    const registers = { rd: this.register(), rs1: this.register(), rs2: this.register() };
+    const operation = (
+      funct5: number,
+      funct3: number,
+      operands: { rd?: number; rs1?: number; rs2?: number },
+    ): Instruction[] => [wide(rType(0x53, funct3, (funct5 << 2) | format, operands))];
+    switch (this.random(10)) {
+      case 0:
+        return operation(11, this.rounding(), { ...registers, rs2: 0 });
+      case 1:
+        return operation(4, this.random(3), registers);
+      case 2:
+        return operation(5, this.random(2), registers);
+      case 3:
+        return operation(8, this.rounding(), { ...registers, rs2: format ^ 1 });
+      case 4:
+        return operation(20, this.random(3), { ...registers, rd: this.target() });
+      case 5:
+        return operation(24, this.rounding(), { ...registers, rd: this.target(), rs2: this.random(4) });
+      case 6:
+        return operation(26, this.rounding(), { ...registers, rs2: this.random(4) });
+      case 7:
+        return operation(28, this.random(2), { rd: this.target(), rs1: registers.rs1 });
+      case 8:
+        return operation(30, 0, { rd: registers.rd, rs1: registers.rs1 });
+      default:
+        return operation(this.random(4), this.rounding(), registers);
+    }
+  }
+
+  /** Arithmetic on fresh operands (random results soon are all NaN), whose result goes into the hash. */
+  private hashedFloat(): Instruction[] {
+    const format = this.random(2);
+    const load = (rd: number): Instruction => wide(iType(0x07, 3, this.random(511) * 8 - 2048, { rd, rs1: BASE }));
+    const operation = pick(this.random, [0x53, 0x53, 0x43, 0x47, 0x4b, 0x4f]);
+    const unary = this.random(4) === 0;
+    const funct5 = operation !== 0x53 ? 3 : unary ? pick(this.random, [8, 11]) : pick(this.random, [0, 1, 2, 3]);
+    const rs2 = unary && operation === 0x53 ? (funct5 === 8 ? format ^ 1 : 0) : 2;
+    return [
+      load(1),
+      load(2),
+      load(3),
+      wide(rType(operation, this.rounding(), (funct5 << 2) | format, { rd: 4, rs1: 1, rs2 })),
+      wide(rType(0x53, 0, 0x71, { rd: 10, rs1: 4 })),
+      wide(iType(0x13, 1, 5, { rd: 11, rs1: HASH })),
+      wide(rType(0x33, 0, 0, { rd: HASH, rs1: HASH, rs2: 11 })),
+      wide(rType(0x33, 4, 0, { rd: HASH, rs1: HASH, rs2: 10 })),
+      wide(iType(0x73, 2, 1, { rd: 10 })),
+      wide(rType(0x33, 4, 0, { rd: HASH, rs1: HASH, rs2: 10 })),
+      wide(iType(0x73, 1, 1, {})),
+    ];
+  }
+
+  private fused(): Instruction[] {
+    const funct7 = (this.register() << 2) | this.random(2);
+    const operands = { rd: this.register(), rs1: this.register(), rs2: this.register() };
+    return [wide(rType(pick(this.random, [0x43, 0x47, 0x4b, 0x4f]), this.rounding(), funct7, operands))];
+  }
+
+  /** Reads and writes of fflags, frm (valid modes) and fcsr. */
+  private floatRegister(): Instruction[] {
+    const rd = this.target();
+    return pick(this.random, [
+      [wide(iType(0x73, 2, 1, { rd }))],
+      [wide(iType(0x73, 2, 3, { rd }))],
+      [wide(iType(0x73, 1, 1, { rd, rs1: this.register() }))],
+      [wide(iType(0x73, 5, 2, { rd, rs1: this.random(5) }))],
+      [wide(iType(0x73, 7, 1, { rd, rs1: this.register() }))],
+    ]);
+  }
+
+  private compressed(): Instruction[] {
+    const rd = this.target() || 1;
+    const rs2 = 1 + this.random(31);
+    const short = pick(this.random, [0, 2, 3, 4, 5, 6, 7]); // x8, x10..x15
+    const other = this.random(8);
+    const base = COMPRESSED_BASE - 8;
+    const imm6 = ((this.random(2) << 12) | (this.random(32) << 2)) >>> 0;
+    const field = (this.random(8) << 10) | (this.random(4) << 5);
+    const sp = (this.random(2) << 12) | (this.random(32) << 2);
+    return [
+      narrow(
+        pick(this.random, [
+          0x0000 | ((1 + this.random(255)) << 5) | (short << 2), // c.addi4spn
+          0x2000 | field | (base << 7) | (other << 2),
+          0x4000 | field | (base << 7) | (short << 2),
+          0x6000 | field | (base << 7) | (short << 2),
+          0xa000 | field | (base << 7) | (other << 2),
+          0xc000 | field | (base << 7) | (other << 2),
+          0xe000 | field | (base << 7) | (other << 2),
+          0x0001 | imm6 | (rd << 7),
+          0x2001 | imm6 | (rd << 7),
+          0x4001 | imm6 | (rd << 7),
+          0x6001 | (rd << 7) | ((1 + this.random(31)) << 2),
+          0x8001 | imm6 | (short << 7),
+          0x8401 | imm6 | (short << 7),
+          0x8801 | imm6 | (short << 7),
+          0x8c01 | (this.random(4) << 5) | (short << 7) | (other << 2),
+          0x9c01 | (this.random(2) << 5) | (short << 7) | (other << 2),
+          0x0002 | imm6 | (rd << 7),
+          0x2002 | sp | (this.register() << 7),
+          0x4002 | sp | (rd << 7),
+          0x6002 | sp | (rd << 7),
+          0x8002 | (rd << 7) | (rs2 << 2),
+          0x9002 | (rd << 7) | (rs2 << 2),
+          0xa002 | (this.random(64) << 7) | (rs2 << 2),
+          0xc002 | (this.random(64) << 7) | (rs2 << 2),
+          0xe002 | (this.random(64) << 7) | (rs2 << 2),
+        ]),
+      ),
+    ];
+  }
+
+  /** A branch, jump or computed jump over a few instructions. */
+  private skip(): Instruction[] {
+    const skipped = Array.from({ length: this.random(4) }, () => this.straight()).flat();
+    const size = sizeOf(skipped);
+    const rd = this.target();
+    const short = 8 + this.random(8);
+    const over = 2 + size;
+    const compressedBranch =
+      0xc001 |
+      (this.random(2) << 13) |
+      ((short - 8) << 7) |
+      (((over >> 5) & 1) << 2) |
+      (((over >> 1) & 3) << 3) |
+      (((over >> 6) & 3) << 5) |
+      (((over >> 3) & 3) << 10);
+    switch (this.random(5)) {
+      case 0:
+        return [wide(jal(rd, 4 + size)), ...skipped];
+      case 1:
+        return [
+          wide(uType(0x17, 0, rd || 1)),
+          wide(iType(0x67, 0, 8 + size, { rd: this.target(), rs1: rd || 1 })),
+          ...skipped,
+        ];
+      case 2:
+        return [narrow(compressedBranch), ...skipped];
+      default:
+        return [
+          wide(branch(pick(this.random, [0, 1, 4, 5, 6, 7]), this.register(), this.register(), 4 + size)),
+          ...skipped,
+        ];
+    }
+  }
+
+  straight(): Instruction[] {
+    switch (this.random(16)) {
+      case 0:
+      case 1:
+        return this.integerRegister();
+      case 2:
+        return this.integerImmediate();
+      case 3:
+        return this.upper();
+      case 4:
+        return this.memory();
+      case 5:
+        return this.computedAddress();
+      case 6:
+        return this.atomic();
+      case 7:
+      case 8:
+        return this.float();
+      case 9:
+        return this.random(2) === 0 ? this.fused() : this.hashedFloat();
+      case 10:
+        return this.random(3) === 0 ? this.floatRegister() : this.integerImmediate();
+      case 11:
+        return this.random(8) === 0 ? [wide(pick(this.random, [0x0ff0000f, 0x0000100f]))] : this.integerRegister();
+      default:
+        return this.compressed();
+    }
+  }
+
+  any(): Instruction[] {
+    return this.random(6) === 0 ? this.skip() : this.straight();
+  }
+}
+
+/** Doublewords that make floating point and integers interesting: limits, singles in boxes, NaNs, near powers of two. */
+function randomData(random: Random): Buffer {
+  const data = Buffer.alloc(DATA_BYTES);
+  const special = [
+    0n,
+    1n,
+    0x7ff0000000000000n,
+    0x7ff8000000000000n,
+    0x7ff0000000000001n,
+    0x0010000000000000n,
+    0x000fffffffffffffn,
+    0x3ff0000000000000n,
+    0x7fefffffffffffffn,
+    0x41dfffffffc00000n,
+    0x43e0000000000000n,
+    0x3fe0000000000000n,
+    0x7fffffffn,
+  ];
+  const specialSingle = [
+    0, 1, 0x7f800000, 0x7fc00000, 0x7f800001, 0x00800000, 0x007fffff, 0x3f800000, 0x7f7fffff, 0x4f000000, 0x5f000000,
+    0x3f000000,
+  ];
+  for (let at = 0; at < DATA_BYTES; at += 8) {
+    const bits = (BigInt(random(65536)) << 48n) | (BigInt(random(0x1000000)) << 24n) | BigInt(random(0x1000000));
+    const sign = BigInt(random(2)) << 63n;
+    const boxed = 0xffffffff00000000n;
+    // Exponents near each other, so that sums cancel and products stay in range.
+    const close = 0x3ff0000000000000n + (BigInt(random(9) - 4) << 52n);
+    const choices = [
+      bits,
+      sign | pick(random, special),
+      sign | close | (bits & 0xfffffffffffffn),
+      boxed | BigInt(pick(random, specialSingle)) | (sign >> 32n),
+      boxed | (bits & 0xffffffffn),
+      boxed | BigInt(0x3f000000 + random(0x2000000)) | (sign >> 32n),
+      close | (bits & 0xf000000000000n),
+    ];
+    data.writeBigUInt64LE(pick(random, choices), at);
+  }
+  return data;
+}
+
+function prologue(): number[] {
+  const words = loadImmediate(BASE, MIDDLE);
+  for (let i = 0; i < 32; i++) words.push(iType(0x07, 3, i * 8, { rd: i, rs1: BASE }));
+  for (let i = 1; i <= HASH; i++) words.push(iType(0x03, 3, 256 + i * 8, { rd: i, rs1: BASE }));
+  for (const rd of [STACK, COMPRESSED_BASE, ATOMIC_BASE]) words.push(iType(0x13, 0, 0, { rd, rs1: BASE }));
+  words.push(iType(0x13, 0, 3, { rd: COUNTER }));
+  return words;
+}
+
+/** Stores every register and fcsr at DATA_BASE, writes all data to standard output and ends. */
+function epilogue(): number[] {
+  const words = loadImmediate(BASE, DATA_BASE);
+  for (let i = 0; i < 31; i++) words.push(sType(0x23, 3, i * 8, { rs1: BASE, rs2: i }));
+  for (let i = 0; i < 32; i++) words.push(sType(0x27, 3, 256 + i * 8, { rs1: BASE, rs2: i }));
+  words.push(iType(0x73, 2, 3, { rd: 5 }), sType(0x23, 3, 512, { rs1: BASE, rs2: 5 }));
+  words.push(
+    ...loadImmediate(10, 1),
+    ...loadImmediate(11, DATA_BASE),
+    ...loadImmediate(12, DATA_BYTES),
+    ...loadImmediate(17, 64),
+    ECALL,
+  );
+  words.push(...loadImmediate(10, 0), ...loadImmediate(17, 93), ECALL);
+  return words;
+}
+
+function bytesOf(instructions: Instruction[]): Buffer {
+  const code = Buffer.alloc(sizeOf(instructions));
+  let at = 0;
+  for (const { word, bytes } of instructions) {
+    if (bytes === 4) code.writeUInt32LE(word >>> 0, at);
+    else code.writeUInt16LE(word, at);
+    at += bytes;
+  }
+  return code;
+}
+
+/** An ELF file with about `length` random instructions in its loop. */
+export function randomProgram(seed: number, length: number): Buffer {
+  const random = randomFrom(seed);
+  const generator = new Generator(random);
+  const data = randomData(random);
+  const body: Instruction[] = [];
+  while (body.length < length) body.push(...generator.any());
+  const size = sizeOf(body);
+  // The loop is longer than a branch reaches: count down, leave by a branch, or jump back.
+  const loop = [
+    wide(iType(0x13, 0, -1, { rd: COUNTER, rs1: COUNTER })),
+    wide(branch(0, COUNTER, 0, 8)),
+    wide(jal(0, -(size + 8))),
+  ];
+  return elfFile(bytesOf([...prologue().map(wide), ...body, ...loop, ...epilogue().map(wide)]), data);
+}
