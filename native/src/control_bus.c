@@ -65,8 +65,9 @@ uint8_t *control_bus_memory(struct chip *chip, uint64_t address, uint64_t bytes,
 
 /* Memory outside the regions: ROM, and local memories, whose PE may have a reset outstanding that would undo a write. */
 static uint8_t *slow_memory(struct chip *chip, uint64_t address, uint32_t width, bool *read_only) {
-  if (inside(address, width, MTIA_PE_WINDOW_BASE, MTIA_PE_WINDOW_SIZE) && local_memory(chip, address, width) != NULL) {
-    work_queue_engine_await_reset(chip, (uint32_t)((address - MTIA_PE_WINDOW_BASE) / PE_WINDOW_STRIDE));
+  if (inside(address, width, MTIA_PE_WINDOW_BASE, MTIA_PE_WINDOW_SIZE)) {
+    uint64_t pe = (address - MTIA_PE_WINDOW_BASE) / PE_WINDOW_STRIDE;
+    if (pe < chip->pe_count) work_queue_engine_await_reset(chip, (uint32_t)pe);
   }
   return control_bus_memory(chip, address, width, read_only);
 }
