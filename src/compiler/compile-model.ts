@@ -7,7 +7,7 @@ import {
   type ElementType,
   type GraphSegment,
   type GraphTensor,
-  type SEGMENT_KINDS,
+  SEGMENT_KINDS,
 } from './compiled-graph.js';
 import { invalidModel, unsupported } from './errors.js';
 import { encodeGraphImage, type ImageJob } from './graph-image.js';
