@@ -1,0 +1,472 @@
+/*
+ * Directed tests of the hart: traps, interrupts, CSRs, wfi, custom instructions, stores to code, atomics across threads.
+ * Prints "ok NAME" or "FAILED NAME (line)" for each; exit status 1 where one failed.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hart.h"
+
+#define RAM 0x80000000ull
+#define ROM 0x10000ull
+#define DEVICE 0x20000000ull
+#define HANDLER (RAM + 0x2000)
+enum { RAM_BYTES = 0x10000, X0 = 0, A0 = 10, A1 = 11, A2 = 12, A3 = 13, T0 = 5 };
+enum { MSTATUS = 0x300, MIE = 0x304, MTVEC = 0x305, MSCRATCH = 0x340, MEPC = 0x341, MCAUSE = 0x342, MTVAL = 0x343, MIP = 0x344 };
+enum { ECALL = 0x73, EBREAK = 0x100073, MRET = 0x30200073, WFI = 0x10500073, FENCE_I = 0x100f, NOP = 0x13 };
+
+struct machine {
+  struct hart hart;
+  uint8_t ram[RAM_BYTES], rom[8192];
+  uint64_t device_value, last_address, last_pc, last_instructions;
+  uint32_t last_width;
+  enum hart_custom custom_outcome;
+  uint32_t custom_word;
+};
+
+static uint32_t addi(int rd, int rs1, int immediate) { return 0x13u | (uint32_t)rd << 7 | (uint32_t)rs1 << 15 | (uint32_t)immediate << 20; }
+static uint32_t csrrw(int rd, int csr, int rs1) { return 0x1073u | (uint32_t)rd << 7 | (uint32_t)rs1 << 15 | (uint32_t)csr << 20; }
+static uint32_t csrrs(int rd, int csr, int rs1) { return 0x2073u | (uint32_t)rd << 7 | (uint32_t)rs1 << 15 | (uint32_t)csr << 20; }
+static uint32_t load(int funct3, int rd, int rs1, int immediate) { return 0x03u | (uint32_t)rd << 7 | (uint32_t)funct3 << 12 | (uint32_t)rs1 << 15 | (uint32_t)immediate << 20; }
+static uint32_t store(int funct3, int rs2, int rs1) { return 0x23u | (uint32_t)funct3 << 12 | (uint32_t)rs1 << 15 | (uint32_t)rs2 << 20; }
+static uint32_t amo(int funct5, int funct3, int rd, int rs1, int rs2) {
+  return 0x2fu | (uint32_t)rd << 7 | (uint32_t)funct3 << 12 | (uint32_t)rs1 << 15 | (uint32_t)rs2 << 20 | (uint32_t)funct5 << 27;
+}
+
+static enum hart_access device_read(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value) {
+  struct machine *m = context;
+  m->last_address = address, m->last_width = width, m->last_pc = hart->pc, m->last_instructions = hart->instructions;
+  *value = m->device_value;
+  return address - DEVICE < 0x100 ? HART_ACCESS_OK : HART_ACCESS_FAULT;
+}
+static enum hart_access device_write(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t value) {
+  struct machine *m = context;
+  m->last_address = address, m->last_width = width, m->device_value = value;
+  if (address == DEVICE + 8) atomic_fetch_or(&hart->mip, 8); /* a software interrupt to itself */
+  return address - DEVICE < 0x100 ? HART_ACCESS_OK : HART_ACCESS_FAULT;
+}
+static const uint8_t *code_page(void *context, struct hart *hart, uint64_t address) {
+  (void)hart;
+  return address - ROM < 8192 ? ((struct machine *)context)->rom + (address - ROM) : NULL;
+}
+static enum hart_custom custom(void *context, struct hart *hart, uint32_t word, uint64_t rs1, uint64_t rs2, uint64_t *result, uint64_t *cause) {
+  struct machine *m = context;
+  m->custom_word = word;
+  m->last_pc = hart->pc;
+  hart->cycles += 100;
+  *result = rs1 * 10 + rs2;
+  *cause = 24;
+  return m->custom_outcome;
+}
+static uint64_t now(void *context) {
+  (void)context;
+  return 4242;
+}
+
+static struct hart_environment environment = {NULL, device_read, device_write, code_page, custom, now};
+
+static struct machine *create(struct code_cache *cache) {
+  struct machine *m = calloc(1, sizeof *m);
+  struct hart_environment *own = malloc(sizeof *own);
+  *own = environment;
+  own->context = m;
+  if (m == NULL || hart_create(&m->hart, 3, own, cache) != 0) exit(2);
+  m->hart.regions[0] = (struct hart_region){RAM, RAM_BYTES, m->ram, 1, 1, 1};
+  m->hart.regions[1] = (struct hart_region){0x90000000, 4096, m->rom, 1, 0, 0}; /* read only, not executable */
+  hart_reset(&m->hart, RAM);
+  m->hart.mtvec = HANDLER;
+  for (uint32_t i = 0; i < 64; i++) memcpy(m->ram + 0x2000 + i * 4, &(uint32_t){WFI}, 4); /* a trap stops the run */
+  return m;
+}
+
+static void destroy(struct machine *m) {
+  hart_destroy(&m->hart);
+  free((void *)m->hart.environment);
+  free(m);
+}
+
+static void put(struct machine *m, uint64_t address, const uint32_t *words, size_t count) {
+  memcpy(m->ram + (address - RAM), words, count * 4);
+}
+#define PROGRAM(m, ...) put(m, RAM, (uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}) / 4)
+
+static int failures;
+#define CHECK(c) do { if (!(c)) return __LINE__; } while (0)
+static bool trapped(const struct machine *m, uint64_t cause, uint64_t pc, uint64_t value) {
+  return m->hart.mcause == cause && m->hart.mepc == pc && m->hart.mtval == value;
+}
+
+static int ecall_and_return(struct machine *m) {
+  PROGRAM(m, NOP, ECALL, addi(A0, X0, 7), WFI);
+  put(m, HANDLER, (uint32_t[]){csrrs(T0, MEPC, X0), addi(T0, T0, 4), csrrw(X0, MEPC, T0), MRET}, 4);
+  m->hart.mstatus |= 8;
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING);
+  CHECK(trapped(m, 11, RAM + 8, 0) && m->hart.x[A0] == 7);
+  CHECK((m->hart.mstatus & 0x88) == 0x88);
+  CHECK(m->hart.instructions == 1 + 4 + 2 && m->hart.cycles == m->hart.instructions); /* ecall does not retire */
+  return 0;
+}
+
+static int breakpoint(struct machine *m) {
+  PROGRAM(m, EBREAK);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && trapped(m, 3, RAM, RAM));
+  return 0;
+}
+
+static int illegal_instructions(struct machine *m) {
+  const uint32_t words[] = {0, 0x57, 0x0000f003, 0x02000053 | 5u << 12, 0xffffffff, csrrs(A0, 0x7b0, X0), csrrw(A0, 0xf14, X0), 0x30200073 | 1u << 7,
+                                   0x02007007 /* vector load */, 0xd2000053 | 4u << 20};
+  for (uint32_t i = 0; i < sizeof words / 4; i++) {
+    hart_reset(&m->hart, RAM);
+    m->hart.mtvec = HANDLER;
+    m->hart.mstatus |= 0x6000;
+    PROGRAM(m, words[i]);
+    CHECK(hart_run(&m->hart, 100) == HART_WAITING);
+    CHECK(trapped(m, 2, RAM, (words[i] & 3) == 3 ? words[i] : words[i] & 0xffff));
+  }
+  return 0;
+}
+
+static int float_off(struct machine *m) {
+  uint32_t add = 0x02007053, move = csrrs(A0, 3, X0), ld = 0x00003007;
+  uint32_t words[] = {add, move, ld};
+  for (uint32_t i = 0; i < 3; i++) {
+    hart_reset(&m->hart, RAM);
+    m->hart.mtvec = HANDLER;
+    PROGRAM(m, words[i]);
+    CHECK(hart_run(&m->hart, 100) == HART_WAITING && trapped(m, 2, RAM, words[i]));
+  }
+  hart_reset(&m->hart, RAM);
+  m->hart.mtvec = HANDLER;
+  hart_register_write(&m->hart, 0x1300, 0x2000);
+  m->hart.fcsr = 5 << 5; /* no such rounding mode */
+  PROGRAM(m, add);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && trapped(m, 2, RAM, add));
+  return 0;
+}
+
+static int memory_faults(struct machine *m) {
+  struct { uint32_t word; uint64_t address, cause; } cases[] = {
+    {load(3, A1, A0, 0), 0x4000, 5}, {store(3, A1, A0), 0x4000, 7}, {load(2, A1, A0, 0), DEVICE + 2, 4}, {store(1, A1, A0), DEVICE + 1, 6},
+    {store(0, A1, A0), 0x90000000, 7}, {amo(0, 2, A1, A0, A2), RAM + 0x802, 6}, {amo(2, 3, A1, A0, 0), RAM + 0x804, 4}, {amo(0, 2, A1, A0, A2), DEVICE, 7},
+    {load(0, X0, A0, 0), 0x4000, 5}, {load(3, A1, A0, 0), RAM + RAM_BYTES - 4, 4}, {load(3, A1, A0, 0), RAM + RAM_BYTES, 5}};
+  for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    hart_reset(&m->hart, RAM);
+    m->hart.mtvec = HANDLER;
+    m->hart.x[A0] = cases[i].address;
+    m->hart.x[A1] = 99;
+    uint64_t before = m->hart.instructions;
+    PROGRAM(m, addi(A2, A2, 1), cases[i].word);
+    CHECK(hart_run(&m->hart, 100) == HART_WAITING && trapped(m, cases[i].cause, RAM + 4, cases[i].address));
+    CHECK(m->hart.x[A1] == 99 && m->hart.instructions == before + 2); /* addi and the wfi of the handler */
+  }
+  return 0;
+}
+
+static int misaligned_ram(struct machine *m) {
+  m->hart.x[A0] = RAM + 0x1001;
+  m->hart.x[A1] = 0x1122334455667788;
+  PROGRAM(m, store(3, A1, A0), load(2, A2, A0, 1), load(0, A3, X0, 0));
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING);
+  CHECK(m->hart.x[A2] == 0x44556677 && trapped(m, 5, RAM + 8, 0));
+  /* the last bytes of a region */
+  hart_reset(&m->hart, RAM);
+  m->hart.x[A0] = RAM + RAM_BYTES - 1;
+  m->ram[RAM_BYTES - 1] = 0x80;
+  PROGRAM(m, load(0, A1, A0, 0), WFI);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A1] == ~0x7full);
+  return 0;
+}
+
+static int device_access(struct machine *m) {
+  m->hart.x[A0] = DEVICE;
+  m->device_value = 0xffffffff80000001;
+  PROGRAM(m, NOP, NOP, load(2, A1, A0, 16), load(6, A2, A0, 4), WFI);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING);
+  CHECK(m->hart.x[A1] == 0xffffffff80000001 && m->hart.x[A2] == 0x80000001);
+  CHECK(m->last_address == DEVICE + 4 && m->last_width == 4 && m->last_pc == RAM + 12 && m->last_instructions == 3);
+  return 0;
+}
+
+static int fetch_faults(struct machine *m) {
+  PROGRAM(m, 0x00050067 /* jr a0 */);
+  m->hart.x[A0] = 0x4000;
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && trapped(m, 1, 0x4000, 0x4000));
+  hart_reset(&m->hart, RAM);
+  m->hart.mtvec = HANDLER;
+  m->hart.x[A0] = 0x90000000;
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && trapped(m, 1, 0x90000000, 0x90000000));
+  /* the second half of an instruction lies behind the end of memory */
+  hart_reset(&m->hart, RAM + RAM_BYTES - 2);
+  m->hart.mtvec = HANDLER;
+  memcpy(m->ram + RAM_BYTES - 2, &(uint16_t){NOP}, 2);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && trapped(m, 1, RAM + RAM_BYTES - 2, RAM + RAM_BYTES));
+  /* a trap vector that faults itself comes back all the same */
+  hart_reset(&m->hart, 0x5000);
+  CHECK(hart_run(&m->hart, 100) == HART_BUDGET && m->hart.pc == 0 && m->hart.mcause == 1);
+  return 0;
+}
+
+static int across_pages(struct machine *m) {
+  uint32_t word = addi(A0, A0, 1);
+  memcpy(m->ram + 0xffe, &word, 4);
+  memcpy(m->ram + 0x1002, &(uint32_t){0xffdff06f}, 4); /* j -4: back to the instruction across the pages */
+  hart_reset(&m->hart, RAM + 0xffe);
+  CHECK(hart_run(&m->hart, 1000) == HART_BUDGET && m->hart.x[A0] >= 500 && m->hart.x[A0] <= 502);
+  word = addi(A0, A0, 2); /* only the first page changes, or only the second: 2 << 20 is in the second half */
+  memcpy(m->ram + 0xffe, &word, 4);
+  m->hart.x[A0] = 0;
+  atomic_store(&m->hart.fence_request, true);
+  CHECK(hart_run(&m->hart, 1000) == HART_BUDGET && m->hart.x[A0] >= 998);
+  return 0;
+}
+
+static int code_outside_regions(struct machine *m) {
+  memcpy(m->rom, (uint32_t[]){addi(A0, X0, 5), WFI}, 8);
+  hart_reset(&m->hart, ROM);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A0] == 5);
+  return 0;
+}
+
+static int into_an_instruction(struct machine *m) {
+  /* lui a0, 0x45050: its upper halfword is c.li a0, 1 */
+  PROGRAM(m, 0x45050537, WFI);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A0] == 0x45050000);
+  hart_register_write(&m->hart, 32, RAM + 2);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A0] == 1);
+  return 0;
+}
+
+static int self_modifying(struct machine *m) {
+  m->hart.x[A0] = RAM + 16;
+  m->hart.x[A1] = addi(A2, X0, 2);
+  PROGRAM(m, store(2, A1, A0), FENCE_I, NOP, NOP, addi(A2, X0, 1), WFI);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A2] == 2);
+  /* another agent writes; the old code may run until the fence */
+  PROGRAM(m, addi(A2, X0, 3), WFI);
+  hart_register_write(&m->hart, 32, RAM);
+  atomic_store(&m->hart.fence_request, true);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A2] == 3);
+  return 0;
+}
+
+static int interrupts(struct machine *m) {
+  PROGRAM(m, 0x0000006f /* j . */);
+  m->hart.mie = 0x888;
+  m->hart.mtvec = HANDLER | 1;
+  atomic_store(&m->hart.mip, 0x888);
+  CHECK(hart_run(&m->hart, 5000) == HART_BUDGET && m->hart.pc == RAM); /* mstatus.MIE is clear */
+  uint64_t order[3] = {11, 3, 7};
+  for (int i = 0; i < 3; i++) {
+    m->hart.mstatus |= 8;
+    hart_register_write(&m->hart, 32, RAM);
+    hart_run(&m->hart, 1);
+    CHECK(m->hart.mcause == (1ull << 63 | order[i]) && m->hart.mepc == RAM && m->hart.pc == HANDLER + 4 * order[i] + 4);
+    CHECK((m->hart.mstatus & 0x88) == 0x80);
+    atomic_fetch_and(&m->hart.mip, ~(1ull << order[i]));
+  }
+  return 0;
+}
+
+static int wait_for_interrupt(struct machine *m) {
+  PROGRAM(m, WFI, addi(A0, A0, 1), 0xff9ff06f /* j -8 */);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.pc == RAM + 4);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A0] == 0 && m->hart.instructions == 1);
+  atomic_store(&m->hart.mip, 8);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING);
+  m->hart.mie = 8; /* pending and enabled, but MIE is clear: goes on without a trap */
+  CHECK(hart_run(&m->hart, 99) == HART_BUDGET && m->hart.x[A0] >= 32);
+  return 0;
+}
+
+static int interrupt_to_itself(struct machine *m) {
+  m->hart.x[A0] = DEVICE + 8;
+  m->hart.mie = 8;
+  m->hart.mstatus |= 8;
+  PROGRAM(m, store(2, A1, A0), addi(A2, A2, 1), 0xffdff06f /* j -4 */);
+  put(m, HANDLER, (uint32_t[]){0x0000006f /* j . */}, 1);
+  CHECK(hart_run(&m->hart, 1000) == HART_BUDGET && m->hart.mcause == (1ull << 63 | 3) && m->hart.x[A2] <= 1);
+  return 0;
+}
+
+static int enabling_interrupts(struct machine *m) {
+  m->hart.mie = 0x80;
+  atomic_store(&m->hart.mip, 0x80);
+  PROGRAM(m, 0x30046073 /* csrsi mstatus, 8 */, addi(A0, X0, 1));
+  put(m, HANDLER, (uint32_t[]){0x0000006f /* j . */}, 1);
+  CHECK(hart_run(&m->hart, 100) == HART_BUDGET && m->hart.mepc == RAM + 4 && m->hart.x[A0] == 0);
+  return 0;
+}
+
+static int custom_instructions(struct machine *m) {
+  uint32_t word = 0x0b | A2 << 7 | 3u << 12 | A0 << 15 | A1 << 20 | 5u << 25;
+  m->hart.x[A0] = 7;
+  m->hart.x[A1] = 3;
+  PROGRAM(m, NOP, word, addi(A3, A2, 1), WFI);
+  m->custom_outcome = HART_CUSTOM_STALL;
+  CHECK(hart_run(&m->hart, 100) == HART_STALLED && m->hart.pc == RAM + 4 && m->hart.instructions == 1);
+  CHECK(hart_run(&m->hart, 100) == HART_STALLED && m->hart.instructions == 1 && m->hart.cycles == 201);
+  m->custom_outcome = HART_CUSTOM_DONE;
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A2] == 73 && m->hart.x[A3] == 74);
+  CHECK(m->custom_word == word && m->last_pc == RAM + 4 && m->hart.instructions == 4 && m->hart.cycles == 304);
+  m->custom_outcome = HART_CUSTOM_TRAP;
+  hart_register_write(&m->hart, 32, RAM + 4);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && trapped(m, 24, RAM + 4, 73));
+  m->custom_outcome = HART_CUSTOM_ILLEGAL;
+  hart_register_write(&m->hart, 32, RAM + 4);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && trapped(m, 2, RAM + 4, word));
+  return 0;
+}
+
+static int control_registers(struct machine *m) {
+  uint64_t value;
+  m->hart.x[A0] = ~0ull;
+  PROGRAM(m, csrrw(X0, MSTATUS, A0), csrrw(X0, MIE, A0), csrrw(X0, MEPC, A0), csrrw(X0, MTVEC, A0), csrrw(X0, MIP, A0), csrrw(X0, 0x3b0, A0),
+          csrrw(X0, 0x301, A0), csrrs(A1, 0xc01, X0), csrrs(A2, 0xf14, X0), csrrs(A3, 0xb02, X0), WFI);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING);
+  CHECK(hart_register_read(&m->hart, 0x1300, &value) && value == 0x8000000000007888);
+  CHECK(m->hart.mie == 0x888 && m->hart.mepc == ~1ull && m->hart.mtvec == ~2ull && atomic_load(&m->hart.mip) == 0);
+  CHECK(hart_register_read(&m->hart, 0x13b0, &value) && value == 0);
+  CHECK(hart_register_read(&m->hart, 0x1301, &value) && value == 0x800000000000112d);
+  CHECK(m->hart.x[A1] == 4242 && m->hart.x[A2] == 3 && m->hart.x[A3] == 9);
+  CHECK(!hart_register_read(&m->hart, 0x17b0, &value) && !hart_register_read(&m->hart, 65, &value));
+  CHECK(!hart_register_write(&m->hart, 0x1f14, 1));
+  return 0;
+}
+
+static int counters(struct machine *m) {
+  m->hart.x[A0] = 1000;
+  PROGRAM(m, NOP, csrrw(X0, 0xb02, A0), csrrs(A1, 0xc02, X0), csrrw(X0, 0xb00, A0), NOP, csrrs(A2, 0xc00, X0), WFI);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING);
+  CHECK(m->hart.x[A1] == 1000 && m->hart.x[A2] == 1001 && m->hart.instructions == 7); /* the true count is not the guest's to set */
+  return 0;
+}
+
+static int budgets(struct machine *m) {
+  PROGRAM(m, addi(A0, A0, 1), addi(A0, A0, 1), addi(A0, A0, 1), addi(A0, A0, 1), 0xff1ff06f /* j -16 */);
+  for (uint64_t budget = 1; budget <= 16; budget++) {
+    uint64_t before = m->hart.instructions;
+    CHECK(hart_run(&m->hart, budget) == HART_BUDGET && m->hart.instructions == before + budget);
+  }
+  uint64_t before = m->hart.instructions;
+  CHECK(hart_run(&m->hart, 10000) == HART_BUDGET && m->hart.instructions - before >= 10000 && m->hart.instructions - before < 10005);
+  CHECK(m->hart.cycles == m->hart.instructions);
+  atomic_store(&m->hart.halt_request, true);
+  CHECK(hart_run(&m->hart, 100) == HART_HALTED);
+  return 0;
+}
+
+static int raise_between_runs(struct machine *m) {
+  PROGRAM(m, WFI, NOP);
+  m->hart.mstatus |= 8;
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING);
+  hart_raise(&m->hart, 27, 0x1234);
+  CHECK(trapped(m, 27, RAM + 4, 0x1234) && m->hart.pc == HANDLER && (m->hart.mstatus & 0x88) == 0x80);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.pc == HANDLER + 4);
+  return 0;
+}
+
+static int reservations(struct machine *m) {
+  m->hart.x[A0] = RAM + 0x1000;
+  m->hart.x[A1] = 5;
+  PROGRAM(m, amo(2, 2, A2, A0, 0), store(2, A1, A0), amo(3, 2, A3, A0, A1), WFI);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A3] == 1); /* memory has changed since LR */
+  hart_register_write(&m->hart, 32, RAM + 8);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A3] == 1); /* no reservation any more */
+  return 0;
+}
+
+static int host_flags_stay_apart(struct machine *m) {
+  volatile double one = 1, three = 3, quotient = one / three; /* the host's inexact flag is up before the run */
+  (void)quotient;
+  m->hart.mstatus |= 0x6000;
+  PROGRAM(m, csrrs(A1, 1, X0), WFI);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A1] == 0);
+  /* fdiv.d f1 = f2 / f3, then csrr */
+  m->hart.f[2] = 0x3ff0000000000000, m->hart.f[3] = 0x4008000000000000;
+  PROGRAM(m, 0x1a3170d3, csrrs(A1, 1, X0), WFI);
+  hart_reset(&m->hart, RAM);
+  m->hart.mstatus |= 0x6000;
+  m->hart.f[2] = 0x3ff0000000000000, m->hart.f[3] = 0x4008000000000000;
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A1] == 1 && m->hart.f[1] == 0x3fd5555555555555);
+  return 0;
+}
+
+/* ---- several harts on several threads ---- */
+
+enum { THREADS = 4, ROUNDS = 20000 };
+static void *run_thread(void *argument) {
+  struct hart *hart = argument;
+  while (hart_run(hart, 5000) == HART_BUDGET) atomic_store(&hart->fence_request, true); /* shared pages come and go */
+  return NULL;
+}
+
+/* Each hart adds to one counter by AMO and to another by LR/SC. */
+static int atomics_across_threads(struct machine *m) {
+  uint32_t words[] = {amo(0, 2, X0, A0, A2), amo(2, 3, T0, A1, 0), addi(T0, T0, 1), amo(3, 3, 6, A1, T0), 0xfe031ae3 /* bnez t1, -12 */,
+                      addi(A3, A3, -1), 0xfe0694e3 /* bnez a3, -24 */, WFI};
+  put(m, RAM, words, sizeof words / 4);
+  struct hart harts[THREADS];
+  pthread_t threads[THREADS];
+  for (int i = 0; i < THREADS; i++) {
+    if (hart_create(&harts[i], (uint64_t)i, m->hart.environment, m->hart.code) != 0) return __LINE__;
+    memcpy(harts[i].regions, m->hart.regions, sizeof harts[i].regions);
+    hart_reset(&harts[i], RAM);
+    harts[i].x[A0] = RAM + 0x1000, harts[i].x[A1] = RAM + 0x1008, harts[i].x[A2] = 1, harts[i].x[A3] = ROUNDS;
+  }
+  for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, run_thread, &harts[i]);
+  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+  for (int i = 0; i < THREADS; i++) hart_destroy(&harts[i]);
+  uint32_t added;
+  uint64_t exchanged;
+  memcpy(&added, m->ram + 0x1000, 4);
+  memcpy(&exchanged, m->ram + 0x1008, 8);
+  CHECK(added == THREADS * ROUNDS && exchanged == THREADS * ROUNDS);
+  return 0;
+}
+
+/* Two harts with private memory at one address run different code there. */
+static int private_memories(struct machine *m) {
+  struct machine *other = create(m->hart.code);
+  PROGRAM(m, addi(A0, X0, 1), WFI);
+  PROGRAM(other, addi(A0, X0, 2), WFI);
+  hart_run(&m->hart, 100);
+  hart_run(&other->hart, 100);
+  bool apart = m->hart.x[A0] == 1 && other->hart.x[A0] == 2;
+  destroy(other);
+  CHECK(apart);
+  return 0;
+}
+
+/* Many pages, entered at every halfword: decodings are bounded and dropped. */
+static int many_decodings(struct machine *m) {
+  for (uint32_t i = 0; i < 0x2000 / 2; i++) memcpy(m->ram + i * 2, &(uint16_t){0x0513}, 2);
+  for (uint32_t i = 0; i < 0x1000; i += 2) {
+    hart_register_write(&m->hart, 32, RAM + i);
+    CHECK(hart_run(&m->hart, 20) == HART_BUDGET);
+  }
+  return 0;
+}
+
+#define TEST(name) {#name, name}
+static const struct { const char *name; int (*run)(struct machine *m); } tests[] = {
+  TEST(ecall_and_return), TEST(breakpoint), TEST(illegal_instructions), TEST(float_off), TEST(memory_faults), TEST(misaligned_ram),
+  TEST(device_access), TEST(fetch_faults), TEST(across_pages), TEST(code_outside_regions), TEST(into_an_instruction), TEST(self_modifying),
+  TEST(interrupts), TEST(wait_for_interrupt), TEST(interrupt_to_itself), TEST(enabling_interrupts), TEST(custom_instructions),
+  TEST(control_registers), TEST(counters), TEST(budgets), TEST(raise_between_runs), TEST(reservations), TEST(host_flags_stay_apart),
+  TEST(atomics_across_threads), TEST(private_memories), TEST(many_decodings)};
+
+int main(void) {
+  struct code_cache *cache = code_cache_create();
+  for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
+    struct machine *m = create(cache);
+    int line = tests[i].run(m);
+    failures += line != 0;
+    if (line == 0) printf("ok %s\n", tests[i].name);
+    else printf("FAILED %s (line %d)\n", tests[i].name, line);
+    destroy(m);
+  }
+  code_cache_destroy(cache);
+  return failures != 0;
+}

@@ -1,0 +1,30 @@
+/** Directed tests of the hart (native/test/hart_test.c): traps, interrupts, CSRs, counts, code that changes, threads. */
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { compileNative, ROOT } from './compile.js';
+
+const CASES = 26;
+const SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
+
+describe.each([
+  { name: 'hart_test', flags: [] },
+  { name: 'hart_test_sanitized', flags: SANITIZERS },
+])('hart, $name', ({ name, flags }) => {
+  let program = '';
+  beforeAll(() => {
+    const sources = readdirSync(join(ROOT, 'native', 'src')).filter((file) => /^(hart|code_cache)\w*\.c$/.test(file));
+    const paths = [...sources.map((file) => `native/src/${file}`), 'native/test/hart_test.c'];
+    program = compileNative(name, paths, { flags });
+  }, 120_000);
+
+  it('traps, waits, counts and fetches as the specification says', () => {
+    const run = spawnSync(program, { encoding: 'utf8' });
+    const lines = run.stdout.split('\n').filter((line) => line !== '');
+    expect(lines.filter((line) => !line.startsWith('ok '))).toEqual([]);
+    expect(run.stderr).toBe('');
+    expect(lines).toHaveLength(CASES);
+    expect(run.status).toBe(0);
+  });
+});
