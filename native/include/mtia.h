@@ -32,18 +32,24 @@ MTIA_API int32_t mtia_close(struct mtia_device *device);
 /* PCI configuration space: 256 bytes, width 1, 2 or 4. */
 MTIA_API int32_t mtia_pci_config_read(struct mtia_device *device, uint32_t offset, uint32_t width, uint32_t *value);
 MTIA_API int32_t mtia_pci_config_write(struct mtia_device *device, uint32_t offset, uint32_t width, uint32_t value);
-/* Base address registers: naturally aligned, width 4 or 8 (BAR0); any bytes (BAR2). */
+/*
+ * Base address registers: naturally aligned, width 4 or 8 (BAR0); any bytes (BAR2). While memory space is disabled in the
+ * command register, and where BAR2 shows no memory, reads give all ones and writes are dropped.
+ */
 MTIA_API int32_t mtia_pci_bar_read(struct mtia_device *device, uint32_t bar, uint64_t offset, uint32_t width, uint64_t *value);
 MTIA_API int32_t mtia_pci_bar_write(struct mtia_device *device, uint32_t bar, uint64_t offset, uint32_t width, uint64_t value);
 MTIA_API int32_t mtia_pci_bar_read_block(struct mtia_device *device, uint32_t bar, uint64_t offset, void *data, uint64_t bytes);
 MTIA_API int32_t mtia_pci_bar_write_block(struct mtia_device *device, uint32_t bar, uint64_t offset, const void *data, uint64_t bytes);
 /* IOMMU: maps host memory at an I/O virtual address of a context. Both ends multiples of 4096. rights: 1 read, 2 write (by the device). */
 MTIA_API int32_t mtia_pci_dma_map(struct mtia_device *device, uint32_t context, uint64_t iova, void *host, uint64_t bytes, uint32_t rights);
-/* Returns only when no access through the mapping is under way. */
+/* Removes every mapping inside the range, which must not cut one; returns only when no access through them is under way. */
 MTIA_API int32_t mtia_pci_dma_unmap(struct mtia_device *device, uint32_t context, uint64_t iova, uint64_t bytes);
 /* The blocking eventfd that MSI-X vector raises; owned by the device. */
 MTIA_API int32_t mtia_pci_interrupt_fd(struct mtia_device *device, uint32_t vector, int32_t *fd);
-/* Function level reset: harts stop, queues are disabled, memory protection and IOMMU are emptied, the boot ROM starts again. */
+/*
+ * Function level reset: harts stop, queues are disabled, memory protection and IOMMU are emptied, the boot ROM starts again.
+ * SRAM and LPDDR keep their contents, configuration space its values; a chip that a debugger holds stays halted.
+ */
 MTIA_API int32_t mtia_pci_function_reset(struct mtia_device *device);
 
 /* Page-aligned host memory, zeroed, independent of any device. */
@@ -54,7 +60,10 @@ MTIA_API int32_t mtia_host_free(void *host, uint64_t bytes);
 #define MTIA_DEBUG_CONTROL_CORE 0xffffu
 /* Copies up to bytes of console output and removes it; *copied may be 0. */
 MTIA_API int32_t mtia_debug_console_read(struct mtia_device *device, char *text, uint32_t bytes, uint32_t *copied);
-/* Stops every hart of the chip at an instruction boundary; mtia_debug_resume lets them run again. */
+/*
+ * Stops every hart of the chip at an instruction boundary; mtia_debug_resume lets them run again. Device time (MTIME,
+ * BAR0.DEVICE_TIME) stands still meanwhile, so that no deadline of firmware or driver runs.
+ */
 MTIA_API int32_t mtia_debug_halt(struct mtia_device *device);
 MTIA_API int32_t mtia_debug_resume(struct mtia_device *device);
 /* Registers: 0..31 = x0..x31, 32 = pc, 33..64 = f0..f31, 0x1000 + n = CSR n. The chip must be halted. */

@@ -111,6 +111,14 @@ void chip_destroy(struct chip *chip) {
   free(chip);
 }
 
+void chip_fence_pes(struct chip *chip) {
+  for (uint32_t pe = 0; pe < chip->pe_count; pe++) {
+    for (uint32_t hart = 0; hart < (uint32_t)chip->specification.harts; hart++) {
+      atomic_store(&pe_hart(chip->pes[pe], hart)->fence_request, true);
+    }
+  }
+}
+
 /*
  * Brings the hart threads to rest: the control core first, because it may wait for a PE to serve a reset; then the PEs.
  * Both are bounded: a slice of the control core is short, and a PE stops when it is interrupted.

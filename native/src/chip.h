@@ -55,6 +55,9 @@ void chip_function_reset(struct chip *chip);
 void chip_halt(struct chip *chip);
 void chip_resume(struct chip *chip);
 
+/* Any thread: code has changed; every PE hart decodes it anew. */
+void chip_fence_pes(struct chip *chip);
+
 static inline uint32_t chip_grid(const struct chip *chip) {
   return (uint32_t)chip->specification.grid_width | (uint32_t)chip->specification.grid_height << 8;
 }

@@ -23,7 +23,8 @@ static const struct register_block blocks[] = {
     BLOCK_OF(MTIA_UART_BASE) = {uart_read32, NULL, uart_write32, NULL},
     BLOCK_OF(MTIA_MAILBOX_BASE) = {mailbox_read32, mailbox_read64, mailbox_write32, mailbox_write64},
     BLOCK_OF(MTIA_DMA_ENGINE_BASE) = {dma_engine_read32, dma_engine_read64, dma_engine_write32, dma_engine_write64},
-    BLOCK_OF(MTIA_WORK_QUEUE_ENGINE_BASE) = {work_queue_engine_read32, work_queue_engine_read64, work_queue_engine_write32, work_queue_engine_write64},
+    BLOCK_OF(MTIA_WORK_QUEUE_ENGINE_BASE) = {work_queue_engine_read32, work_queue_engine_read64, work_queue_engine_write32,
+                                            work_queue_engine_write64},
     BLOCK_OF(MTIA_QUEUE_ENGINE_BASE) = {queue_engine_read32, queue_engine_read64, queue_engine_write32, queue_engine_write64},
     BLOCK_OF(MTIA_SYSTEM_CONTROL_BASE) = {system_control_read32, system_control_read64, system_control_write32, system_control_write64},
 };
@@ -49,8 +50,12 @@ static uint8_t *local_memory(struct chip *chip, uint64_t address, uint64_t bytes
 
 const uint8_t *control_bus_operand(struct chip *chip, uint64_t address, uint64_t bytes) {
   struct control_core *core = &chip->control_core;
-  if (inside(address, bytes, MTIA_CONTEXT_SRAM_BASE, MTIA_CONTEXT_SRAM_SIZE)) return core->context_sram + (address - MTIA_CONTEXT_SRAM_BASE);
-  if (inside(address, bytes, MTIA_DESCRIPTOR_SRAM_BASE, MTIA_DESCRIPTOR_SRAM_SIZE)) return core->descriptor_sram + (address - MTIA_DESCRIPTOR_SRAM_BASE);
+  if (inside(address, bytes, MTIA_CONTEXT_SRAM_BASE, MTIA_CONTEXT_SRAM_SIZE)) {
+    return core->context_sram + (address - MTIA_CONTEXT_SRAM_BASE);
+  }
+  if (inside(address, bytes, MTIA_DESCRIPTOR_SRAM_BASE, MTIA_DESCRIPTOR_SRAM_SIZE)) {
+    return core->descriptor_sram + (address - MTIA_DESCRIPTOR_SRAM_BASE);
+  }
   return NULL;
 }
 
@@ -119,5 +124,6 @@ const uint8_t *control_bus_code_page(void *context, struct hart *hart, uint64_t 
   struct chip *chip = context;
   (void)hart;
   uint64_t page = address & ~4095ull;
-  return inside(page, 4096, MTIA_BOOT_ROM_BASE, MTIA_BOOT_ROM_SIZE) ? chip->control_core.boot_rom + (page - MTIA_BOOT_ROM_BASE) : NULL;
+  if (!inside(page, 4096, MTIA_BOOT_ROM_BASE, MTIA_BOOT_ROM_SIZE)) return NULL;
+  return chip->control_core.boot_rom + (page - MTIA_BOOT_ROM_BASE);
 }

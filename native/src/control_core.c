@@ -24,19 +24,22 @@ _Static_assert(sizeof(boot_rom) <= MTIA_BOOT_ROM_SIZE, "the boot ROM does not fi
 
 static uint64_t control_time(void *context) { return chip_clock_now(&((struct chip *)context)->clock); }
 
-static enum hart_custom control_custom(void *context, struct hart *hart, uint32_t instruction, uint64_t rs1, uint64_t rs2, uint64_t *result, uint64_t *cause) {
+static enum hart_custom control_custom(void *context, struct hart *hart, uint32_t instruction, uint64_t rs1, uint64_t rs2,
+                                       uint64_t *result, uint64_t *cause) {
   (void)context, (void)hart, (void)instruction, (void)rs1, (void)rs2, (void)result, (void)cause;
   return HART_CUSTOM_ILLEGAL; /* unit commands exist in PEs only */
 }
 
+static struct hart_region memory_region(struct chip *chip, uint64_t base, uint64_t bytes) {
+  return (struct hart_region){base, bytes, memory_at(chip->memory, 0, base, bytes, MEMORY_WRITE), 1, 1, 0};
+}
+
 static void set_regions(struct chip *chip, struct hart *hart) {
   struct control_core *core = &chip->control_core;
-  uint64_t sram_bytes = (uint64_t)chip->specification.sram_bytes;
-  uint64_t lpddr_bytes = memory_lpddr_bytes(chip->memory);
   hart->regions[0] = (struct hart_region){MTIA_CONTEXT_SRAM_BASE, MTIA_CONTEXT_SRAM_SIZE, core->context_sram, 1, 1, 1};
   hart->regions[1] = (struct hart_region){MTIA_DESCRIPTOR_SRAM_BASE, MTIA_DESCRIPTOR_SRAM_SIZE, core->descriptor_sram, 1, 1, 0};
-  hart->regions[2] = (struct hart_region){MTIA_LPDDR_BASE, lpddr_bytes, memory_at(chip->memory, 0, MTIA_LPDDR_BASE, lpddr_bytes, MEMORY_WRITE), 1, 1, 0};
-  hart->regions[3] = (struct hart_region){MTIA_SRAM_BASE, sram_bytes, memory_at(chip->memory, 0, MTIA_SRAM_BASE, sram_bytes, MEMORY_WRITE), 1, 1, 0};
+  hart->regions[2] = memory_region(chip, MTIA_LPDDR_BASE, memory_lpddr_bytes(chip->memory));
+  hart->regions[3] = memory_region(chip, MTIA_SRAM_BASE, (uint64_t)chip->specification.sram_bytes);
 }
 
 int32_t control_core_create(struct chip *chip) {
@@ -120,7 +123,7 @@ void control_core_reset(struct chip *chip) {
 
 static uint32_t pending_sources(struct chip *chip) {
   uint32_t pending = 0;
-  if (atomic_load_explicit(&chip->control_core.mailbox.boot_doorbell, memory_order_relaxed) != 0) pending |= 1u << MTIA_INTERRUPT_MAILBOX;
+  if (atomic_load(&chip->control_core.mailbox.boot_doorbell) != 0) pending |= 1u << MTIA_INTERRUPT_MAILBOX;
   if (queue_engine_pending(&chip->queue_engine) != 0) pending |= 1u << MTIA_INTERRUPT_SUBMISSION;
   if (dma_engine_finished(&chip->dma_engine)) pending |= 1u << MTIA_INTERRUPT_MEMORY_COPY_DONE;
   if (atomic_load(&chip->work_queue_engine.done) != 0) pending |= 1u << MTIA_INTERRUPT_JOB_DONE;
@@ -169,7 +172,7 @@ void control_core_update_timers(struct chip *chip) {
   }
 }
 
-static bool can_run(const struct hart *hart) { return (atomic_load_explicit(&hart->mip, memory_order_relaxed) & hart->mie) != 0; }
+static bool can_run(const struct hart *hart) { return (atomic_load(&hart->mip) & hart->mie) != 0; }
 
 /* Gives every hart that does not wait a slice. True where one still has something to do. */
 static bool run_harts(struct control_core *core) {

@@ -39,12 +39,13 @@ static struct hart *find_hart(struct chip *chip, uint32_t core, uint32_t hart) {
 }
 
 /* A program counter that moves takes a waiting hart out of its wait. */
-static void wake_control_hart(struct chip *chip, uint32_t core, uint32_t hart) {
+static void wake_hart(struct chip *chip, uint32_t core, uint32_t hart) {
   if (core == MTIA_DEBUG_CONTROL_CORE) atomic_fetch_and(&chip->control_core.waiting, ~(1u << hart));
   else scheduler_notify(&chip->scheduler, 1ull << core);
 }
 
-static int32_t access_register(struct chip *chip, uint32_t core, uint32_t number_of_hart, uint32_t number, uint64_t *read, const uint64_t *write) {
+static int32_t access_register(struct chip *chip, uint32_t core, uint32_t number_of_hart, uint32_t number, uint64_t *read,
+                               const uint64_t *write) {
   struct hart *hart = find_hart(chip, core, number_of_hart);
   int32_t status = MTIA_ERROR_OK;
   pthread_mutex_lock(&chip->administration);
@@ -55,7 +56,7 @@ static int32_t access_register(struct chip *chip, uint32_t core, uint32_t number
   } else if (read != NULL) {
     if (!hart_register_read(hart, number, read)) status = MTIA_ERROR_CHIP_BAD_ARGUMENT;
   } else if (hart_register_write(hart, number, *write)) {
-    wake_control_hart(chip, core, number_of_hart);
+    wake_hart(chip, core, number_of_hart);
   } else {
     status = MTIA_ERROR_CHIP_BAD_ARGUMENT;
   }
@@ -90,15 +91,13 @@ static uint8_t *find_memory(struct chip *chip, uint32_t core, uint64_t address, 
 
 /* Any hart may have decoded what was written. */
 static void fence_all(struct chip *chip) {
-  for (uint32_t hart = 0; hart < chip->control_core.hart_count; hart++) atomic_store(&chip->control_core.harts[hart].fence_request, true);
-  for (uint32_t pe = 0; pe < chip->pe_count; pe++) {
-    for (uint32_t hart = 0; hart < (uint32_t)chip->specification.harts; hart++) {
-      atomic_store(&pe_hart(chip->pes[pe], hart)->fence_request, true);
-    }
-  }
+  struct control_core *core = &chip->control_core;
+  for (uint32_t hart = 0; hart < core->hart_count; hart++) atomic_store(&core->harts[hart].fence_request, true);
+  chip_fence_pes(chip);
 }
 
-static int32_t access_memory(struct chip *chip, uint32_t core, uint64_t address, void *read, const void *write, uint64_t bytes) {
+static int32_t access_memory(struct chip *chip, uint32_t core, uint64_t address, void *read, const void *write,
+                             uint64_t bytes) {
   bool read_only = false;
   int32_t status = MTIA_ERROR_OK;
   pthread_mutex_lock(&chip->administration);

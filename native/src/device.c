@@ -131,7 +131,8 @@ int32_t mtia_pci_bar_write_block(struct mtia_device *device, uint32_t bar, uint6
   return status != MTIA_ERROR_OK ? status : device_leave(device, pci_bar_write_block(chip, bar, offset, data, bytes));
 }
 
-int32_t mtia_pci_dma_map(struct mtia_device *device, uint32_t context, uint64_t iova, void *host, uint64_t bytes, uint32_t rights) {
+int32_t mtia_pci_dma_map(struct mtia_device *device, uint32_t context, uint64_t iova, void *host, uint64_t bytes,
+                         uint32_t rights) {
   struct chip *chip;
   int32_t status = device_enter(device, &chip);
   return status != MTIA_ERROR_OK ? status : device_leave(device, iommu_map(&chip->iommu, context, iova, host, bytes, rights));

@@ -13,7 +13,9 @@
 #define INLINE_BYTES (16u * 1024)
 #define LINGER_NS 20000
 
-static uint32_t status_of(const struct dma_channel *channel) { return atomic_load_explicit(&channel->status, memory_order_acquire); }
+static uint32_t status_of(const struct dma_channel *channel) {
+  return atomic_load_explicit(&channel->status, memory_order_acquire);
+}
 
 static void finish(struct dma_channel *channel, uint32_t error, uint64_t address) {
   channel->error = error;
@@ -60,7 +62,8 @@ static void close_end(struct end *end) {
 }
 
 /* Where an end refuses the first time. */
-static uint64_t refused_at(struct chip *chip, const struct end *end, uint32_t context, uint64_t address, uint64_t bytes, bool write) {
+static uint64_t refused_at(struct chip *chip, const struct end *end, uint32_t context, uint64_t address, uint64_t bytes,
+                           bool write) {
   if (end->on_host) return address;
   return memory_first_refused(chip->memory, context, address, bytes, write ? MEMORY_WRITE : MEMORY_READ);
 }
@@ -232,7 +235,9 @@ bool dma_engine_read64(struct chip *chip, uint32_t offset, uint64_t *value) {
     case MTIA_DMA_ENGINE_SOURCE: *value = channel->source; return true;
     case MTIA_DMA_ENGINE_DESTINATION: *value = channel->destination; return true;
     case MTIA_DMA_ENGINE_BYTES: *value = channel->bytes; return true;
-    case MTIA_DMA_ENGINE_FAULT_ADDRESS: *value = status_of(channel) == MTIA_DMA_STATUS_FAULT ? channel->fault_address : 0; return true;
+    case MTIA_DMA_ENGINE_FAULT_ADDRESS:
+      *value = status_of(channel) == MTIA_DMA_STATUS_FAULT ? channel->fault_address : 0;
+      return true;
     default: return false;
   }
 }

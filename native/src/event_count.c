@@ -28,7 +28,8 @@ void event_count_wait(struct event_count *events, uint32_t ticket, uint64_t time
   struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / NS_PER_S), .tv_nsec = (long)(timeout_ns % NS_PER_S)};
   atomic_fetch_add(&events->sleepers, 1);
   if (!event_count_changed(events, ticket)) {
-    syscall(SYS_futex, &events->epoch, FUTEX_WAIT_PRIVATE, ticket, timeout_ns == EVENT_COUNT_FOREVER ? NULL : &timeout, NULL, 0);
+    const struct timespec *limit = timeout_ns == EVENT_COUNT_FOREVER ? NULL : &timeout;
+    syscall(SYS_futex, &events->epoch, FUTEX_WAIT_PRIVATE, ticket, limit, NULL, 0);
   }
   atomic_fetch_sub(&events->sleepers, 1);
 }

@@ -42,7 +42,8 @@ static uint32_t first_behind(const struct iommu_domain *domain, uint64_t iova) {
 }
 
 static bool is_range(uint32_t context, uint64_t iova, uint64_t bytes) {
-  return context < MTIA_LIMIT_CONTEXTS && bytes != 0 && iova % PAGE_BYTES == 0 && bytes % PAGE_BYTES == 0 && iova + (bytes - 1) >= iova;
+  bool pages = bytes != 0 && iova % PAGE_BYTES == 0 && bytes % PAGE_BYTES == 0;
+  return context < MTIA_LIMIT_CONTEXTS && pages && iova + (bytes - 1) >= iova;
 }
 
 static bool grow(struct iommu_domain *domain) {
@@ -130,7 +131,8 @@ void iommu_unmap_all(struct iommu *iommu) {
   }
 }
 
-bool iommu_acquire(struct iommu *iommu, uint32_t context, uint64_t iova, uint64_t bytes, enum iommu_right right, struct iommu_span *span) {
+bool iommu_acquire(struct iommu *iommu, uint32_t context, uint64_t iova, uint64_t bytes, enum iommu_right right,
+                   struct iommu_span *span) {
   if (context >= MTIA_LIMIT_CONTEXTS || !atomic_load_explicit(&iommu->bus_master, memory_order_relaxed)) return false;
   struct iommu_domain *domain = &iommu->domains[context];
   bool found = false;
@@ -141,7 +143,8 @@ bool iommu_acquire(struct iommu *iommu, uint32_t context, uint64_t iova, uint64_
     uint64_t offset = iova - mapping->iova;
     uint64_t left = mapping->bytes - offset;
     mapping->users++;
-    *span = (struct iommu_span){.host = mapping->host + offset, .bytes = bytes < left ? bytes : left, .domain = domain, .mapping = mapping};
+    *span = (struct iommu_span){
+        .host = mapping->host + offset, .bytes = bytes < left ? bytes : left, .domain = domain, .mapping = mapping};
     found = true;
   }
   pthread_mutex_unlock(&domain->lock);

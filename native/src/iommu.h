@@ -39,7 +39,8 @@ int32_t iommu_map(struct iommu *iommu, uint32_t context, uint64_t iova, void *ho
 int32_t iommu_unmap(struct iommu *iommu, uint32_t context, uint64_t iova, uint64_t bytes);
 void iommu_unmap_all(struct iommu *iommu);
 /* False where nothing is mapped at iova with this right. Short: a span is held for one bounded copy. */
-bool iommu_acquire(struct iommu *iommu, uint32_t context, uint64_t iova, uint64_t bytes, enum iommu_right right, struct iommu_span *span);
+bool iommu_acquire(struct iommu *iommu, uint32_t context, uint64_t iova, uint64_t bytes, enum iommu_right right,
+                   struct iommu_span *span);
 void iommu_release(struct iommu_span *span);
 
 #endif

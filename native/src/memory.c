@@ -100,7 +100,8 @@ enum memory_kind memory_kind_of(const struct memory *memory, uint64_t address) {
   return MEMORY_NONE;
 }
 
-uint64_t memory_first_refused(struct memory *memory, uint32_t context, uint64_t address, uint64_t bytes, enum memory_right right) {
+uint64_t memory_first_refused(struct memory *memory, uint32_t context, uint64_t address, uint64_t bytes,
+                              enum memory_right right) {
   uint64_t at = address, end = address + bytes;
   while (at - address < bytes) {
     if (memory_at(memory, context, at, 1, right) == NULL) return at;

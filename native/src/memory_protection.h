@@ -13,7 +13,8 @@ uint32_t memory_assign(struct memory *memory, uint64_t address, uint64_t pages, 
 /* Takes every page back; contents stay, as in DRAM across a reset. */
 void memory_unassign_all(struct memory *memory);
 /* First address of the range that memory_at refuses; address + bytes where it refuses none. */
-uint64_t memory_first_refused(struct memory *memory, uint32_t context, uint64_t address, uint64_t bytes, enum memory_right right);
+uint64_t memory_first_refused(struct memory *memory, uint32_t context, uint64_t address, uint64_t bytes,
+                              enum memory_right right);
 
 /* Zeroed address space whose pages cost memory only once touched. NULL where there is none. */
 uint8_t *reserve_pages(size_t bytes);

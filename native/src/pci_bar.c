@@ -13,7 +13,8 @@ static uint64_t read_word(struct chip *chip, uint32_t offset) {
     case MTIA_BAR0_SRAM_BYTES: return (uint64_t)chip->specification.sram_bytes;
     case MTIA_BAR0_LPDDR_BYTES: return memory_lpddr_bytes(chip->memory);
     case MTIA_BAR0_BOOT_STATUS: return atomic_load(&mailbox->boot_status) | (uint64_t)atomic_load(&mailbox->boot_error) << 32;
-    case MTIA_BAR0_FIRMWARE_VERSION: return atomic_load(&mailbox->firmware_version) | (uint64_t)atomic_load(&mailbox->firmware_abi) << 32;
+    case MTIA_BAR0_FIRMWARE_VERSION:
+      return atomic_load(&mailbox->firmware_version) | (uint64_t)atomic_load(&mailbox->firmware_abi) << 32;
     case MTIA_BAR0_FIRMWARE_CAPABILITIES: return atomic_load(&mailbox->firmware_capabilities);
     case MTIA_BAR0_BOOT_IMAGE_ADDRESS: return atomic_load(&mailbox->boot_image_address);
     case MTIA_BAR0_BOOT_IMAGE_BYTES: return atomic_load(&mailbox->boot_image_bytes);

@@ -4,7 +4,8 @@
 /* --- timer --- */
 
 static uint32_t timer_hart(uint32_t offset, uint32_t first, uint32_t stride) {
-  return offset >= first && offset < first + CONTROL_HARTS * stride && offset % stride == 0 ? (offset - first) / stride : CONTROL_HARTS;
+  bool inside = offset >= first && offset < first + CONTROL_HARTS * stride && offset % stride == 0;
+  return inside ? (offset - first) / stride : CONTROL_HARTS;
 }
 
 bool timer_read32(struct chip *chip, uint32_t offset, uint32_t *value) {
@@ -111,14 +112,6 @@ static void assign_pages(struct chip *chip, uint32_t owner) {
   core->protection_error = memory_assign(chip->memory, core->protection_address, core->protection_pages, owner);
 }
 
-static void fence_pes(struct chip *chip) {
-  for (uint32_t pe = 0; pe < chip->pe_count; pe++) {
-    for (uint32_t hart = 0; hart < (uint32_t)chip->specification.harts; hart++) {
-      atomic_store(&pe_hart(chip->pes[pe], hart)->fence_request, true);
-    }
-  }
-}
-
 bool system_control_read32(struct chip *chip, uint32_t offset, uint32_t *value) {
   const struct control_core *core = &chip->control_core;
   switch (offset) {
@@ -150,7 +143,7 @@ bool system_control_write32(struct chip *chip, uint32_t offset, uint32_t value) 
   switch (offset) {
     case MTIA_SYSTEM_CONTROL_PROTECTION_PAGES: chip->control_core.protection_pages = value; return true;
     case MTIA_SYSTEM_CONTROL_PROTECTION_OWNER: assign_pages(chip, value); return true;
-    case MTIA_SYSTEM_CONTROL_INSTRUCTION_FENCE: fence_pes(chip); return true;
+    case MTIA_SYSTEM_CONTROL_INSTRUCTION_FENCE: chip_fence_pes(chip); return true;
     default: return system_control_read32(chip, offset, &value); /* read only: ignored */
   }
 }

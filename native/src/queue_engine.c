@@ -84,6 +84,11 @@ static bool is_ring(uint64_t base, uint32_t entries) {
   return power_of_two && entries <= MTIA_LIMIT_QUEUE_ENTRIES && base % ENTRY_BYTES == 0 && base + entries * ENTRY_BYTES >= base;
 }
 
+static bool is_setup(const struct queue_setup *setup) {
+  return is_ring(setup->submission_base, setup->submission_entries) && is_ring(setup->completion_base, setup->completion_entries) &&
+         setup->context < MTIA_LIMIT_CONTEXTS && setup->vector < MTIA_LIMIT_MSIX_VECTORS;
+}
+
 static void enable(struct chip *chip, uint32_t number, bool on) {
   struct queue_engine *engine = &chip->queue_engine;
   struct queue *queue = &engine->queues[number];
@@ -99,12 +104,8 @@ static void enable(struct chip *chip, uint32_t number, bool on) {
         .context = atomic_load(&queue->context),
         .vector = atomic_load(&queue->vector),
     };
-    const struct queue_setup *setup = &queue->setup;
     queue->running = true;
-    if (!is_ring(setup->submission_base, setup->submission_entries) || !is_ring(setup->completion_base, setup->completion_entries) ||
-        setup->context >= MTIA_LIMIT_CONTEXTS || setup->vector >= MTIA_LIMIT_MSIX_VECTORS) {
-      fault(chip, queue, MTIA_ERROR_INVALID_COMMAND);
-    }
+    if (!is_setup(&queue->setup)) fault(chip, queue, MTIA_ERROR_INVALID_COMMAND);
   }
   atomic_store(&queue->enable, on);
   if (on) atomic_fetch_or(&engine->enabled, QUEUE_BIT(number));
@@ -349,7 +350,8 @@ static void clear_changed(struct chip *chip, uint32_t bits) {
 
 /* Index of a register that is repeated per queue, or MTIA_LIMIT_QUEUES. */
 static uint32_t index_in(uint32_t offset, uint32_t first) {
-  return offset >= first && offset < first + 4 * MTIA_LIMIT_QUEUES && offset % 4 == 0 ? (offset - first) / 4 : MTIA_LIMIT_QUEUES;
+  bool inside = offset >= first && offset < first + 4 * MTIA_LIMIT_QUEUES && offset % 4 == 0;
+  return inside ? (offset - first) / 4 : MTIA_LIMIT_QUEUES;
 }
 
 bool queue_engine_read32(struct chip *chip, uint32_t offset, uint32_t *value) {

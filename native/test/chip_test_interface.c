@@ -1,5 +1,6 @@
 /* The C ABI as a host sees it: arguments, configuration space, base address registers, life of a handle, debug door. */
 #include <dirent.h>
+#include <sys/resource.h>
 #include "chip_test.h"
 
 static uint32_t config(struct mtia_device *device, uint32_t offset, uint32_t width) {
@@ -259,6 +260,35 @@ static void open_and_close(void) {
   (void)bytes;
 }
 
+static void limit(int resource, rlim_t most) {
+  struct rlimit limits;
+  CHECK(getrlimit(resource, &limits) == 0);
+  limits.rlim_cur = most < limits.rlim_max ? most : limits.rlim_max;
+  CHECK(setrlimit(resource, &limits) == 0);
+}
+
+/* A host that has nothing left: a status, and nothing stays behind. */
+static void no_resources(void) {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  struct mtia_open_parameters parameters = {.struct_bytes = sizeof(parameters), .generation = 2, .lpddr_bytes = TEST_LPDDR_BYTES};
+  struct mtia_device *device = NULL;
+  uint32_t fds = entries_of("/proc/self/fd"), threads = entries_of("/proc/self/task");
+  for (rlim_t most = 4; most < 30; most += 5) {
+    limit(RLIMIT_NOFILE, most);
+    CHECK_EQUAL(mtia_open(&parameters, &device), MTIA_ERROR_CHIP_SYSTEM);
+  }
+  limit(RLIMIT_NOFILE, 1024);
+  for (rlim_t most = 100; most < 500; most += 50) {
+    limit(RLIMIT_AS, most << 20);
+    CHECK_EQUAL(mtia_open(&parameters, &device), MTIA_ERROR_CHIP_NO_MEMORY);
+  }
+  limit(RLIMIT_AS, RLIM_INFINITY);
+  CHECK_EQUAL(entries_of("/proc/self/fd"), fds);
+  CHECK_EQUAL(entries_of("/proc/self/task"), threads);
+  CHECK_OK(mtia_close(open_device(2)));
+#endif
+}
+
 /* Calls everything until the device is closed under it. */
 static void *caller(void *argument) {
   struct mtia_device *device = argument;
@@ -298,7 +328,7 @@ static void close_under_calls(void) {
 int main(int argc, char **argv) {
   const struct test_case cases[] = {
       {"arguments", arguments}, {"config-space", config_space}, {"bar-rules", bar_rules}, {"halt-and-time", halt_and_time},
-      {"use-after-close", use_after_close}, {"open-and-close", open_and_close}, {"close-under-calls", close_under_calls},
+      {"use-after-close", use_after_close}, {"open-and-close", open_and_close}, {"no-resources", no_resources}, {"close-under-calls", close_under_calls},
   };
   return run_cases(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
 }

@@ -16,6 +16,7 @@ const PROGRAMS = {
     'halt-and-time',
     'use-after-close',
     'open-and-close',
+    'no-resources',
     'close-under-calls',
   ],
   chip_test_engines: [
