@@ -37,10 +37,13 @@ describe(`random programs${skipReason}`, () => {
     mkdirSync(folder, { recursive: true });
   }, 120_000);
 
-  it.skipIf(!hasQemu)('end in the state that qemu-riscv64 computes', () => {
+  it.skipIf(!hasQemu).each([
+    { kind: 'mixed', what: 'of all extensions' },
+    { kind: 'float', what: 'of floating point on corner values' },
+  ] as const)('$what end in the state that qemu-riscv64 computes', ({ kind }) => {
     for (let seed = FIRST_SEED; seed < FIRST_SEED + PROGRAMS; seed++) {
-      const file = join(folder, `random-${process.pid}`);
-      writeFileSync(file, randomProgram(seed, INSTRUCTIONS), { mode: 0o755 });
+      const file = join(folder, `${kind}-${process.pid}`);
+      writeFileSync(file, randomProgram(seed, INSTRUCTIONS, kind), { mode: 0o755 });
       const expected = execFileSync('qemu-riscv64', [file]);
       const actual = spawnSync(runner, [file]);
       expect(actual.stderr.toString(), `seed ${seed}`).toBe('');

@@ -169,27 +169,42 @@ class Generator {
     }
   }
 
-  /** Arithmetic on fresh operands (random results soon are all NaN), whose result goes into the hash. */
-  private hashedFloat(): Instruction[] {
-    const format = this.random(2);
+  /** Arithmetic on fresh operands (random results soon are all NaN), whose result and flags go into the hash. */
+  hashedFloat(): Instruction[] {
     const load = (rd: number): Instruction => wide(iType(0x07, 3, this.random(511) * 8 - 2048, { rd, rs1: BASE }));
-    const operation = pick(this.random, [0x53, 0x53, 0x43, 0x47, 0x4b, 0x4f]);
-    const unary = this.random(4) === 0;
-    const funct5 = operation !== 0x53 ? 3 : unary ? pick(this.random, [8, 11]) : pick(this.random, [0, 1, 2, 3]);
-    const rs2 = unary && operation === 0x53 ? (funct5 === 8 ? format ^ 1 : 0) : 2;
-    return [
-      load(1),
-      load(2),
-      load(3),
-      wide(rType(operation, this.rounding(), (funct5 << 2) | format, { rd: 4, rs1: 1, rs2 })),
-      wide(rType(0x53, 0, 0x71, { rd: 10, rs1: 4 })),
+    const toHash = [
       wide(iType(0x13, 1, 5, { rd: 11, rs1: HASH })),
       wide(rType(0x33, 0, 0, { rd: HASH, rs1: HASH, rs2: 11 })),
       wide(rType(0x33, 4, 0, { rd: HASH, rs1: HASH, rs2: 10 })),
-      wide(iType(0x73, 2, 1, { rd: 10 })),
-      wide(rType(0x33, 4, 0, { rd: HASH, rs1: HASH, rs2: 10 })),
-      wide(iType(0x73, 1, 1, {})),
     ];
+    const flags = [wide(iType(0x73, 1, 1, { rd: 10 })), wide(rType(0x33, 4, 0, { rd: HASH, rs1: HASH, rs2: 10 }))];
+    return [load(1), load(2), load(3), ...this.floatIntoX10(), ...toHash, ...flags];
+  }
+
+  private floatIntoX10(): Instruction[] {
+    const format = this.random(2);
+    const move = wide(rType(0x53, 0, 0x71, { rd: 10, rs1: 4 }));
+    const arithmetic = (opcode: number, funct5: number, rs2: number, rounding = this.rounding()): Instruction[] => [
+      wide(rType(opcode, rounding, (funct5 << 2) | format, { rd: 4, rs1: 1, rs2 })),
+      move,
+    ];
+    switch (this.random(9)) {
+      case 0:
+        return arithmetic(0x53, 8, format ^ 1);
+      case 1:
+        return arithmetic(0x53, 11, 0);
+      case 2:
+        return [wide(rType(0x53, this.rounding(), (24 << 2) | format, { rd: 10, rs1: 1, rs2: this.random(4) }))];
+      case 3:
+        return [wide(rType(0x53, this.random(3), (20 << 2) | format, { rd: 10, rs1: 1, rs2: 2 }))];
+      case 4:
+        return arithmetic(0x53, 5, 2, this.random(2));
+      case 5:
+      case 6:
+        return arithmetic(pick(this.random, [0x43, 0x47, 0x4b, 0x4f]), 3, 2);
+      default:
+        return arithmetic(0x53, this.random(4), 2);
+    }
   }
 
   private fused(): Instruction[] {
@@ -399,13 +414,73 @@ function bytesOf(instructions: Instruction[]): Buffer {
   return code;
 }
 
-/** An ELF file with about `length` random instructions in its loop. */
-export function randomProgram(seed: number, length: number): Buffer {
+/** Values where rules meet: ties, carries into the next binade, the borders of subnormal and of integer ranges. */
+function cornerData(random: Random): Buffer {
+  const corners = [
+    0n,
+    1n,
+    2n,
+    0x000fffffffffffffn,
+    0x0010000000000000n,
+    0x0010000000000001n,
+    0x001fffffffffffffn,
+    0x1fefffffffffffffn,
+    0x1ff0000000000000n,
+    0x1ff0000000000001n,
+    0x2000000000000000n,
+    0x3c90000000000000n,
+    0x3ca0000000000000n,
+    0x3cb0000000000000n,
+    0x3fe0000000000000n,
+    0x3fefffffffffffffn,
+    0x3ff0000000000000n,
+    0x3ff0000000000001n,
+    0x3ff8000000000000n,
+    0x3fffffffffffffffn,
+    0x3ff0000010000000n,
+    0x3ff0000030000000n,
+    0x380fffffffffffffn,
+    0x380fffffe0000000n,
+    0x36a0000000000000n,
+    0x3690000000000000n,
+    0x47efffffe0000000n,
+    0x47effffff0000000n,
+    0x4004000000000000n,
+    0x400c000000000000n,
+    0x41dfffffffe00000n,
+    0x41efffffffe00000n,
+    0x41e0000000000000n,
+    0xc1e0000000100000n,
+    0x43dfffffffffffffn,
+    0x43e0000000000000n,
+    0x43f0000000000000n,
+    0x7fefffffffffffffn,
+    0x7ff0000000000000n,
+    0x7ff0000000000001n,
+    0x7ff8000000000000n,
+  ];
+  const singles = [
+    0, 1, 0x007fffff, 0x00800000, 0x00800001, 0x00ffffff, 0x1fffffff, 0x20000000, 0x20000001, 0x33000000, 0x33800000,
+    0x34000000, 0x3f000000, 0x3f7fffff, 0x3f800000, 0x3f800001, 0x3fc00000, 0x3fffffff, 0x40200000, 0x40600000,
+    0x4effffff, 0x4f000000, 0x4f7fffff, 0x5f000000, 0x5f7fffff, 0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fc00000,
+  ];
+  const data = Buffer.alloc(DATA_BYTES);
+  for (let at = 0; at < DATA_BYTES; at += 8) {
+    const negative = random(2) === 0;
+    const double = pick(random, corners) ^ (negative ? 1n << 63n : 0n);
+    const single = 0xffffffff00000000n | BigInt((pick(random, singles) ^ (negative ? 0x80000000 : 0)) >>> 0);
+    data.writeBigUInt64LE(random(2) === 0 ? double : single, at);
+  }
+  return data;
+}
+
+/** An ELF file with about `length` random instructions in its loop; or with floating point arithmetic on corner values only. */
+export function randomProgram(seed: number, length: number, kind: 'mixed' | 'float' = 'mixed'): Buffer {
   const random = randomFrom(seed);
   const generator = new Generator(random);
-  const data = randomData(random);
+  const data = kind === 'mixed' ? randomData(random) : cornerData(random);
   const body: Instruction[] = [];
-  while (body.length < length) body.push(...generator.any());
+  while (body.length < length) body.push(...(kind === 'mixed' ? generator.any() : generator.hashedFloat()));
   const size = sizeOf(body);
   // The loop is longer than a branch reaches: count down, leave by a branch, or jump back.
   const loop = [
