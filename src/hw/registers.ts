@@ -207,10 +207,17 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
         { count: 4, stride: 0x80 },
       ),
       register(0x1c, 'START', 32, 'WO', 'see DMA_KIND; starts the channel', { count: 4, stride: 0x80 }),
-      register(0x20, 'STATUS', 32, 'W1C', 'see DMA_STATUS; writing any value returns it to IDLE', {
-        count: 4,
-        stride: 0x80,
-      }),
+      register(
+        0x20,
+        'STATUS',
+        32,
+        'W1C',
+        'see DMA_STATUS; writing any value returns it to IDLE, or, while BUSY, aborts: FAULT with ERROR = ABORTED',
+        {
+          count: 4,
+          stride: 0x80,
+        },
+      ),
       register(0x24, 'ERROR', 32, 'RO', 'error code when STATUS is FAULT', { count: 4, stride: 0x80 }),
       register(0x28, 'FAULT_ADDRESS', 64, 'RO', 'address that faulted', { count: 4, stride: 0x80 }),
     ],
@@ -260,7 +267,13 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
         'queue number: the entry is written to the host ring, numbered, and its MSI-X vector raised',
       ),
       register(0x014, 'POST_ERROR', 32, 'RO', 'error code of the last COMPLETION_POST'),
-      register(0x018, 'CHANGED', 32, 'W1C', 'bit per queue: ENABLE was written by the host'),
+      register(
+        0x018,
+        'CHANGED',
+        32,
+        'W1C',
+        'bit per queue: ENABLE was written by the host; nothing is fetched or posted until it is cleared',
+      ),
       register(0x100, 'FETCHED', 32, 'RO', 'entries fetched of queue n, modulo 2^32', { count: 32, stride: 4 }),
       register(0x180, 'CONSUMED', 32, 'RW', 'entries the firmware has taken of queue n, modulo 2^32', {
         count: 32,
