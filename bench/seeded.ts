@@ -1,5 +1,5 @@
 /** Seeded arrays for models and inputs. */
-import type { TensorData as OnnxTensor } from '../src/compiler/index.js';
+import type { OnnxTensor } from '../src/compiler/index.js';
 
 /** Values in -limit..limit. */
 export function seededFloats(count: number, limit: number, random: () => number): Float32Array {

@@ -8,9 +8,8 @@ export type { InputShapes } from './lowering/bind-shapes.js';
 export { parseModel, type ReadModelOptions, readModel } from './model-file.js';
 export { decodeCompiledGraph, encodeCompiledGraph, isCompiledGraph } from './mtg-file.js';
 export {
+  type OnnxTensor,
   readTensorProto,
-  type TensorData,
-  type TensorData as TensorProto,
   writeTensorProto,
 } from './onnx/tensor-proto.js';
 export { type OnnxModel, type OnnxNode, type OnnxTensorInfo, writeOnnxModel } from './onnx/write-onnx.js';

@@ -37,9 +37,20 @@ export async function readModel(path: string, options: ReadModelOptions = {}): P
 export async function parseModel(bytes: Uint8Array, name: string, directory: string): Promise<ModelGraph> {
   if (isZip(bytes)) return guardFile('archive', () => readPt2(bytes, name));
   if (isCompiledGraph(bytes)) throw invalidModel('file', 'is a compiled graph already; load it, or compile its source');
-  const { graph } = readOnnxMessage(bytes);
+  const { graph } = readMessage(bytes);
   const external = await readExternalData(externalLocations(graph), directory);
   return guardFile('ONNX ModelProto', () => importOnnx(graph, name, external));
+}
+
+/** Protobuf has no magic number: whatever is nothing else may be ONNX. */
+function readMessage(bytes: Uint8Array): ReturnType<typeof readOnnxMessage> {
+  try {
+    return readOnnxMessage(bytes);
+  } catch (error) {
+    if (!(error instanceof MtiaError)) throw error;
+    const problem = `${error.message}; it is damaged, or not a model (.pt2, .onnx or .mtg)`;
+    throw new MtiaError(error.code, problem, { cause: error });
+  }
 }
 
 async function readBytes(path: string, part: string): Promise<Uint8Array> {

@@ -41,7 +41,7 @@ export function onnxTypeNumber(type: ConstantType): number {
 }
 
 /** A tensor as test data sets hold it: row-major, little-endian. */
-export interface TensorData {
+export interface OnnxTensor {
   readonly name: string;
   readonly type: ElementType;
   readonly shape: readonly number[];
@@ -123,7 +123,7 @@ function externalDataOf(message: TensorMessage, part: string, external: External
  * @example
  * const { name, shape, data } = readTensorProto(await readFile('test_data_set_0/input_0.pb'));
  */
-export function readTensorProto(bytes: Uint8Array): TensorData {
+export function readTensorProto(bytes: Uint8Array): OnnxTensor {
   const message = decodeTensorMessage(bytes);
   const part = message.name === '' ? 'TensorProto' : `TensorProto "${message.name}"`;
   const tensor = constantOfMessage(message, part, refuseExternalData);
@@ -133,11 +133,11 @@ export function readTensorProto(bytes: Uint8Array): TensorData {
   return { name: message.name, type: tensor.type as ElementType, shape: tensor.shape, data: tensor.storage };
 }
 
-export function tensorMessageOf(tensor: TensorData): Partially<TensorMessage> {
+export function tensorMessageOf(tensor: OnnxTensor): Partially<TensorMessage> {
   return { name: tensor.name, dims: tensor.shape, dataType: onnxTypeNumber(tensor.type), rawData: tensor.data };
 }
 
 /** Writes a TensorProto with raw data. */
-export function writeTensorProto(tensor: TensorData): Uint8Array {
+export function writeTensorProto(tensor: OnnxTensor): Uint8Array {
   return encodeTensorMessage(tensorMessageOf(tensor));
 }

@@ -2,7 +2,7 @@
 import type { ElementType } from '../compiled-graph.js';
 import type { Dimension } from '../ir/model-graph.js';
 import { ATTRIBUTE_TYPE, type AttributeMessage, encodeModelMessage, type Partially } from './messages.js';
-import { onnxTypeNumber, type TensorData, tensorMessageOf } from './tensor-proto.js';
+import { type OnnxTensor, onnxTypeNumber, tensorMessageOf } from './tensor-proto.js';
 
 export interface OnnxTensorInfo {
   readonly name: string;
@@ -23,7 +23,7 @@ export interface OnnxModel {
   readonly name: string;
   readonly inputs: readonly OnnxTensorInfo[];
   readonly outputs: readonly OnnxTensorInfo[];
-  readonly initializers: readonly TensorData[];
+  readonly initializers: readonly OnnxTensor[];
   readonly nodes: readonly OnnxNode[];
   /** Version of the default operator set; 20 where absent. */
   readonly opset?: number;
