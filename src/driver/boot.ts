@@ -66,7 +66,8 @@ function abiMismatch(version: number): MtiaError {
 export async function boot(pci: PciFunction, registers: CardRegisters, firmware: FirmwareImage): Promise<void> {
   // A card that a former owner left running starts afresh.
   if (registers.read32('BOOT_STATUS') > BOOT_STATUS.ROM_READY) pci.functionReset();
-  await waitForBoot(registers, [BOOT_STATUS.ROM_READY], 'the boot ROM does not start');
+  const rom = await waitForBoot(registers, [BOOT_STATUS.ROM_READY, BOOT_STATUS.FAILED], 'the boot ROM does not start');
+  if (rom === BOOT_STATUS.FAILED) throw bootFailure(registers, firmware);
   registers.writeMemory(MEMORY_MAP.LPDDR.base, firmware.bytes);
   registers.write64('BOOT_IMAGE_ADDRESS', MEMORY_MAP.LPDDR.base);
   registers.write64('BOOT_IMAGE_BYTES', BigInt(firmware.bytes.byteLength));

@@ -49,6 +49,13 @@ describe.each(BINDINGS)('the emulated card through %s', (binding) => {
     for (const fail of failures) expect(fail).toThrow(expect.objectContaining({ code: 'CHIP_BAD_ARGUMENT' }));
   });
 
+  it('refuses a second listener on an interrupt vector, which would end the process', () => {
+    const first = pci.onInterrupt(31, () => undefined);
+    expect(() => pci.onInterrupt(31, () => undefined)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    first.close();
+    pci.onInterrupt(31, () => undefined).close();
+  });
+
   it('moves data between mapped host memory and assigned pages', async () => {
     const context = await device.createContext();
     await context.assignPages(PAGE, 1);

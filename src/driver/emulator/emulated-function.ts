@@ -15,7 +15,8 @@ export class EmulatedFunction implements PciFunction {
   /** Out parameter of the small calls; made once, because register reads are frequent. */
   readonly #result = new Uint8Array(8);
   readonly #resultView = new DataView(this.#result.buffer);
-  readonly #subscriptions = new Set<InterruptSubscription>();
+  /** By vector: one event descriptor cannot be watched twice. */
+  readonly #subscriptions = new Map<number, InterruptSubscription>();
 
   constructor(device: EmulatedDevice) {
     this.name = device.name;
@@ -87,6 +88,9 @@ export class EmulatedFunction implements PciFunction {
 
   onInterrupt(vector: number, listener: () => void): InterruptSubscription {
     this.#open();
+    if (this.#subscriptions.has(vector)) {
+      throw invalidArgument(`interrupt vector ${vector} of ${this.name} has a listener; one Device drives a card`);
+    }
     const status = this.#library.mtia_pci_interrupt_fd(this.#handle, vector, this.#result);
     this.#device.check(status, 'mtia_pci_interrupt_fd');
     const watch = this.#device.binding.watchEventDescriptor(this.#resultView.getInt32(0, true), listener);
@@ -94,11 +98,11 @@ export class EmulatedFunction implements PciFunction {
       ref: () => watch.ref(),
       unref: () => watch.unref(),
       close: () => {
-        this.#subscriptions.delete(subscription);
+        if (this.#subscriptions.get(vector) === subscription) this.#subscriptions.delete(vector);
         watch.close();
       },
     };
-    this.#subscriptions.add(subscription);
+    this.#subscriptions.set(vector, subscription);
     return subscription;
   }
 
@@ -109,7 +113,7 @@ export class EmulatedFunction implements PciFunction {
 
   close(): void {
     // The device closes the event descriptors: nothing may wait for them any more.
-    for (const subscription of [...this.#subscriptions]) subscription.close();
+    for (const subscription of [...this.#subscriptions.values()]) subscription.close();
     this.#device.close();
   }
 
