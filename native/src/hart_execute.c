@@ -19,68 +19,98 @@
 #define LAND_NEAR() do { count += (uint64_t)(int64_t)at->charge; at = (const void *)((const char *)at + at->distance); LAND(); } while (0)
 #define SET_RD(v) do { accumulator = (v); x[at->rd] = accumulator; } while (0)
 
-/* Finds the bytes of an access in one of the two fast regions. */
-#define HOST_ADDRESS(host, address)                                                                         \
-  uint8_t *host = NULL;                                                                                     \
-  if (LIKELY((address) - first_base < first_limit)) host = first_memory + ((address) - first_base);         \
-  else if (LIKELY((address) - d->second.base < d->second.limit)) host = d->second.memory + ((address) - d->second.base)
+/* Leaves in host where the bytes of an access are, or runs miss, where they are in none of the two fast regions. */
+#define HOST_ADDRESS(host, address, miss)                                                                   \
+  uint8_t *host;                                                                                            \
+  if (LIKELY((address) - first_base < first_limit)) {                                                       \
+    host = first_memory + ((address) - first_base);                                                         \
+  } else if (LIKELY((address) - d->second.base < d->second.limit)) {                                        \
+    host = d->second.memory + ((address) - d->second.base);                                                 \
+  } else {                                                                                                  \
+    miss;                                                                                                   \
+  }
 
 #define LOAD(type, base)                                                                                    \
   uint64_t address = (base) + (uint64_t)(int64_t)at->immediate;                                             \
   type v;                                                                                                   \
-  HOST_ADDRESS(host, address);                                                                              \
-  if (LIKELY(host != NULL)) memcpy(&v, host, sizeof v);                                                     \
-  else {                                                                                                    \
+  HOST_ADDRESS(host, address, {                                                                             \
     SAVE();                                                                                                 \
     struct hart_value slow = hart_load_slow(hart, address, sizeof v);                                       \
     if (UNLIKELY(slow.failed)) goto trap;                                                                   \
-    v = (type)slow.value;                                                                                   \
-  }
+    d->value = slow.value;                                                                                  \
+    host = (uint8_t *)&d->value; /* little-endian: the low bytes come first */                              \
+  })                                                                                                        \
+  memcpy(&v, host, sizeof v)
 
 #define STORE(type, base, data)                                                                             \
   uint64_t address = (base) + (uint64_t)(int64_t)at->immediate;                                             \
   type v = (type)(data);                                                                                    \
-  HOST_ADDRESS(host, address);                                                                              \
-  if (LIKELY(host != NULL)) memcpy(host, &v, sizeof v);                                                     \
-  else {                                                                                                    \
+  HOST_ADDRESS(host, address, {                                                                             \
     SAVE();                                                                                                 \
     if (UNLIKELY(!hart_store_slow(hart, address, sizeof v, v))) goto trap;                                  \
-  }                                                                                                         \
-  NEXT()
+    host = (uint8_t *)&d->value;                                                                            \
+  })                                                                                                        \
+  memcpy(host, &v, sizeof v)
 
-#define REGISTER_HANDLER(label, first, second, expression) \
-  label: { uint64_t a = (first), b = (second); SET_RD(expression); NEXT(); }
+/* What each operation computes, by name: value_ADD(a, b), condition_BEQ(a, b), loaded_LW(v). */
+#define DEFINE_REGISTER(name, expression) static inline uint64_t value_##name(uint64_t a, uint64_t b) { return expression; }
+#define DEFINE_IMMEDIATE(name, expression) static inline uint64_t value_##name(uint64_t a, uint64_t imm) { return expression; }
+#define DEFINE_BRANCH(name, expression) static inline bool condition_##name(uint64_t a, uint64_t b) { return expression; }
+#define DEFINE_LOAD(name, type, expression) \
+  typedef type type_##name;                 \
+  static inline uint64_t loaded_##name(type v) { return expression; }
+#define DEFINE_STORE(name, type) typedef type type_##name;
+HART_REGISTER_OPERATIONS(DEFINE_REGISTER)
+HART_IMMEDIATE_OPERATIONS(DEFINE_IMMEDIATE)
+HART_BRANCHES(DEFINE_BRANCH)
+HART_LOADS(DEFINE_LOAD)
+HART_FLOAT_LOADS(DEFINE_LOAD)
+HART_STORES(DEFINE_STORE)
+HART_FLOAT_STORES(DEFINE_STORE)
+
+/* Operations without their dispatch, by kind (HART_FUSED_PAIRS). */
+#define IMMEDIATE() ((uint64_t)(int64_t)at->immediate)
+#define DO_R(name) SET_RD(value_##name(x[at->rs1], x[at->rs2]))
+#define DO_R_A(name) SET_RD(value_##name(accumulator, x[at->rs2]))
+#define DO_R_B(name) SET_RD(value_##name(x[at->rs1], accumulator))
+#define DO_I(name) SET_RD(value_##name(x[at->rs1], IMMEDIATE()))
+#define DO_I_A(name) SET_RD(value_##name(accumulator, IMMEDIATE()))
+#define DO_L(name) do { LOAD(type_##name, x[at->rs1]); SET_RD(loaded_##name(v)); } while (0)
+#define DO_L_A(name) do { LOAD(type_##name, accumulator); SET_RD(loaded_##name(v)); } while (0)
+#define DO_S(name) do { STORE(type_##name, x[at->rs1], x[at->rs2]); } while (0)
+#define DO_S_A(name) do { STORE(type_##name, accumulator, x[at->rs2]); } while (0)
+#define DO_S_B(name) do { STORE(type_##name, x[at->rs1], accumulator); } while (0)
+#define DO_B(name) do { if (condition_##name(x[at->rs1], x[at->rs2])) LAND_NEAR(); } while (0)
+#define DO_B_A(name) do { if (condition_##name(accumulator, x[at->rs2])) LAND_NEAR(); } while (0)
+
 #define REGISTER_HANDLERS(name, expression)                                           \
-  REGISTER_HANDLER(name, x[at->rs1], x[at->rs2], expression)                          \
-  REGISTER_HANDLER(name##_A, accumulator, x[at->rs2], expression)                     \
-  REGISTER_HANDLER(name##_B, x[at->rs1], accumulator, expression)
-
-#define IMMEDIATE_HANDLER(label, first, expression) \
-  label: { uint64_t a = (first), imm = (uint64_t)(int64_t)at->immediate; SET_RD(expression); NEXT(); }
+  name: DO_R(name); NEXT();                                                           \
+  name##_A: DO_R_A(name); NEXT();                                                     \
+  name##_B: DO_R_B(name); NEXT();
 #define IMMEDIATE_HANDLERS(name, expression)                                          \
-  IMMEDIATE_HANDLER(name, x[at->rs1], expression)                                     \
-  IMMEDIATE_HANDLER(name##_A, accumulator, expression)
-
+  name: DO_I(name); NEXT();                                                           \
+  name##_A: DO_I_A(name); NEXT();
 #define LOAD_HANDLERS(name, type, result)                                             \
-  name: { LOAD(type, x[at->rs1]) SET_RD(result); NEXT(); }                            \
-  name##_A: { LOAD(type, accumulator) SET_RD(result); NEXT(); }
+  name: DO_L(name); NEXT();                                                           \
+  name##_A: DO_L_A(name); NEXT();
 #define STORE_HANDLERS(name, type)                                                    \
-  name: { STORE(type, x[at->rs1], x[at->rs2]); }                                      \
-  name##_A: { STORE(type, accumulator, x[at->rs2]); }                                 \
-  name##_B: { STORE(type, x[at->rs1], accumulator); }
+  name: DO_S(name); NEXT();                                                           \
+  name##_A: DO_S_A(name); NEXT();                                                     \
+  name##_B: DO_S_B(name); NEXT();
+#define BRANCH_HANDLERS(name, condition)                                              \
+  name: DO_B(name); NEXT();                                                           \
+  name##_A: DO_B_A(name); NEXT();                                                     \
+  name##_FAR: if (condition_##name(x[at->rs1], x[at->rs2])) goto branch_far; NEXT();
+#define FUSED_HANDLER(kind1, name1, kind2, name2) \
+  kind1##_##name1##__##kind2##_##name2: DO_##kind1(name1); at++; DO_##kind2(name2); NEXT();
 
 #define FLOAT_OFF() UNLIKELY((hart->mstatus & HART_MSTATUS_FS) == 0)
 #define FLOAT_LOAD_HANDLERS(name, type, result)                                       \
-  name: { if (FLOAT_OFF()) goto illegal; LOAD(type, x[at->rs1]) hart->f[at->rd] = (result); NEXT(); } \
-  name##_A: { if (FLOAT_OFF()) goto illegal; LOAD(type, accumulator) hart->f[at->rd] = (result); NEXT(); }
+  name: { if (FLOAT_OFF()) goto illegal; LOAD(type, x[at->rs1]); hart->f[at->rd] = loaded_##name(v); NEXT(); } \
+  name##_A: { if (FLOAT_OFF()) goto illegal; LOAD(type, accumulator); hart->f[at->rd] = loaded_##name(v); NEXT(); }
 #define FLOAT_STORE_HANDLERS(name, type)                                              \
-  name: { if (FLOAT_OFF()) goto illegal; STORE(type, x[at->rs1], hart->f[at->rs2]); } \
-  name##_A: { if (FLOAT_OFF()) goto illegal; STORE(type, accumulator, hart->f[at->rs2]); }
-
-#define BRANCH_HANDLERS(name, condition)                                              \
-  name: { uint64_t a = x[at->rs1], b = x[at->rs2]; if (condition) LAND_NEAR(); NEXT(); }              \
-  name##_A: { uint64_t a = accumulator, b = x[at->rs2]; if (condition) LAND_NEAR(); NEXT(); }         \
-  name##_FAR: { uint64_t a = x[at->rs1], b = x[at->rs2]; if (condition) goto branch_far; NEXT(); }
+  name: { if (FLOAT_OFF()) goto illegal; STORE(type, x[at->rs1], hart->f[at->rs2]); NEXT(); } \
+  name##_A: { if (FLOAT_OFF()) goto illegal; STORE(type, accumulator, hart->f[at->rs2]); NEXT(); }
 
 #if HART_HOST_FLOAT
 static inline float single_of(uint64_t bits) {
@@ -130,6 +160,7 @@ typedef double c_double;
 #endif
 
 #define LABEL_1(name, ...) [OP_##name] = &&name,
+#define LABEL_FUSED(kind1, name1, kind2, name2) [OP_##kind1##_##name1##__##kind2##_##name2] = &&kind1##_##name1##__##kind2##_##name2,
 #define LABEL_A(name, ...) [OP_##name] = &&name, [OP_##name##_A] = &&name##_A,
 #define LABEL_AB(name, ...) [OP_##name] = &&name, [OP_##name##_A] = &&name##_A, [OP_##name##_B] = &&name##_B,
 #define LABEL_BRANCH(name, ...) [OP_##name] = &&name, [OP_##name##_A] = &&name##_A, [OP_##name##_FAR] = &&name##_FAR,
@@ -165,7 +196,7 @@ static enum hart_stop execute(struct hart *hart) {
   static const void *const handlers[OP_COUNT] = {
     HART_REGISTER_OPERATIONS(LABEL_AB) HART_IMMEDIATE_OPERATIONS(LABEL_A) HART_LOADS(LABEL_A) HART_STORES(LABEL_AB)
     HART_FLOAT_LOADS(LABEL_A) HART_FLOAT_STORES(LABEL_A) HART_BRANCHES(LABEL_BRANCH) HART_FAST_FLOAT(LABEL_1)
-    HART_FAST_FUSED(LABEL_1) HART_OTHER_OPERATIONS(LABEL_1)
+    HART_FAST_FUSED(LABEL_1) HART_OTHER_OPERATIONS(LABEL_1) HART_FUSED_PAIRS(LABEL_FUSED)
   };
   struct decoder *const d = hart_decoder(hart);
   uint64_t *const x = hart->x;
@@ -184,6 +215,7 @@ static enum hart_stop execute(struct hart *hart) {
   HART_BRANCHES(BRANCH_HANDLERS)
   HART_FAST_FLOAT(FAST_FLOAT_HANDLER)
   HART_FAST_FUSED(FAST_FUSED_HANDLER)
+  HART_FUSED_PAIRS(FUSED_HANDLER)
 
 NOP: NEXT();
 LI: SET_RD((uint64_t)(int64_t)at->immediate); NEXT();

@@ -129,6 +129,33 @@
   X(WFI)                                                                                        \
   X(CUSTOM)
 
+/*
+ * Pairs of neighbours that compilers emit often, run by one handler (macro-op fusion): kind and name of the first and the
+ * second. Kinds: R = registers, I = immediate, L = load, S = store, B = branch; with _A, _B for the variants. Both operations keep
+ * their place in the stream, so a jump to the second one finds it.
+ */
+#define HART_FUSED_PAIRS(X)                                                                     \
+  /* zero extension, index of an array */                                                       \
+  X(I, SLLI, I_A, SRLI) X(I_A, SLLI, I_A, SRLI) X(I_A, SRLI, R_A, ADD) X(I, SLLI, R_A, ADD)     \
+  X(I_A, SLLI, R_A, ADD) X(R_A, ADD, I, ADDIW) X(R, ADD, L_A, LW) X(R, ADD, L_A, LD)            \
+  X(R, ADD, L_A, LBU) X(R_A, ADD, L_A, LW) X(R_A, ADD, L_A, LD) X(R_A, ADD, L_A, LBU)           \
+  X(R_A, ADD, L_A, LWU) X(R, SUBW, I_A, SLLI) X(L, LW, I_A, SLLI) X(I, ADDIW, L, LW)            \
+  /* ends of loops */                                                                           \
+  X(I, ADDI, B, BNE) X(I, ADDI, B_A, BNE) X(I, ADDIW, B, BNE) X(I, ADDIW, B_A, BNE)             \
+  X(I, ADDI, B, BLTU) X(I, ADDI, B_A, BLTU) X(I, ADDIW, B, BLTU) X(I, ADDIW, B_A, BLTU)         \
+  X(I, ADDI, B, BLT) X(I, ADDIW, B, BLT) X(I, ADDIW, B_A, BLT) X(R_A, ADDW, B, BNE)             \
+  /* pointers that step together */                                                             \
+  X(I, ADDI, I, ADDI) X(I, ADDIW, I, ADDIW) X(I, ADDI, I, ADDIW) X(I, ADDIW, I, ADDI)           \
+  X(L, LW, L, LW) X(L, LD, L, LD) X(S, SD, S, SD) X(L, LW, I, ADDI) X(L, LD, I, ADDI)           \
+  X(L, LBU, I, ADDI) X(S, SW, I, ADDI) X(S, SD, I, ADDI) X(I, ADDI, S, SW) X(I, ADDI, S, SD)    \
+  /* loaded and tested at once */                                                               \
+  X(L, LW, B_A, BNE) X(L, LW, B_A, BEQ) X(L, LD, B_A, BNE) X(L, LD, B_A, BEQ)                   \
+  X(L, LBU, B_A, BNE) X(L, LBU, B_A, BEQ) X(L, LW, B, BNE)                                      \
+  /* arithmetic */                                                                              \
+  X(R, MULW, R_A, ADDW) X(R, MUL, R_A, ADD) X(I_A, ANDI, R_B, SUBW) X(I, SRLIW, R, AND)         \
+  X(R, AND, R_A, XOR) X(R_A, XOR, I, ADDIW) X(R, ADD, R, ADD) X(I, ANDI, B_A, BNE) X(I, ANDI, B_A, BEQ)
+
+#define HART_ENUM_FUSED(kind1, name1, kind2, name2) OP_##kind1##_##name1##__##kind2##_##name2,
 #define HART_ENUM_1(name, ...) OP_##name,
 #define HART_ENUM_A(name, ...) OP_##name, OP_##name##_A,
 #define HART_ENUM_AB(name, ...) OP_##name, OP_##name##_A, OP_##name##_B,
@@ -145,6 +172,7 @@ enum hart_opcode {
   HART_FAST_FLOAT(HART_ENUM_1)
   HART_FAST_FUSED(HART_ENUM_1)
   HART_OTHER_OPERATIONS(HART_ENUM_1)
+  HART_FUSED_PAIRS(HART_ENUM_FUSED)
   OP_COUNT
 };
 

@@ -145,6 +145,29 @@ static void connect(struct code_page *page, uint32_t i) {
   o->opcode -= branch ? 2 : 1;
 }
 
+/* Opcode of one half of a pair, by its kind. */
+#define OPCODE_R(name) OP_##name
+#define OPCODE_R_A(name) OP_##name##_A
+#define OPCODE_R_B(name) OP_##name##_B
+#define OPCODE_I(name) OP_##name
+#define OPCODE_I_A(name) OP_##name##_A
+#define OPCODE_L(name) OP_##name
+#define OPCODE_L_A(name) OP_##name##_A
+#define OPCODE_S(name) OP_##name
+#define OPCODE_B(name) OP_##name
+#define OPCODE_B_A(name) OP_##name##_A
+#define PAIR(first, second) ((uint32_t)(first) << 16 | (uint32_t)(second))
+#define PAIR_CASE(kind1, name1, kind2, name2) \
+  case PAIR(OPCODE_##kind1(name1), OPCODE_##kind2(name2)): return OP_##kind1##_##name1##__##kind2##_##name2;
+
+/* What runs an operation together with the next one, or the operation alone. */
+static uintptr_t fuse(uintptr_t first, uintptr_t second) {
+  switch (PAIR(first, second)) {
+    HART_FUSED_PAIRS(PAIR_CASE)
+    default: return first;
+  }
+}
+
 static void finish(struct code_page *page, const void *const *handlers) {
   _Static_assert(OP_JUMP_FAR == OP_JUMP_NEAR + 1 && OP_JAL_FAR == OP_JAL_NEAR + 1 && OP_BEQ_FAR == OP_BEQ + 2, "order of opcodes");
   uint8_t held = 0;
@@ -156,7 +179,10 @@ static void finish(struct code_page *page, const void *const *handlers) {
     o->expects = held;
     held = run_ends ? 0 : use_accumulator(o, held);
   }
-  for (uint32_t i = 0; i <= page->count; i++) page->operations[i].handler = handlers[page->operations[i].opcode];
+  for (uint32_t i = 0; i < page->count; i++) {
+    page->operations[i].handler = handlers[fuse(page->operations[i].opcode, page->operations[i + 1].opcode)];
+  }
+  page->operations[page->count].handler = handlers[page->operations[page->count].opcode];
 }
 
 struct code_page *code_page_build(const uint8_t *source, uint32_t entry, const void *const *handlers) {
