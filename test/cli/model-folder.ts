@@ -1,13 +1,13 @@
 /** A small model with data whose expected outputs are computed here, in the layout of ONNX's backend tests. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type OnnxNode, type TensorData, writeOnnxModel, writeTensorProto } from '../../src/compiler/index.js';
+import { type OnnxNode, type OnnxTensor, writeOnnxModel, writeTensorProto } from '../../src/compiler/index.js';
 
 const [BATCH, K, N] = [3, 40, 7];
 
 export const SMALL = { batch: BATCH, k: K, n: N } as const;
 
-function floats(name: string, shape: readonly number[], of: (index: number) => number): TensorData {
+function floats(name: string, shape: readonly number[], of: (index: number) => number): OnnxTensor {
   const count = shape.reduce((product, size) => product * size, 1);
   const data = Float32Array.from({ length: count }, (_, index) => of(index));
   return { name, type: 'float32', shape, data: new Uint8Array(data.buffer) };
@@ -25,8 +25,8 @@ function expectedAt(index: number): number {
   return Math.max(0, sum);
 }
 
-export const smallInput = (shape: readonly number[] = [BATCH, K]): TensorData => floats('x', shape, inputAt);
-export const smallOutput = (shift = 0): TensorData => floats('y', [BATCH, N], (index) => expectedAt(index) + shift);
+export const smallInput = (shape: readonly number[] = [BATCH, K]): OnnxTensor => floats('x', shape, inputAt);
+export const smallOutput = (shift = 0): OnnxTensor => floats('y', [BATCH, N], (index) => expectedAt(index) + shift);
 
 const NODES: readonly OnnxNode[] = [
   { operator: 'Gemm', inputs: ['x', 'w', 'b'], outputs: ['sum'], attributes: { transB: 1 } },
@@ -46,8 +46,8 @@ export function smallModel(last = 'Relu'): Uint8Array {
 
 export interface FolderContent {
   readonly model?: Uint8Array;
-  readonly input?: TensorData;
-  readonly output?: TensorData;
+  readonly input?: OnnxTensor;
+  readonly output?: OnnxTensor;
 }
 
 /** Writes model.onnx and test_data_set_0; gives the folder back. */

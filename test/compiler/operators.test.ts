@@ -1,21 +1,21 @@
 /** Small models made on the spot: each operator and each way in which operators meet. */
 import { describe, expect, it } from 'vitest';
-import type { OnnxModel, OnnxNode, TensorData } from '../../src/compiler/index.js';
+import type { OnnxModel, OnnxNode, OnnxTensor } from '../../src/compiler/index.js';
 import { unsupportedOperatorOf } from '../../src/compiler/index.js';
 import { compileOnnx, float32, int64, kernelsOf, largestDifference, runFloats, testValues } from './support.js';
 
 type Values = readonly number[];
 
 interface Case {
-  readonly inputs: readonly TensorData[];
-  readonly initializers?: readonly TensorData[];
+  readonly inputs: readonly OnnxTensor[];
+  readonly initializers?: readonly OnnxTensor[];
   readonly nodes: readonly OnnxNode[];
   readonly output?: { readonly shape: readonly number[]; readonly expected: Values };
   readonly outputs?: readonly string[];
 }
 
 function modelOf({ inputs, initializers = [], nodes, outputs = ['y'] }: Case): Omit<OnnxModel, 'name'> {
-  const info = (tensor: TensorData) => ({ name: tensor.name, type: tensor.type, shape: tensor.shape });
+  const info = (tensor: OnnxTensor) => ({ name: tensor.name, type: tensor.type, shape: tensor.shape });
   return {
     inputs: inputs.map(info),
     outputs: outputs.map((name) => ({ name, type: 'float32' as const, shape: [] })),
@@ -348,8 +348,8 @@ describe('embeddings and interactions', () => {
 describe('what has no lowering', () => {
   const refused = async (
     nodes: readonly OnnxNode[],
-    inputs: readonly TensorData[] = [x],
-    initializers: readonly TensorData[] = [],
+    inputs: readonly OnnxTensor[] = [x],
+    initializers: readonly OnnxTensor[] = [],
   ) => {
     const error = await compileOnnx(modelOf({ inputs, initializers, nodes })).then(
       () => undefined,
@@ -382,7 +382,7 @@ describe('what has no lowering', () => {
   });
 
   it('names the operator whatever is wrong besides: types, shapes, other outputs', async () => {
-    const half: TensorData = { name: 'h', type: 'float32', shape: [0, 2], data: new Uint8Array(0) };
+    const half: OnnxTensor = { name: 'h', type: 'float32', shape: [0, 2], data: new Uint8Array(0) };
     expect((await refused([node('Softmax', 'h', 'y')], [half]))?.operator).toBe('Softmax');
     expect((await refused([node('Relu', 'h', 'y')], [half]))?.operator).toBe('empty input');
     expect((await refused([node('Dropout', 'x', 'z y')]))?.operator).toBe('Dropout');

@@ -8,9 +8,9 @@ import {
   type CompileOptions,
   compileModel,
   type OnnxModel,
+  type OnnxTensor,
   parseModel,
   readTensorProto,
-  type TensorData,
   writeOnnxModel,
 } from '../../src/compiler/index.js';
 import { runGraph } from './reference-interpreter.js';
@@ -21,12 +21,12 @@ export const SHARED_MODELS = fileURLToPath(new URL('../../../shared/models/', im
 export const SHARED_ARE_HERE = existsSync(SHARED_MODELS);
 
 export interface DataSet {
-  readonly inputs: readonly TensorData[];
-  readonly outputs: readonly TensorData[];
+  readonly inputs: readonly OnnxTensor[];
+  readonly outputs: readonly OnnxTensor[];
 }
 
 export async function readDataSet(folder: string): Promise<DataSet> {
-  const read = async (kind: 'input' | 'output'): Promise<TensorData[]> => {
+  const read = async (kind: 'input' | 'output'): Promise<OnnxTensor[]> => {
     const files = readdirSync(folder).filter((name) => name.startsWith(`${kind}_`));
     return Promise.all(
       files.map(async (_, index) => readTensorProto(await readFile(join(folder, `${kind}_${index}.pb`)))),
@@ -39,11 +39,11 @@ export function floatsOf(bytes: Uint8Array): Float32Array {
   return new Float32Array(new Uint8Array(bytes).buffer);
 }
 
-export function float32(name: string, shape: readonly number[], values: readonly number[]): TensorData {
+export function float32(name: string, shape: readonly number[], values: readonly number[]): OnnxTensor {
   return { name, type: 'float32', shape, data: new Uint8Array(Float32Array.from(values).buffer) };
 }
 
-export function int64(name: string, shape: readonly number[], values: readonly number[]): TensorData {
+export function int64(name: string, shape: readonly number[], values: readonly number[]): OnnxTensor {
   return { name, type: 'int64', shape, data: new Uint8Array(BigInt64Array.from(values, BigInt).buffer) };
 }
 
@@ -77,7 +77,7 @@ export async function compileOnnx(
 }
 
 /** Outputs as numbers, of float32 outputs. */
-export function runFloats(graph: CompiledGraph, inputs: readonly TensorData[]): readonly Float32Array[] {
+export function runFloats(graph: CompiledGraph, inputs: readonly OnnxTensor[]): readonly Float32Array[] {
   return runGraph(
     graph,
     inputs.map((input) => input.data),
