@@ -54,15 +54,20 @@ const narrow = (word: number): Instruction => ({ word: word & 0xffff, bytes: 2 }
 const sizeOf = (list: Instruction[]): number => list.reduce((sum, one) => sum + one.bytes, 0);
 
 class Generator {
+  /** The register written last: chains of dependent instructions are what compilers emit. */
+  private last = 0;
+
   constructor(private readonly random: Random) {}
 
   private register(): number {
-    return this.random(32);
+    return this.random(3) === 0 ? this.last : this.random(32);
   }
 
   private target(): number {
     const rd = this.random(32);
-    return RESERVED.includes(rd) ? this.target() : rd;
+    if (RESERVED.includes(rd)) return this.target();
+    this.last = rd;
+    return rd;
   }
 
   private immediate(): number {
@@ -70,7 +75,7 @@ class Generator {
   }
 
   private integerRegister(): Instruction[] {
-    const operands = { rd: this.target(), rs1: this.register(), rs2: this.register() };
+    const operands = { rs1: this.register(), rs2: this.register(), rd: this.target() };
     const word = this.random(3) === 0;
     if (this.random(4) === 0) {
       const funct3 = word ? pick(this.random, [0, 4, 5, 6, 7]) : this.random(8);
@@ -82,7 +87,7 @@ class Generator {
   }
 
   private integerImmediate(): Instruction[] {
-    const operands = { rd: this.target(), rs1: this.register() };
+    const operands = { rs1: this.register(), rd: this.target() };
     const word = this.random(3) === 0;
     const funct3 = word ? pick(this.random, [0, 1, 5]) : this.random(8);
     const shift = funct3 === 1 || funct3 === 5;
@@ -109,15 +114,22 @@ class Generator {
     }
   }
 
-  /** An address computed in a register that the next instruction uses. */
+  /** An address computed in a register that the next instruction uses, from a constant or from an index. */
   private computedAddress(): Instruction[] {
     const rd = 10 + this.random(8);
-    const address = wide(iType(0x13, 0, this.random(1024), { rd, rs1: BASE }));
-    const load = wide(iType(0x03, this.random(7), this.random(1024), { rd: this.target(), rs1: rd }));
+    const base = this.random(4) === 0 ? STACK : BASE;
+    const constant = [wide(iType(0x13, 0, this.random(1024), { rd, rs1: base }))];
+    const index = [
+      wide(iType(0x13, 7, this.random(256), { rd, rs1: this.register() })),
+      wide(iType(0x13, 1, this.random(3), { rd, rs1: rd })),
+      wide(rType(0x33, 0, 0, { rd, rs1: rd, rs2: base })),
+    ];
+    const offset = this.random(1024);
     const store = wide(
-      sType(0x23, this.random(4), this.random(1024), { rs1: rd, rs2: this.random(2) === 0 ? rd : this.register() }),
+      sType(0x23, this.random(4), offset, { rs1: rd, rs2: this.random(2) === 0 ? rd : this.register() }),
     );
-    return [address, this.random(2) === 0 ? load : store];
+    const load = wide(iType(0x03, this.random(7), offset, { rd: this.target(), rs1: rd }));
+    return [...(this.random(2) === 0 ? constant : index), this.random(3) === 0 ? store : load];
   }
 
   private atomic(): Instruction[] {
@@ -301,10 +313,12 @@ class Generator {
     }
   }
 
-  straight(): Instruction[] {
-    switch (this.random(16)) {
+  private straight(): Instruction[] {
+    switch (this.random(18)) {
       case 0:
       case 1:
+      case 16:
+      case 17:
         return this.integerRegister();
       case 2:
         return this.integerImmediate();
@@ -331,6 +345,8 @@ class Generator {
   }
 
   any(): Instruction[] {
+    // Results are soon overwritten: many go into the hash before that.
+    if (this.random(3) === 0) return [wide(rType(0x33, 0, 0x20, { rd: HASH, rs1: this.last, rs2: HASH }))];
     return this.random(6) === 0 ? this.skip() : this.straight();
   }
 }
