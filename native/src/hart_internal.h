@@ -48,7 +48,7 @@ struct code_page {
   /* remaining[i]: instructions from operation i to the end of its run (next unconditional transfer). A run is charged
      when it is entered; whoever leaves it early takes the rest back. */
   uint16_t *remaining, *offsets;
-  uint32_t *words; /* expanded instruction; the original halfword where an instruction of 2 bytes is illegal */
+  uint32_t *words; /* the instruction, expanded; 0 where a halfword expands to nothing */
   struct operation *operations;
   uint32_t count;
   uint16_t index[HART_PAGE_SLOTS]; /* operation at a halfword of the page, or HART_NO_OPERATION */
