@@ -32,22 +32,28 @@
 #define PE_GRID_COLUMNS 8u
 
 /* First bytes of the kernel's local memory: what hart 0 tells hart 1. Circular buffers start behind it. */
-#define KERNEL_SHARED_OFFSET ((uint32_t)MTIA_RESERVED_LOCAL_MONITOR_BYTES)
-#define KERNEL_SHARED_BYTES 256u
+#define KERNEL_SHARED_OFFSET ((uint64_t)MTIA_RESERVED_LOCAL_MONITOR_BYTES)
+#define KERNEL_SHARED_BYTES 256ull
 #define KERNEL_BUFFERS_OFFSET (KERNEL_SHARED_OFFSET + KERNEL_SHARED_BYTES)
 
-/* ---- Plain arithmetic ---- */
+/* What hart 0 works out for both harts: a structure at the start of the kernel's local memory, complete at buffers_ready. */
+#define KERNEL_SHARED(structure) ((structure *)local_pointer(KERNEL_SHARED_OFFSET))
 
-static inline uint32_t minimum(uint32_t a, uint32_t b) { return a < b ? a : b; }
-static inline uint32_t maximum(uint32_t a, uint32_t b) { return a > b ? a : b; }
-static inline uint32_t divide_up(uint32_t value, uint32_t by) { return (value + by - 1) / by; }
+/*
+ * ---- Plain arithmetic ----
+ * 64 bits here and in the commands: a 32-bit variable costs two instructions of extension whenever it becomes part of one.
+ */
+
+static inline uint64_t minimum(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static inline uint64_t maximum(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static inline uint64_t divide_up(uint64_t value, uint64_t by) { return (value + by - 1) / by; }
 /* unit is a power of two. */
-static inline uint32_t round_up(uint32_t value, uint32_t unit) { return (value + unit - 1) & ~(unit - 1); }
-static inline uint32_t type_bytes(uint32_t type) {
+static inline uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) & ~(unit - 1); }
+static inline uint64_t type_bytes(uint64_t type) {
   return type == MTIA_TYPE_INT8 ? 1 : type == MTIA_TYPE_FP16 || type == MTIA_TYPE_BF16 ? 2 : 4;
 }
-static inline bool is_half_type(uint32_t type) { return type == MTIA_TYPE_FP16 || type == MTIA_TYPE_BF16; }
-static inline bool is_float_type(uint32_t type) { return is_half_type(type) || type == MTIA_TYPE_FP32; }
+static inline bool is_half_type(uint64_t type) { return type == MTIA_TYPE_FP16 || type == MTIA_TYPE_BF16; }
+static inline bool is_float_type(uint64_t type) { return is_half_type(type) || type == MTIA_TYPE_FP32; }
 
 /* ---- The job and the PE ---- */
 
@@ -55,36 +61,36 @@ static inline bool is_float_type(uint32_t type) { return is_half_type(type) || t
 #define KERNEL_ARGUMENTS(structure, name, job) \
   const struct structure *const name = (const struct structure *)(const void *)(job)->arguments
 
-static inline uint32_t pe_register(uint32_t offset) {
+static inline uint64_t pe_register(uint64_t offset) {
   return *(const volatile uint32_t *)(uintptr_t)(MTIA_PE_REGISTERS_BASE + offset);
 }
-static inline uint32_t pe_generation(void) { return pe_register(MTIA_PE_GENERATION); }
-static inline uint32_t pe_local_bytes(void) { return pe_register(MTIA_PE_LOCAL_BYTES); }
+static inline uint64_t pe_generation(void) { return pe_register(MTIA_PE_GENERATION); }
+static inline uint64_t pe_local_bytes(void) { return pe_register(MTIA_PE_LOCAL_BYTES); }
 /* MTIA v1 wants every DMA address on a 32-byte boundary; from 2i on any address will do (I25 section 3.3). */
-static inline bool dma_address_fits(uint32_t generation, uint64_t address_bits) {
+static inline bool dma_address_fits(uint64_t generation, uint64_t address_bits) {
   return generation >= 2 || (address_bits & 31) == 0;
 }
-static inline uint32_t se_rows_limit(uint32_t generation) { return generation >= 2 ? 128 : 32; }
-static inline uint32_t mml_blocks_limit(uint32_t generation) { return generation >= 2 ? 64 : 1; }
+static inline uint64_t se_rows_limit(uint64_t generation) { return generation >= 2 ? 128 : 32; }
+static inline uint64_t mml_blocks_limit(uint64_t generation) { return generation >= 2 ? 64 : 1; }
 
 /* Place of this PE in the rectangle of the job. */
 struct pe_place {
-  uint32_t row, column; /* from the corner of the rectangle */
-  uint32_t index;       /* row * columns + column */
-  uint32_t count;       /* PEs of the rectangle */
+  uint64_t row, column; /* from the corner of the rectangle */
+  uint64_t index;       /* row * columns + column */
+  uint64_t count;       /* PEs of the rectangle */
 };
 
 /* False where this PE lies outside the rectangle: the job was dispatched wrongly. */
 static inline bool find_place(const struct mtia_job_descriptor *job, struct pe_place *place) {
-  const uint32_t pe = pe_register(MTIA_PE_PE_INDEX);
+  const uint64_t pe = pe_register(MTIA_PE_PE_INDEX);
   place->row = pe / PE_GRID_COLUMNS - job->row;
   place->column = pe % PE_GRID_COLUMNS - job->column;
   place->index = place->row * job->columns + place->column;
-  place->count = (uint32_t)job->rows * job->columns;
+  place->count = (uint64_t)job->rows * job->columns;
   return place->row < job->rows && place->column < job->columns;
 }
 /* Of work items 0..items-1 dealt in turn to dealt_to players: how many player number `player` gets. */
-static inline uint32_t dealt_items(uint32_t items, uint32_t player, uint32_t dealt_to) {
+static inline uint64_t dealt_items(uint64_t items, uint64_t player, uint64_t dealt_to) {
   return player < items ? (items - player - 1) / dealt_to + 1 : 0;
 }
 
@@ -93,10 +99,10 @@ static inline void *local_pointer(uint64_t offset) {
   return (void *)(uintptr_t)(MTIA_PE_LOCAL_BASE + (offset & (MTIA_PE_LOCAL_SIZE - 1)));
 }
 /* Writes zeros to bytes [from, to) of each of rows, stride apart; offset and stride are multiples of 8, from is rounded down. */
-static inline void local_zero(uint32_t offset, uint32_t rows, uint32_t stride, uint32_t from, uint32_t to) {
-  for (uint32_t row = 0; row < rows; row++)
-    for (uint32_t at = from & ~7u; at < to; at += 8)
-      *(volatile uint64_t *)local_pointer((uint64_t)offset + (uint64_t)row * stride + at) = 0;
+static inline void local_zero(uint64_t offset, uint64_t rows, uint64_t stride, uint64_t from, uint64_t to) {
+  uint8_t *row = local_pointer(offset);
+  for (; rows != 0; rows--, row += stride)
+    for (uint8_t *at = row + (from & ~7ull); at < row + to; at += 8) *(volatile uint64_t *)(void *)at = 0;
 }
 
 /* ---- Instructions. "memory": a command reads and writes local memory behind the compiler's back. ---- */
@@ -123,70 +129,70 @@ static inline void local_zero(uint32_t offset, uint32_t rows, uint32_t stride, u
 
 /* ---- Command processor ---- */
 
-static inline void cb_init(uint32_t cb, uint32_t base, uint32_t bytes) {
+static inline void cb_init(uint64_t cb, uint64_t base, uint64_t bytes) {
   MTIA_LAUNCH(MTIA_COMMAND_CB_INIT, MTIA_FIELD(MTIA_CB_INIT_CB, cb) | MTIA_FIELD(MTIA_CB_INIT_BASE, base),
               MTIA_FIELD(MTIA_CB_INIT_BYTES, bytes));
 }
-static inline void cb_push(uint32_t cb, uint32_t bytes) { MTIA_LAUNCH(MTIA_COMMAND_CB_PUSH, cb, bytes); }
-static inline void cb_pop(uint32_t cb, uint32_t bytes) { MTIA_LAUNCH(MTIA_COMMAND_CB_POP, cb, bytes); }
+static inline void cb_push(uint64_t cb, uint64_t bytes) { MTIA_LAUNCH(MTIA_COMMAND_CB_PUSH, cb, bytes); }
+static inline void cb_pop(uint64_t cb, uint64_t bytes) { MTIA_LAUNCH(MTIA_COMMAND_CB_POP, cb, bytes); }
 /* Waits until bytes can be read; where they are. */
-static inline const void *cb_wait_data(uint32_t cb, uint32_t bytes) {
+static inline const void *cb_wait_data(uint64_t cb, uint64_t bytes) {
   return local_pointer(MTIA_LAUNCH_RESULT(MTIA_COMMAND_CB_WAIT_DATA, cb, bytes));
 }
 /* Waits until bytes can be written; where to. */
-static inline void *cb_wait_space(uint32_t cb, uint32_t bytes) {
+static inline void *cb_wait_space(uint64_t cb, uint64_t bytes) {
   return local_pointer(MTIA_LAUNCH_RESULT(MTIA_COMMAND_CB_WAIT_SPACE, cb, bytes));
 }
 /* Waits until every earlier command of this hart is done. */
 static inline void fence(void) { MTIA_LAUNCH(MTIA_COMMAND_FENCE, 0, 0); }
-static inline void semaphore_post(uint32_t semaphore, uint32_t value) {
+static inline void semaphore_post(uint64_t semaphore, uint64_t value) {
   MTIA_LAUNCH(MTIA_COMMAND_SEMAPHORE_POST, semaphore, value);
 }
-static inline void semaphore_wait(uint32_t semaphore, uint32_t value) {
+static inline void semaphore_wait(uint64_t semaphore, uint64_t value) {
   MTIA_LAUNCH(MTIA_COMMAND_SEMAPHORE_WAIT, semaphore, value);
 }
 
-/* Hart 0 has initialised the buffers; hart 1 may name them. The one synchronisation that a kernel needs (I23 section 4). */
+/* Hart 0 has planned and initialised the buffers; hart 1 may use both. The one synchronisation that a kernel needs (I23 section 4). */
 #define BUFFERS_READY_SEMAPHORE 0u
-static inline void buffers_ready(uint32_t hart) {
+static inline void buffers_ready(uint64_t hart) {
   if (hart == 0)
     semaphore_post(BUFFERS_READY_SEMAPHORE, 1);
   else
     semaphore_wait(BUFFERS_READY_SEMAPHORE, 1);
 }
-/* Places a buffer behind those placed before and moves the end of the used memory. bytes is rounded up to 32. */
-static inline void place_buffer(uint32_t hart, uint32_t cb, uint32_t *end, uint32_t bytes) {
+/* Places a buffer at end, its size rounded up to 32; returns the new end of the memory used. */
+static inline uint64_t place_buffer(uint64_t cb, uint64_t end, uint64_t bytes) {
   bytes = round_up(bytes, 32);
-  if (hart == 0) cb_init(cb, *end, bytes);
-  *end += bytes;
+  cb_init(cb, end, bytes);
+  return end + bytes;
 }
 
 /* ---- Fabric interface ---- */
 
 /* Shape of the DMAs that follow: rows of row_bytes. */
-static inline void dma_shape(uint32_t rows, uint32_t row_bytes) {
+static inline void dma_shape(uint64_t rows, uint64_t row_bytes) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_DMA_SHAPE, (uint64_t)row_bytes << 16 | rows);
 }
 /* Bytes from row to row in device memory and in the circular buffer. */
-static inline void dma_strides(uint64_t global_stride, uint32_t local_stride) {
+static inline void dma_strides(uint64_t global_stride, uint64_t local_stride) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_DMA_GLOBAL_STRIDE, global_stride);
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_DMA_LOCAL_STRIDE, local_stride);
 }
 /* Gets rows from device memory into the buffer and produces rows * local stride bytes. */
-static inline void dma_in(uint64_t address, uint32_t cb) {
+static inline void dma_in(uint64_t address, uint64_t cb) {
   MTIA_LAUNCH(MTIA_COMMAND_DMA_IN, address, MTIA_FIELD(MTIA_DMA_IN_CB, cb));
 }
 /* Gets rows to write pointer + offset; cb_push makes them readable. */
-static inline void dma_in_keep(uint64_t address, uint32_t cb, uint32_t offset) {
+static inline void dma_in_keep(uint64_t address, uint64_t cb, uint64_t offset) {
   MTIA_LAUNCH(MTIA_COMMAND_DMA_IN, address,
               MTIA_FIELD(MTIA_DMA_IN_CB, cb) | MTIA_FIELD(MTIA_DMA_IN_KEEP, 1) | MTIA_FIELD(MTIA_DMA_IN_OFFSET, offset));
 }
 /* Puts rows from the buffer into device memory and consumes rows * local stride bytes. */
-static inline void dma_out(uint64_t address, uint32_t cb) {
+static inline void dma_out(uint64_t address, uint64_t cb) {
   MTIA_LAUNCH(MTIA_COMMAND_DMA_OUT, address, MTIA_FIELD(MTIA_DMA_OUT_CB, cb));
 }
 /* Puts rows from read pointer + offset; cb_pop frees them. */
-static inline void dma_out_keep(uint64_t address, uint32_t cb, uint32_t offset) {
+static inline void dma_out_keep(uint64_t address, uint64_t cb, uint64_t offset) {
   MTIA_LAUNCH(MTIA_COMMAND_DMA_OUT, address,
               MTIA_FIELD(MTIA_DMA_OUT_CB, cb) | MTIA_FIELD(MTIA_DMA_OUT_KEEP, 1) | MTIA_FIELD(MTIA_DMA_OUT_OFFSET, offset));
 }
@@ -194,7 +200,7 @@ static inline void dma_out_keep(uint64_t address, uint32_t cb, uint32_t offset) 
  * The same for buffers that are divided into slots: a short block (bytes < slot) takes a whole slot as well, so that every
  * block starts at a slot and none wraps around the end of the buffer.
  */
-static inline void dma_in_slot(uint64_t address, uint32_t cb, uint32_t bytes, uint32_t slot) {
+static inline void dma_in_slot(uint64_t address, uint64_t cb, uint64_t bytes, uint64_t slot) {
   if (bytes == slot) {
     dma_in(address, cb);
   } else {
@@ -202,7 +208,7 @@ static inline void dma_in_slot(uint64_t address, uint32_t cb, uint32_t bytes, ui
     cb_push(cb, slot);
   }
 }
-static inline void dma_out_slot(uint64_t address, uint32_t cb, uint32_t bytes, uint32_t slot) {
+static inline void dma_out_slot(uint64_t address, uint64_t cb, uint64_t bytes, uint64_t slot) {
   if (bytes == slot) {
     dma_out(address, cb);
   } else {
@@ -213,11 +219,11 @@ static inline void dma_out_slot(uint64_t address, uint32_t cb, uint32_t bytes, u
 
 /* ---- Dot-product engine and reduction engine ---- */
 
-static inline void accumulator_clear(uint32_t accumulator) {
+static inline void accumulator_clear(uint64_t accumulator) {
   MTIA_LAUNCH(MTIA_COMMAND_ACC_INIT, MTIA_FIELD(MTIA_ACC_INIT_ACCUMULATOR, accumulator), 0);
 }
 /* Every row becomes the n values of bias at read pointer + offset. */
-static inline void accumulator_bias(uint32_t accumulator, uint32_t cb, uint32_t offset, uint32_t n) {
+static inline void accumulator_bias(uint64_t accumulator, uint64_t cb, uint64_t offset, uint64_t n) {
   MTIA_LAUNCH(MTIA_COMMAND_ACC_INIT,
               MTIA_FIELD(MTIA_ACC_INIT_ACCUMULATOR, accumulator) | MTIA_FIELD(MTIA_ACC_INIT_BIAS, 1) |
                   MTIA_FIELD(MTIA_ACC_INIT_CB, cb) | MTIA_FIELD(MTIA_ACC_INIT_OFFSET, offset),
@@ -228,24 +234,30 @@ static inline void accumulator_bias(uint32_t accumulator, uint32_t cb, uint32_t 
 /* A block of the second operand: 64 bytes of k for 32 columns. */
 #define MML_BLOCK_BYTES (MML_K_BYTES * 32u)
 
-static inline void mml_shape(uint32_t m, uint32_t n, uint32_t type, uint32_t blocks) {
+static inline void mml_shape(uint64_t m, uint64_t n, uint64_t type, uint64_t blocks) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_SHAPE,
                             MTIA_FIELD(MTIA_MML_M, m) | MTIA_FIELD(MTIA_MML_N, n) |
                                 MTIA_FIELD(MTIA_MML_K_BYTES, MML_K_BYTES) | MTIA_FIELD(MTIA_MML_TYPE, type) |
                                 MTIA_FIELD(MTIA_MML_K_BLOCKS, blocks));
 }
-static inline void mml_stride(uint32_t bytes) { MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_STRIDE, bytes); }
-static inline void mml(uint32_t accumulator, uint32_t cb_a, uint32_t offset_a, uint32_t cb_b, uint32_t offset_b) {
-  MTIA_LAUNCH(MTIA_COMMAND_MML,
-              MTIA_FIELD(MTIA_MML_ACCUMULATOR, accumulator) | MTIA_FIELD(MTIA_MML_CB_A, cb_a) |
-                  MTIA_FIELD(MTIA_MML_CB_B, cb_b) | MTIA_FIELD(MTIA_MML_OFFSET_A, offset_a),
-              MTIA_FIELD(MTIA_MML_OFFSET_B, offset_b));
+static inline void mml_stride(uint64_t bytes) { MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_STRIDE, bytes); }
+/* An MML whose operands but the second offset are one word, so that a loop advances them with one addition. */
+#define MML_OFFSET_A_UNIT ((uint64_t)1 << MTIA_MML_OFFSET_A_LOW)
+static inline uint64_t mml_operands(uint64_t accumulator, uint64_t cb_a, uint64_t offset_a, uint64_t cb_b) {
+  return MTIA_FIELD(MTIA_MML_ACCUMULATOR, accumulator) | MTIA_FIELD(MTIA_MML_CB_A, cb_a) |
+         MTIA_FIELD(MTIA_MML_CB_B, cb_b) | MTIA_FIELD(MTIA_MML_OFFSET_A, offset_a);
+}
+static inline void mml_words(uint64_t operands, uint64_t offset_b) {
+  MTIA_LAUNCH(MTIA_COMMAND_MML, operands, MTIA_FIELD(MTIA_MML_OFFSET_B, offset_b));
+}
+static inline void mml(uint64_t accumulator, uint64_t cb_a, uint64_t offset_a, uint64_t cb_b, uint64_t offset_b) {
+  mml_words(mml_operands(accumulator, cb_a, offset_a, cb_b), offset_b);
 }
 /* What REDUCE does with an accumulator on its way to a circular buffer. */
 struct reduction {
-  uint32_t function, type, stride;
+  uint64_t function, type, stride;
 };
-static inline void reduce(uint32_t accumulator, uint32_t cb, uint32_t offset, uint32_t rows, uint32_t columns,
+static inline void reduce(uint64_t accumulator, uint64_t cb, uint64_t offset, uint64_t rows, uint64_t columns,
                           struct reduction how) {
   MTIA_LAUNCH(MTIA_COMMAND_REDUCE,
               MTIA_FIELD(MTIA_REDUCE_ACCUMULATOR, accumulator) | MTIA_FIELD(MTIA_REDUCE_CB, cb) |
@@ -258,23 +270,23 @@ static inline void reduce(uint32_t accumulator, uint32_t cb, uint32_t offset, ui
 /* ---- SIMD engine ---- */
 
 /* address is an offset in local memory, a multiple of 32. */
-static inline void se_load_table(uint32_t slot, uint32_t address, uint32_t bytes) {
+static inline void se_load_table(uint64_t slot, uint64_t address, uint64_t bytes) {
   MTIA_LAUNCH(MTIA_COMMAND_SE_LOAD_TABLE,
               MTIA_FIELD(MTIA_SE_LOAD_TABLE_SLOT, slot) | MTIA_FIELD(MTIA_SE_LOAD_TABLE_ADDRESS, address),
               MTIA_FIELD(MTIA_SE_LOAD_TABLE_BYTES, bytes));
 }
-static inline void se_shape(uint32_t rows, uint32_t elements) {
+static inline void se_shape(uint64_t rows, uint64_t elements) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_SE_SHAPE, (uint64_t)elements << 16 | rows);
 }
-static inline void se_strides(uint32_t first_source, uint32_t second_source, uint32_t destination) {
+static inline void se_strides(uint64_t first_source, uint64_t second_source, uint64_t destination) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_SE_SOURCE_STRIDE, (uint64_t)second_source << 32 | first_source);
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_SE_DESTINATION_STRIDE, destination);
 }
 /* A place in a circular buffer and the type of what is there. */
 struct se_operand {
-  uint32_t cb, offset, type;
+  uint64_t cb, offset, type;
 };
-static inline void se_unary(uint32_t function, struct se_operand source, struct se_operand destination) {
+static inline void se_unary(uint64_t function, struct se_operand source, struct se_operand destination) {
   MTIA_LAUNCH(MTIA_COMMAND_SE_UNARY,
               MTIA_FIELD(MTIA_SE_UNARY_CB_SOURCE, source.cb) | MTIA_FIELD(MTIA_SE_UNARY_CB_DESTINATION, destination.cb) |
                   MTIA_FIELD(MTIA_SE_UNARY_FUNCTION, function) | MTIA_FIELD(MTIA_SE_UNARY_TYPE_IN, source.type) |
@@ -283,7 +295,7 @@ static inline void se_unary(uint32_t function, struct se_operand source, struct 
               MTIA_FIELD(MTIA_SE_UNARY_DESTINATION_OFFSET, destination.offset));
 }
 /* Both sources have the type of the first. */
-static inline void se_binary(uint32_t operation, struct se_operand first, struct se_operand second,
+static inline void se_binary(uint64_t operation, struct se_operand first, struct se_operand second,
                              struct se_operand destination) {
   MTIA_LAUNCH(MTIA_COMMAND_SE_BINARY,
               MTIA_FIELD(MTIA_SE_BINARY_CB_FIRST, first.cb) | MTIA_FIELD(MTIA_SE_BINARY_CB_DESTINATION, destination.cb) |
@@ -308,24 +320,24 @@ static inline void se_row_accumulate(bool accumulate, struct se_operand source, 
 
 /* ---- Memory layout unit ---- */
 
-static inline void mlu_shape(uint32_t rows, uint32_t elements, uint32_t element_bytes) {
+static inline void mlu_shape(uint64_t rows, uint64_t elements, uint64_t element_bytes) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_SHAPE,
                             (uint64_t)element_bytes << 32 | (uint64_t)elements << 16 | rows);
 }
-static inline void mlu_strides(uint32_t source, uint32_t destination) {
+static inline void mlu_strides(uint64_t source, uint64_t destination) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_SOURCE_STRIDE, source);
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_DESTINATION_STRIDE, destination);
 }
-static inline void mlu_transpose(uint32_t cb_source, uint32_t source_offset, uint32_t cb_destination,
-                                 uint32_t destination_offset) {
+static inline void mlu_transpose(uint64_t cb_source, uint64_t source_offset, uint64_t cb_destination,
+                                 uint64_t destination_offset) {
   MTIA_LAUNCH(MTIA_COMMAND_MLU_TRANSPOSE,
               MTIA_FIELD(MTIA_MLU_TRANSPOSE_CB_SOURCE, cb_source) |
                   MTIA_FIELD(MTIA_MLU_TRANSPOSE_CB_DESTINATION, cb_destination) |
                   MTIA_FIELD(MTIA_MLU_TRANSPOSE_SOURCE_OFFSET, source_offset),
               MTIA_FIELD(MTIA_MLU_TRANSPOSE_DESTINATION_OFFSET, destination_offset));
 }
-static inline void mlu_copy(uint32_t cb_source, uint32_t source_offset, uint32_t cb_destination,
-                            uint32_t destination_offset) {
+static inline void mlu_copy(uint64_t cb_source, uint64_t source_offset, uint64_t cb_destination,
+                            uint64_t destination_offset) {
   MTIA_LAUNCH(MTIA_COMMAND_MLU_COPY,
               MTIA_FIELD(MTIA_MLU_COPY_CB_SOURCE, cb_source) | MTIA_FIELD(MTIA_MLU_COPY_CB_DESTINATION, cb_destination) |
                   MTIA_FIELD(MTIA_MLU_COPY_SOURCE_OFFSET, source_offset),

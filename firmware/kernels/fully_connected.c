@@ -11,9 +11,9 @@
 enum buffer { CB_INPUT, CB_WEIGHT, CB_BIAS, CB_OUTPUT, CB_TABLE };
 
 /* Columns that share a block of the weights, and rows of an accumulator. */
-#define BLOCK 32u
+#define BLOCK 32ull
 #define BIAS_BLOCK_BYTES (BLOCK * 4)
-#define BIAS_SLOTS 2u
+#define BIAS_SLOTS 2ull
 /* Longest chunk: what one MML of 2i covers. */
 #define CHUNK_LIMIT (64 * MML_K_BYTES)
 /* A chunk shorter than this costs more instructions than keeping an operand saves traffic. */
@@ -21,15 +21,19 @@ enum buffer { CB_INPUT, CB_WEIGHT, CB_BIAS, CB_OUTPUT, CB_TABLE };
 
 /* How this PE cuts its share of the job. */
 struct plan {
-  uint32_t row_tiles, column_tiles; /* of this PE */
-  uint32_t rows, blocks;            /* of a full tile: rows, blocks of 32 columns */
-  uint32_t chunks, chunk_bytes, last_chunk_bytes;
-  uint32_t input_slot, weight_slot; /* bytes of a chunk in its buffer */
-  uint32_t output_stride, output_slot;
+  uint64_t row_tiles, column_tiles;            /* of this PE */
+  uint64_t first_row, row_step;                /* of its row tiles, in rows */
+  uint64_t first_column, column_step;          /* of its column tiles, in columns */
+  uint64_t rows, blocks;                       /* of a full tile: rows, blocks of 32 columns */
+  uint64_t chunks, chunk_bytes, last_chunk_bytes;
+  uint64_t input_slot, weight_slot;            /* bytes of a chunk in its buffer */
+  uint64_t output_stride, output_slot;
+  uint64_t mml_limit;                          /* blocks of k in one MML */
   bool keep_input, keep_weight;
 };
+_Static_assert(sizeof(struct plan) <= KERNEL_SHARED_BYTES, "hart 0 passes it to hart 1");
 
-static bool arguments_are_good(const struct mtia_fully_connected_arguments *a, uint32_t generation) {
+static bool arguments_are_good(const struct mtia_fully_connected_arguments *a, uint64_t generation) {
   if (!is_half_type(a->type) || !is_float_type(a->output_type) || !activation_is_known(a->activation)) return false;
   if (a->m == 0 || a->n == 0 || a->n % BLOCK != 0) return false;
   if (a->output_columns > a->n || a->output_columns + BLOCK <= a->n) return false;
@@ -39,14 +43,10 @@ static bool arguments_are_good(const struct mtia_fully_connected_arguments *a, u
   return dma_address_fits(generation, a->input | a->weight | a->bias | a->output);
 }
 
-/* Bytes of local memory with the plan's chunk length. 64 bits: a k of 2^20 bytes times 64 rows and many tiles is a lot. */
-static uint64_t operand_bytes(const struct plan *p) {
-  const uint64_t input_slots = p->keep_input ? (uint64_t)p->row_tiles * p->chunks : 2;
-  const uint64_t weight_slots = p->keep_weight ? p->chunks : 2;
-  return input_slots * p->input_slot + weight_slots * p->weight_slot;
-}
+static uint64_t input_slots(const struct plan *p) { return p->keep_input ? p->row_tiles * p->chunks : 2; }
+static uint64_t weight_slots(const struct plan *p) { return p->keep_weight ? p->chunks : 2; }
 
-static void cut(struct plan *p, uint32_t k_bytes, uint32_t chunks) {
+static void cut(struct plan *p, uint64_t k_bytes, uint64_t chunks) {
   p->chunk_bytes = round_up(divide_up(k_bytes, chunks), MML_K_BYTES);
   p->chunks = divide_up(k_bytes, p->chunk_bytes);
   p->last_chunk_bytes = k_bytes - (p->chunks - 1) * p->chunk_bytes;
@@ -55,22 +55,21 @@ static void cut(struct plan *p, uint32_t k_bytes, uint32_t chunks) {
 }
 
 /* Finds the longest chunk, at least `shortest`, with which the operands fit into `space`. */
-static bool cut_to_fit(struct plan *p, uint32_t k_bytes, uint32_t space, uint32_t shortest) {
-  for (uint32_t chunks = divide_up(k_bytes, CHUNK_LIMIT);; chunks++) {
+static bool cut_to_fit(struct plan *p, uint64_t k_bytes, uint64_t space, uint64_t shortest) {
+  for (uint64_t chunks = divide_up(k_bytes, CHUNK_LIMIT);; chunks++) {
     cut(p, k_bytes, chunks);
-    if (operand_bytes(p) <= space) return true;
+    if (input_slots(p) * p->input_slot + weight_slots(p) * p->weight_slot <= space) return true;
     if (p->chunk_bytes <= shortest) return false;
     /* Nothing below helps where what stays is too large by itself. */
-    const uint64_t kept = (p->keep_input ? (uint64_t)p->row_tiles * p->rows * k_bytes : 0) +
-                          (p->keep_weight ? (uint64_t)p->blocks * BLOCK * k_bytes : 0);
-    if (kept >= space) return false;
+    const uint64_t kept_rows = (p->keep_input ? p->row_tiles * p->rows : 0) + (p->keep_weight ? p->blocks * BLOCK : 0);
+    if (kept_rows * k_bytes >= space) return false;
   }
 }
 
 /* Chooses what stays in local memory. Keeping the weights comes first: the more row tiles, the more it saves. */
-static bool choose_plan(struct plan *p, uint32_t k_bytes, uint32_t space) {
+static bool choose_plan(struct plan *p, uint64_t k_bytes, uint64_t space) {
   const bool weight_is_reused = p->row_tiles > 1, input_is_reused = p->column_tiles > 1;
-  for (uint32_t choice = 0; choice < 3; choice++) {
+  for (uint64_t choice = 0; choice < 3; choice++) {
     p->keep_weight = weight_is_reused && choice != 2;
     p->keep_input = input_is_reused && choice != 1;
     if (cut_to_fit(p, k_bytes, space, CHUNK_WORTH_KEEPING)) return true;
@@ -80,82 +79,100 @@ static bool choose_plan(struct plan *p, uint32_t k_bytes, uint32_t space) {
 }
 
 static bool make_plan(struct plan *p, const struct mtia_fully_connected_arguments *a,
-                      const struct mtia_job_descriptor *job, const struct pe_place *place) {
-  p->row_tiles = dealt_items(divide_up(a->m, a->row_tile), place->row, job->rows);
-  p->column_tiles = dealt_items(divide_up(a->n, a->column_tile), place->column, job->columns);
+                      const struct mtia_job_descriptor *job, const struct pe_place *place, uint64_t generation) {
+  p->first_row = place->row * a->row_tile;
+  p->row_step = (uint64_t)job->rows * a->row_tile;
+  p->row_tiles = p->first_row < a->m ? (a->m - p->first_row - 1) / p->row_step + 1 : 0;
+  p->first_column = place->column * a->column_tile;
+  p->column_step = (uint64_t)job->columns * a->column_tile;
+  p->column_tiles = p->first_column < a->n ? (a->n - p->first_column - 1) / p->column_step + 1 : 0;
   p->rows = minimum(a->row_tile, a->m);
   p->blocks = minimum(a->column_tile, a->n) / BLOCK;
   p->output_stride = p->blocks * BLOCK * type_bytes(a->output_type);
   p->output_slot = p->rows * p->output_stride;
-  const uint32_t fixed = KERNEL_BUFFERS_OFFSET + 2 * p->output_slot + BIAS_SLOTS * p->blocks * BIAS_BLOCK_BYTES +
+  p->mml_limit = mml_blocks_limit(generation);
+  const uint64_t fixed = KERNEL_BUFFERS_OFFSET + 2 * p->output_slot + BIAS_SLOTS * p->blocks * BIAS_BLOCK_BYTES +
                          activation_buffer_bytes(a->activation);
   return choose_plan(p, a->k_bytes, pe_local_bytes() - fixed);
 }
 
-static void place_buffers(const struct plan *p, uint32_t activation) {
-  const uint32_t input_slots = p->keep_input ? p->row_tiles * p->chunks : 2;
-  const uint32_t weight_slots = p->keep_weight ? p->chunks : 2;
-  uint32_t end = KERNEL_BUFFERS_OFFSET;
-  place_buffer(0, CB_INPUT, &end, input_slots * p->input_slot);
-  place_buffer(0, CB_WEIGHT, &end, weight_slots * p->weight_slot);
-  place_buffer(0, CB_OUTPUT, &end, 2 * p->output_slot);
-  place_buffer(0, CB_BIAS, &end, BIAS_SLOTS * p->blocks * BIAS_BLOCK_BYTES);
-  place_buffer(0, CB_TABLE, &end, activation_buffer_bytes(activation));
+static void place_buffers(const struct plan *p, uint64_t activation) {
+  uint64_t end = place_buffer(CB_INPUT, KERNEL_BUFFERS_OFFSET, input_slots(p) * p->input_slot);
+  end = place_buffer(CB_WEIGHT, end, weight_slots(p) * p->weight_slot);
+  end = place_buffer(CB_OUTPUT, end, 2 * p->output_slot);
+  end = place_buffer(CB_BIAS, end, BIAS_SLOTS * p->blocks * BIAS_BLOCK_BYTES);
+  place_buffer(CB_TABLE, end, activation_buffer_bytes(activation));
 }
 
 /* ---- Hart 0: loads ---- */
 
-/* One row tile of the input, or the weights of a column tile, or both in step, chunk by chunk. */
-struct tile_source {
-  uint64_t input, weight;    /* first byte of the tile */
-  uint64_t weight_stride;    /* bytes from block to block of columns */
-  uint32_t input_stride;
-  uint32_t rows, blocks;
-  bool load_input, load_weight;
+/* One operand of a tile: where its chunks come from and which buffer they go to. */
+struct source {
+  uint64_t address, global_stride, local_stride;
+  uint64_t rows, row_bytes, last_row_bytes; /* of the DMA of a chunk, of the last chunk */
+  uint64_t bytes, slot, cb;                 /* of a chunk in local memory; of its place there */
 };
 
-static void load_tile(const struct plan *p, const struct tile_source *t) {
-  uint64_t input = t->input, weight = t->weight;
-  uint32_t bytes = p->chunk_bytes;
-  for (uint32_t left = p->chunks; left != 0; left--) {
-    if (left == 1) bytes = p->last_chunk_bytes;
-    if (t->load_weight) {
-      dma_shape(t->blocks, bytes * BLOCK);
-      dma_strides(t->weight_stride, p->chunk_bytes * BLOCK);
-      dma_in_slot(weight, CB_WEIGHT, t->blocks * p->chunk_bytes * BLOCK, p->weight_slot);
-      weight += (uint64_t)bytes * BLOCK;
-    }
-    if (t->load_input) {
-      dma_shape(t->rows, bytes);
-      dma_strides(t->input_stride, p->chunk_bytes);
-      dma_in_slot(input, CB_INPUT, t->rows * p->chunk_bytes, p->input_slot);
-      input += bytes;
-    }
+static inline void select_source(const struct source *s, uint64_t row_bytes) {
+  dma_shape(s->rows, row_bytes);
+  dma_strides(s->global_stride, s->local_stride);
+}
+
+/* All chunks of one operand, the other one being there already. */
+static inline void load_one(struct source s, uint64_t chunks) {
+  select_source(&s, s.row_bytes);
+  for (; chunks > 1; chunks--) {
+    dma_in_slot(s.address, s.cb, s.bytes, s.slot);
+    s.address += s.row_bytes;
+  }
+  dma_shape(s.rows, s.last_row_bytes);
+  dma_in_slot(s.address, s.cb, s.bytes, s.slot);
+}
+
+/* Both operands in step, because hart 1 takes them so. */
+static inline void load_both(struct source first, struct source second, uint64_t chunks) {
+  for (; chunks != 0; chunks--) {
+    select_source(&first, chunks == 1 ? first.last_row_bytes : first.row_bytes);
+    dma_in_slot(first.address, first.cb, first.bytes, first.slot);
+    select_source(&second, chunks == 1 ? second.last_row_bytes : second.row_bytes);
+    dma_in_slot(second.address, second.cb, second.bytes, second.slot);
+    first.address += first.row_bytes;
+    second.address += second.row_bytes;
   }
 }
 
-static void load_bias(const struct plan *p, uint64_t bias, uint32_t blocks) {
-  const uint32_t slot = p->blocks * BIAS_BLOCK_BYTES;
+static void load_bias(const struct plan *p, uint64_t bias, uint64_t blocks) {
+  const uint64_t slot = p->blocks * BIAS_BLOCK_BYTES;
   dma_shape(1, blocks * BIAS_BLOCK_BYTES);
   dma_strides(slot, slot);
   dma_in(bias, CB_BIAS);
 }
 
-static void load(const struct plan *p, const struct mtia_fully_connected_arguments *a,
-                 const struct mtia_job_descriptor *job, const struct pe_place *place) {
-  struct tile_source t = {.weight_stride = (uint64_t)a->k_bytes * BLOCK, .input_stride = a->input_stride};
-  for (uint32_t column_tile = 0; column_tile < p->column_tiles; column_tile++) {
-    const uint32_t column = (place->column + column_tile * job->columns) * a->column_tile;
-    t.blocks = minimum(p->blocks, (a->n - column) / BLOCK);
-    t.weight = a->weight + (uint64_t)column * a->k_bytes;
-    if (a->bias != 0) load_bias(p, a->bias + (uint64_t)column * 4, t.blocks);
-    t.load_input = column_tile == 0 || !p->keep_input;
-    for (uint32_t row_tile = 0; row_tile < p->row_tiles; row_tile++) {
-      const uint32_t row = (place->row + row_tile * job->rows) * a->row_tile;
-      t.rows = minimum(p->rows, a->m - row);
-      t.input = a->input + (uint64_t)row * a->input_stride;
-      t.load_weight = row_tile == 0 || !p->keep_weight;
-      if (t.load_input || t.load_weight) load_tile(p, &t);
+static void load(const struct plan *p, const struct mtia_fully_connected_arguments *a) {
+  struct source input = {.global_stride = a->input_stride, .local_stride = p->chunk_bytes, .row_bytes = p->chunk_bytes,
+                         .last_row_bytes = p->last_chunk_bytes, .slot = p->input_slot, .cb = CB_INPUT};
+  struct source weight = {.global_stride = a->k_bytes * (uint64_t)BLOCK, .local_stride = p->chunk_bytes * BLOCK,
+                          .row_bytes = p->chunk_bytes * BLOCK, .last_row_bytes = p->last_chunk_bytes * BLOCK,
+                          .slot = p->weight_slot, .cb = CB_WEIGHT};
+  uint64_t column = p->first_column;
+  for (uint64_t column_tile = 0; column_tile < p->column_tiles; column_tile++, column += p->column_step) {
+    weight.rows = minimum(p->blocks, (a->n - column) / BLOCK);
+    weight.bytes = weight.rows * weight.local_stride;
+    weight.address = a->weight + column * a->k_bytes;
+    if (a->bias != 0) load_bias(p, a->bias + column * 4, weight.rows);
+    const bool needs_input = column_tile == 0 || !p->keep_input;
+    uint64_t row = p->first_row;
+    for (uint64_t row_tile = 0; row_tile < p->row_tiles; row_tile++, row += p->row_step) {
+      const bool needs_weight = row_tile == 0 || !p->keep_weight;
+      input.rows = minimum(p->rows, a->m - row);
+      input.bytes = input.rows * input.local_stride;
+      input.address = a->input + row * a->input_stride;
+      if (needs_weight && needs_input)
+        load_both(weight, input, p->chunks);
+      else if (needs_input)
+        load_one(input, p->chunks);
+      else if (needs_weight)
+        load_one(weight, p->chunks);
     }
   }
 }
@@ -164,115 +181,121 @@ static void load(const struct plan *p, const struct mtia_fully_connected_argumen
 
 /* What hart 1 computes at a time, and where its operands lie. */
 struct tile {
-  uint32_t rows, blocks;          /* of this tile */
-  uint32_t input, weight;         /* offsets of the first chunk in the buffers */
-  bool pop_input, pop_weight;     /* this is the last use */
-  uint32_t type, mml_limit;
+  uint64_t rows, blocks;      /* of this tile */
+  uint64_t input, weight;     /* offsets of the first chunk in the buffers */
+  bool pop_input, pop_weight; /* this is the last use */
+  uint64_t type;
 };
+
+/* Accumulator of a half of the rows and a block of columns; those of the second half are the upper two. */
+static inline uint64_t accumulator_of(uint64_t row, uint64_t block) { return row / BLOCK * 2 + block; }
 
 static void start_accumulators(const struct tile *t, bool has_bias) {
 #ifdef MTIA_TEST_DROP_BIAS
   /* The variant that a test runs to see the device's answers change with the device's code. */
   has_bias = false;
 #endif
-  for (uint32_t part = 0; part * BLOCK < t->rows; part++)
-    for (uint32_t block = 0; block < t->blocks; block++) {
+  for (uint64_t row = 0; row < t->rows; row += BLOCK)
+    for (uint64_t block = 0; block < t->blocks; block++) {
       if (has_bias)
-        accumulator_bias(part * 2 + block, CB_BIAS, block * BIAS_BLOCK_BYTES, BLOCK);
+        accumulator_bias(accumulator_of(row, block), CB_BIAS, block * BIAS_BLOCK_BYTES, BLOCK);
       else
-        accumulator_clear(part * 2 + block);
+        accumulator_clear(accumulator_of(row, block));
     }
 }
 
-/* All products of a chunk: for each half of the rows as few MML as the generation allows. */
-static inline void multiply_chunk(const struct plan *p, const struct tile *t, uint32_t bytes, uint32_t input,
-                                  uint32_t weight) {
-  const uint32_t blocks_of_k = bytes / MML_K_BYTES;
-  const uint32_t step = blocks_of_k <= t->mml_limit ? blocks_of_k : 1;
-  const uint32_t second = p->chunk_bytes * BLOCK;
-  for (uint32_t row = 0; row < t->rows; row += BLOCK) {
-    const uint32_t accumulator = row / BLOCK * 2;
-    uint32_t a = input + row * p->chunk_bytes, b = weight;
-    mml_shape(minimum(BLOCK, t->rows - row), BLOCK, t->type, step);
-    for (uint32_t left = blocks_of_k; left != 0; left -= step) {
-      mml(accumulator, CB_INPUT, a, CB_WEIGHT, b);
-      if (t->blocks == 2) mml(accumulator + 1, CB_INPUT, a, CB_WEIGHT, b + second);
-      a += step * MML_K_BYTES;
-      b += step * MML_BLOCK_BYTES;
-    }
+/* `steps` MML along k for each block of columns; `second` is how far apart the weights of the two blocks are. */
+static inline void multiply(uint64_t operands, uint64_t weight, uint64_t second, uint64_t steps, uint64_t step) {
+  for (; steps != 0; steps--) {
+    mml_words(operands, weight);
+    if (second != 0) mml_words(operands + 1, weight + second);
+    operands += step * MML_K_BYTES * MML_OFFSET_A_UNIT;
+    weight += step * MML_BLOCK_BYTES;
   }
 }
 
 static void multiply_tile(const struct plan *p, const struct tile *t) {
-  uint32_t input = t->input, weight = t->weight, bytes = p->chunk_bytes;
-  for (uint32_t left = p->chunks; left != 0; left--) {
+  const uint64_t rows = t->rows, type = t->type, limit = p->mml_limit;
+  const uint64_t second = t->blocks == 2 ? p->chunk_bytes * BLOCK : 0;
+  const uint64_t lower_half = p->chunk_bytes * BLOCK * MML_OFFSET_A_UNIT + accumulator_of(BLOCK, 0);
+  const uint64_t input_step = t->pop_input ? 0 : p->input_slot, weight_step = t->pop_weight ? 0 : p->weight_slot;
+  const uint64_t input_slot = p->input_slot, weight_slot = p->weight_slot;
+  uint64_t operands = mml_operands(0, CB_INPUT, t->input, CB_WEIGHT), weight = t->weight, bytes = p->chunk_bytes;
+  for (uint64_t left = p->chunks; left != 0; left--) {
     if (left == 1) bytes = p->last_chunk_bytes;
-    multiply_chunk(p, t, bytes, input, weight);
-    if (t->pop_input)
-      cb_pop(CB_INPUT, p->input_slot);
-    else
-      input += p->input_slot;
-    if (t->pop_weight)
-      cb_pop(CB_WEIGHT, p->weight_slot);
-    else
-      weight += p->weight_slot;
+    const uint64_t blocks = bytes / MML_K_BYTES, step = blocks <= limit ? blocks : 1, steps = step == 1 ? blocks : 1;
+    mml_shape(minimum(rows, BLOCK), BLOCK, type, step);
+    multiply(operands, weight, second, steps, step);
+    if (rows > BLOCK) {
+      if (rows != 2 * BLOCK) mml_shape(rows - BLOCK, BLOCK, type, step);
+      multiply(operands + lower_half, weight, second, steps, step);
+    }
+    if (t->pop_input) cb_pop(CB_INPUT, input_slot);
+    if (t->pop_weight) cb_pop(CB_WEIGHT, weight_slot);
+    operands += input_step * MML_OFFSET_A_UNIT;
+    weight += weight_step;
   }
 }
 
 static void store_tile(const struct plan *p, const struct tile *t, const struct reduction *how, uint64_t output,
-                       uint32_t row_bytes) {
-  for (uint32_t row = 0; row < t->rows; row += BLOCK)
-    for (uint32_t block = 0; block < t->blocks; block++)
-      reduce(row / BLOCK * 2 + block, CB_OUTPUT, row * p->output_stride + block * BLOCK * type_bytes(how->type),
+                       uint64_t row_bytes) {
+  for (uint64_t row = 0; row < t->rows; row += BLOCK)
+    for (uint64_t block = 0; block < t->blocks; block++)
+      reduce(accumulator_of(row, block), CB_OUTPUT, row * how->stride + block * BLOCK * type_bytes(how->type),
              minimum(BLOCK, t->rows - row), BLOCK, *how);
   cb_push(CB_OUTPUT, p->output_slot);
   dma_shape(t->rows, row_bytes);
-  dma_out_slot(output, CB_OUTPUT, t->rows * p->output_stride, p->output_slot);
+  dma_out_slot(output, CB_OUTPUT, t->rows * how->stride, p->output_slot);
 }
 
-static void compute(const struct plan *p, const struct mtia_fully_connected_arguments *a,
-                    const struct mtia_job_descriptor *job, const struct pe_place *place, uint32_t generation) {
+static void compute(const struct plan *p, const struct mtia_fully_connected_arguments *a) {
   const struct reduction how = {activation_function(a->activation), a->output_type, p->output_stride};
-  const uint32_t output_bytes = type_bytes(a->output_type);
-  struct tile t = {.type = a->type, .mml_limit = mml_blocks_limit(generation), .pop_input = !p->keep_input};
+  const uint64_t output_bytes = type_bytes(a->output_type);
+  struct tile t = {.type = a->type, .pop_input = !p->keep_input};
   activation_load(a->activation, CB_TABLE);
   mml_stride(p->chunk_bytes);
   dma_strides(a->output_stride, p->output_stride);
-  for (uint32_t column_tile = 0; column_tile < p->column_tiles; column_tile++) {
-    const uint32_t column = (place->column + column_tile * job->columns) * a->column_tile;
-    const uint32_t columns = minimum(p->blocks * BLOCK, a->n - column);
-    const uint32_t row_bytes = minimum(columns, a->output_columns - column) * output_bytes;
+  uint64_t column = p->first_column;
+  for (uint64_t left = p->column_tiles; left != 0; left--, column += p->column_step) {
+    const uint64_t columns = minimum(p->blocks * BLOCK, a->n - column);
+    const uint64_t row_bytes = minimum(columns, a->output_columns - column) * output_bytes;
+    uint64_t row = p->first_row;
     t.blocks = columns / BLOCK;
-    for (uint32_t row_tile = 0; row_tile < p->row_tiles; row_tile++) {
-      const uint32_t row = (place->row + row_tile * job->rows) * a->row_tile;
+    t.input = 0;
+    for (uint64_t rows_left = p->row_tiles; rows_left != 0; rows_left--, row += p->row_step) {
       t.rows = minimum(p->rows, a->m - row);
-      t.input = p->keep_input ? row_tile * p->chunks * p->input_slot : 0;
-      t.weight = 0;
-      t.pop_weight = !p->keep_weight || row_tile + 1 == p->row_tiles;
+      t.pop_weight = !p->keep_weight || rows_left == 1;
       start_accumulators(&t, a->bias != 0);
       multiply_tile(p, &t);
-      store_tile(p, &t, &how, a->output + (uint64_t)row * a->output_stride + (uint64_t)column * output_bytes, row_bytes);
+      store_tile(p, &t, &how, a->output + row * a->output_stride + column * output_bytes, row_bytes);
+      if (p->keep_input) t.input += p->chunks * p->input_slot;
     }
     if (a->bias != 0) cb_pop(CB_BIAS, p->blocks * BIAS_BLOCK_BYTES);
   }
   fence();
 }
 
-uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
-  KERNEL_ARGUMENTS(mtia_fully_connected_arguments, words, job);
-  const struct mtia_fully_connected_arguments arguments = *words;
-  const uint32_t generation = pe_generation();
+/* Hart 0 checks and plans. Where this PE has no tile, hart 1 finds no column tile in the plan. */
+static uint32_t plan_and_load(const struct mtia_job_descriptor *job, const struct mtia_fully_connected_arguments *a) {
+  const uint64_t generation = pe_generation();
   struct pe_place place;
   struct plan plan;
   if (!find_place(job, &place)) return MTIA_RESULT_BAD_GRID;
-  if (!arguments_are_good(&arguments, generation)) return MTIA_RESULT_BAD_ARGUMENT;
-  if (!make_plan(&plan, &arguments, job, &place)) return MTIA_RESULT_LOCAL_MEMORY;
-  if (plan.row_tiles == 0 || plan.column_tiles == 0) return MTIA_RESULT_OK;
-  if (hart == 0) place_buffers(&plan, arguments.activation);
-  buffers_ready(hart);
-  if (hart == 0)
-    load(&plan, &arguments, job, &place);
-  else
-    compute(&plan, &arguments, job, &place, generation);
+  if (!arguments_are_good(a, generation)) return MTIA_RESULT_BAD_ARGUMENT;
+  if (!make_plan(&plan, a, job, &place, generation)) return MTIA_RESULT_LOCAL_MEMORY;
+  if (plan.row_tiles == 0) plan.column_tiles = 0;
+  *KERNEL_SHARED(struct plan) = plan;
+  if (plan.column_tiles != 0) place_buffers(&plan, a->activation);
+  buffers_ready(0);
+  load(&plan, a);
+  return MTIA_RESULT_OK;
+}
+
+uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
+  KERNEL_ARGUMENTS(mtia_fully_connected_arguments, arguments, job);
+  if (hart == 0) return plan_and_load(job, arguments);
+  buffers_ready(1);
+  const struct plan *const plan = KERNEL_SHARED(struct plan);
+  if (plan->column_tiles != 0) compute(plan, arguments);
   return MTIA_RESULT_OK;
 }

@@ -10,80 +10,89 @@
 
 enum buffer { CB_INPUT, CB_SECOND, CB_PRODUCT, CB_SELECTION, CB_OUTPUT };
 
-#define BLOCK 32u
-#define MAXIMUM_FEATURES 64u
-#define ELEMENT_BYTES 2u
+#define BLOCK 32ull
+#define MAXIMUM_FEATURES 64ull
+#define ELEMENT_BYTES 2ull
 /* A run of the selection: first place (of at most 64 x 64) and, above RUN_LENGTH_LOW, its length. */
 #define RUN_LENGTH_LOW 16
-#define BAD_SELECTION 0xffffffffu
+/* Room behind the selection for what ends its last run. */
+#define SELECTION_MARGIN 32ull
+#define BAD_SELECTION UINT64_MAX
 
 struct plan {
-  uint32_t samples;        /* of a block, the unit in which work is dealt */
-  uint32_t slots;          /* of CB_INPUT, CB_SECOND and CB_OUTPUT */
-  uint32_t sample_bytes;   /* X in local memory */
-  uint32_t second_bytes;   /* the second operand for up to 32 columns */
-  uint32_t product_bytes;  /* S */
-  uint32_t product_slot;
-  uint32_t selection_bytes;
-  uint32_t blocks;
+  uint64_t samples;        /* of a block, the unit in which work is dealt */
+  uint64_t slots;          /* of CB_INPUT, CB_SECOND and CB_OUTPUT */
+  uint64_t sample_bytes;   /* X in local memory */
+  uint64_t second_bytes;   /* the second operand for up to 32 columns */
+  uint64_t product_bytes;  /* S */
+  uint64_t product_slot;
+  uint64_t selection_bytes;
+  uint64_t first_block, block_step, blocks; /* of this PE */
+  uint64_t mml_limit;      /* blocks of k in one MML */
 };
+_Static_assert(sizeof(struct plan) <= KERNEL_SHARED_BYTES, "hart 0 passes it to hart 1");
 
-static bool arguments_are_good(const struct mtia_interaction_arguments *a, uint32_t generation) {
+static bool arguments_are_good(const struct mtia_interaction_arguments *a, uint64_t generation) {
   if (!is_half_type(a->type) || a->features == 0 || a->features > MAXIMUM_FEATURES) return false;
-  if (a->feature_stride == 0 || a->feature_stride % MML_K_BYTES != 0 || a->feature_stride > 1u << 16) return false;
+  if (a->feature_stride == 0 || a->feature_stride % MML_K_BYTES != 0 || a->feature_stride > 1ull << 16) return false;
   if (a->elements > a->feature_stride / ELEMENT_BYTES || a->prefix_elements > a->elements) return false;
   if (a->prefix_elements != 0 && a->prefix_feature >= a->features) return false;
-  if (a->selected_count > 1u << 14 || a->output_stride % 32 != 0) return false;
+  if (a->selected_count > 1ull << 14 || a->output_stride % 32 != 0) return false;
   if ((a->prefix_elements + a->selected_count) * ELEMENT_BYTES > a->output_stride) return false;
   return dma_address_fits(generation, a->input | a->input_stride | a->output | a->selection);
 }
 
-static bool make_plan(struct plan *p, const struct mtia_interaction_arguments *a, uint32_t pes) {
+static bool make_plan(struct plan *p, const struct mtia_interaction_arguments *a, const struct pe_place *place,
+                      uint64_t generation) {
   p->sample_bytes = a->features * a->feature_stride;
   p->second_bytes = a->feature_stride * BLOCK;
   p->product_bytes = a->features * a->features * ELEMENT_BYTES;
-  p->selection_bytes = maximum(32, round_up(a->selected_count * 4, 32));
-  const uint32_t local = pe_local_bytes();
+  p->selection_bytes = round_up(a->selected_count * 4, 32);
+  const uint64_t local = pe_local_bytes();
   p->samples = 0;
   for (p->slots = 2; p->slots != 0; p->slots--) {
-    const uint32_t fixed = KERNEL_BUFFERS_OFFSET + p->slots * p->second_bytes + p->selection_bytes + 32;
+    const uint64_t fixed = KERNEL_BUFFERS_OFFSET + p->slots * p->second_bytes + p->selection_bytes + SELECTION_MARGIN + 32;
     if (fixed >= local) continue;
-    const uint32_t each = p->slots * (p->sample_bytes + a->output_stride) + p->product_bytes;
-    p->samples = minimum(divide_up(a->batch, pes), (local - fixed) / each);
+    const uint64_t each = p->slots * (p->sample_bytes + a->output_stride) + p->product_bytes;
+    p->samples = minimum(divide_up(a->batch, place->count), (local - fixed) / each);
     if (p->samples != 0) break;
   }
   if (p->samples == 0) return false;
   p->product_slot = round_up(p->samples * p->product_bytes, 32);
   p->blocks = divide_up(a->batch, p->samples);
+  if (p->blocks <= place->count) p->slots = 1;
+  p->first_block = place->index;
+  p->block_step = place->count;
+  p->mml_limit = mml_blocks_limit(generation);
   return true;
 }
 
 static void place_buffers(const struct plan *p, const struct mtia_interaction_arguments *a) {
-  uint32_t end = KERNEL_BUFFERS_OFFSET;
-  place_buffer(0, CB_INPUT, &end, p->slots * p->samples * p->sample_bytes);
-  place_buffer(0, CB_SECOND, &end, p->slots * p->second_bytes);
-  place_buffer(0, CB_PRODUCT, &end, p->product_slot);
-  place_buffer(0, CB_SELECTION, &end, p->selection_bytes);
+  const uint64_t rows = p->slots * p->samples;
+  uint64_t end = place_buffer(CB_INPUT, KERNEL_BUFFERS_OFFSET, rows * p->sample_bytes);
+  end = place_buffer(CB_SECOND, end, p->slots * p->second_bytes);
+  end = place_buffer(CB_PRODUCT, end, p->product_slot);
+  end = place_buffer(CB_SELECTION, end, p->selection_bytes + SELECTION_MARGIN);
+  place_buffer(CB_OUTPUT, end, rows * a->output_stride);
   /* What follows the last element of a row is zero for good: no block writes there. */
-  const uint32_t used = (a->prefix_elements + a->selected_count) * ELEMENT_BYTES;
-  local_zero(end, p->slots * p->samples, a->output_stride, used, a->output_stride);
-  place_buffer(0, CB_OUTPUT, &end, p->slots * p->samples * a->output_stride);
+  const uint64_t used = (a->prefix_elements + a->selected_count) * ELEMENT_BYTES;
+  local_zero(end, rows, a->output_stride, used, a->output_stride);
 }
 
 /* ---- Hart 0: loads ---- */
 
-static void load(const struct plan *p, const struct mtia_interaction_arguments *a, const struct pe_place *place) {
-  const uint32_t slot = p->samples * p->sample_bytes;
+static void load(const struct plan *p, const struct mtia_interaction_arguments *a) {
+  const uint64_t slot = p->samples * p->sample_bytes;
   if (a->selected_count != 0) {
     dma_shape(1, p->selection_bytes);
     dma_strides(0, p->selection_bytes);
     dma_in(a->selection, CB_SELECTION);
   }
   dma_strides(a->input_stride, p->sample_bytes);
-  for (uint32_t block = place->index; block < p->blocks; block += place->count) {
-    const uint32_t first = block * p->samples, count = minimum(p->samples, a->batch - first);
+  for (uint64_t block = p->first_block; block < p->blocks; block += p->block_step) {
+    const uint64_t first = block * p->samples, count = minimum(p->samples, a->batch - first);
     dma_shape(count, p->sample_bytes);
-    dma_in_slot(a->input + (uint64_t)first * a->input_stride, CB_INPUT, count * p->sample_bytes, slot);
+    dma_in_slot(a->input + first * a->input_stride, CB_INPUT, count * p->sample_bytes, slot);
   }
 }
 
@@ -91,43 +100,52 @@ static void load(const struct plan *p, const struct mtia_interaction_arguments *
 
 /*
  * Turns the list of selected places into runs of neighbours, in place: a run takes no more room than its entries did.
- * Returns the number of runs, or BAD_SELECTION for a place outside S.
+ * Entries are compared two at a time; what lies behind the list is made to end every run, so nothing else looks for the
+ * end. Returns the number of runs, or BAD_SELECTION for a place outside S.
  */
-static uint32_t find_runs(uint32_t *selection, uint32_t count, uint32_t places) {
-  uint32_t runs = 0;
-  const uint32_t *next = selection, *const end = selection + count;
+static uint64_t find_runs(uint32_t *selection, uint64_t count, uint64_t places) {
+  uint32_t *run = selection, *const end = selection + count;
+  const uint32_t *next = selection;
+  end[0] = end[1] = UINT32_MAX;
   while (next != end) {
-    const uint32_t first = *next++;
-    uint32_t expected = first + 1;
-    while (next != end && *next == expected) next++, expected++;
-    if (first >= places || expected > places) return BAD_SELECTION;
-    selection[runs++] = (expected - first) << RUN_LENGTH_LOW | first;
+    const uint64_t first = *next;
+    const uint32_t *const begin = next++;
+    if (((uintptr_t)next & 7) != 0 && *next == first + 1) next++;
+    if (((uintptr_t)next & 7) == 0) {
+      const uint64_t from = first + (uint64_t)(next - begin);
+      for (uint64_t pair = (from + 1) << 32 | from; *(const uint64_t *)(const void *)next == pair; pair += 2ull << 32 | 2)
+        next += 2;
+      if (*next == first + (uint64_t)(next - begin)) next++;
+    }
+    const uint64_t length = (uint64_t)(next - begin);
+    if (first + length > places) return BAD_SELECTION;
+    *run++ = (uint32_t)(length << RUN_LENGTH_LOW | first);
   }
-  return runs;
+  return (uint64_t)(run - selection);
 }
 
 /* One accumulator: rows x columns of S; `input` is the offset of the rows. */
-static inline void multiply_block(uint32_t accumulator, uint32_t input, uint32_t rows, uint32_t columns,
-                                  const struct mtia_interaction_arguments *a, uint32_t mml_limit) {
-  const uint32_t blocks = a->feature_stride / MML_K_BYTES, step = blocks <= mml_limit ? blocks : 1;
+static inline void multiply_block(uint64_t accumulator, uint64_t input, uint64_t rows, uint64_t columns,
+                                  const struct mtia_interaction_arguments *a, uint64_t mml_limit) {
+  const uint64_t blocks = a->feature_stride / MML_K_BYTES, step = blocks <= mml_limit ? blocks : 1;
   accumulator_clear(accumulator);
   mml_shape(rows, columns, a->type, step);
-  for (uint32_t block = 0; block < blocks; block += step)
+  for (uint64_t block = 0; block < blocks; block += step)
     mml(accumulator, CB_INPUT, input + block * MML_K_BYTES, CB_SECOND, block * MML_BLOCK_BYTES);
 }
 
 /* S of one sample, 32 columns at a time: 32 rows of X, transposed as 4-byte elements, are the second operand for them. */
-static void multiply_sample(const struct plan *p, const struct mtia_interaction_arguments *a, uint32_t sample,
-                            uint32_t product, uint32_t mml_limit) {
+static void multiply_sample(const struct plan *p, const struct mtia_interaction_arguments *a, uint64_t sample,
+                            uint64_t product) {
   const struct reduction how = {MTIA_SE_IDENTITY, a->type, a->features * ELEMENT_BYTES};
-  for (uint32_t column = 0, accumulator = 0; column < a->features; column += BLOCK) {
-    const uint32_t columns = minimum(BLOCK, a->features - column);
+  for (uint64_t column = 0, accumulator = 0; column < a->features; column += BLOCK) {
+    const uint64_t columns = minimum(BLOCK, a->features - column);
     mlu_shape(columns, a->feature_stride / 4, 4);
     mlu_transpose(CB_INPUT, sample + column * a->feature_stride, CB_SECOND, 0);
     cb_push(CB_SECOND, p->second_bytes);
-    for (uint32_t row = 0; row < a->features; row += BLOCK, accumulator++) {
-      const uint32_t rows = minimum(BLOCK, a->features - row);
-      multiply_block(accumulator, sample + row * a->feature_stride, rows, columns, a, mml_limit);
+    for (uint64_t row = 0; row < a->features; row += BLOCK, accumulator++) {
+      const uint64_t rows = minimum(BLOCK, a->features - row);
+      multiply_block(accumulator, sample + row * a->feature_stride, rows, columns, a, p->mml_limit);
       reduce(accumulator, CB_PRODUCT, product + row * how.stride + column * ELEMENT_BYTES, rows, columns, how);
     }
     cb_pop(CB_SECOND, p->second_bytes);
@@ -135,9 +153,9 @@ static void multiply_sample(const struct plan *p, const struct mtia_interaction_
 }
 
 /* Prefix and selected places of `count` samples into rows of CB_OUTPUT. */
-static void assemble_rows(const struct plan *p, const struct mtia_interaction_arguments *a, uint32_t count,
-                          const uint32_t *runs, uint32_t run_count) {
-  uint32_t at = a->prefix_elements * ELEMENT_BYTES;
+static void assemble_rows(const struct plan *p, const struct mtia_interaction_arguments *a, uint64_t count,
+                          const uint32_t *runs, uint64_t run_count) {
+  uint64_t at = a->prefix_elements * ELEMENT_BYTES;
   if (at != 0) {
     mlu_shape(count, a->prefix_elements, ELEMENT_BYTES);
     mlu_strides(p->sample_bytes, a->output_stride);
@@ -145,56 +163,61 @@ static void assemble_rows(const struct plan *p, const struct mtia_interaction_ar
   }
   mlu_strides(p->product_bytes, a->output_stride);
   for (const uint32_t *run = runs; run != runs + run_count; run++) {
-    const uint32_t length = *run >> RUN_LENGTH_LOW, first = *run & ((1u << RUN_LENGTH_LOW) - 1);
+    const uint64_t length = *run >> RUN_LENGTH_LOW, first = *run & ((1ull << RUN_LENGTH_LOW) - 1);
     mlu_shape(count, length, ELEMENT_BYTES);
     mlu_copy(CB_PRODUCT, first * ELEMENT_BYTES, CB_OUTPUT, at);
     at += length * ELEMENT_BYTES;
   }
 }
 
-static uint32_t compute(const struct plan *p, const struct mtia_interaction_arguments *a, const struct pe_place *place,
-                        uint32_t generation) {
-  const uint32_t mml_limit = mml_blocks_limit(generation);
-  uint32_t *runs = 0, run_count = 0;
+static uint32_t compute(const struct plan *p, const struct mtia_interaction_arguments *a) {
+  uint32_t *runs = 0;
+  uint64_t run_count = 0;
   if (a->selected_count != 0) {
     runs = (uint32_t *)(uintptr_t)cb_wait_data(CB_SELECTION, p->selection_bytes);
     run_count = find_runs(runs, a->selected_count, a->features * a->features);
     if (run_count == BAD_SELECTION) return MTIA_RESULT_BAD_ARGUMENT;
   }
+  const uint64_t output_stride = a->output_stride, output_slot = p->samples * output_stride;
   mml_stride(a->feature_stride);
-  dma_strides(a->output_stride, a->output_stride);
-  for (uint32_t block = place->index; block < p->blocks; block += place->count) {
-    const uint32_t first = block * p->samples, count = minimum(p->samples, a->batch - first);
+  dma_strides(output_stride, output_stride);
+  for (uint64_t block = p->first_block; block < p->blocks; block += p->block_step) {
+    const uint64_t first = block * p->samples, count = minimum(p->samples, a->batch - first);
     mlu_strides(a->feature_stride, BLOCK * 4);
-    for (uint32_t sample = 0; sample < count; sample++)
-      multiply_sample(p, a, sample * p->sample_bytes, sample * p->product_bytes, mml_limit);
+    for (uint64_t sample = 0; sample < count; sample++)
+      multiply_sample(p, a, sample * p->sample_bytes, sample * p->product_bytes);
     cb_push(CB_PRODUCT, p->product_slot);
     assemble_rows(p, a, count, runs, run_count);
     cb_pop(CB_PRODUCT, p->product_slot);
-    cb_push(CB_OUTPUT, p->samples * a->output_stride);
-    dma_shape(count, a->output_stride);
-    dma_out_slot(a->output + (uint64_t)first * a->output_stride, CB_OUTPUT, count * a->output_stride,
-                 p->samples * a->output_stride);
+    cb_push(CB_OUTPUT, output_slot);
+    dma_shape(count, output_stride);
+    dma_out_slot(a->output + first * output_stride, CB_OUTPUT, count * output_stride, output_slot);
     cb_pop(CB_INPUT, p->samples * p->sample_bytes);
   }
   fence();
   return MTIA_RESULT_OK;
 }
 
-uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
-  KERNEL_ARGUMENTS(mtia_interaction_arguments, words, job);
-  const struct mtia_interaction_arguments arguments = *words;
-  const uint32_t generation = pe_generation();
+/* Hart 0 checks and plans. Where this PE has no samples, hart 1 finds no block in the plan. */
+static uint32_t plan_and_load(const struct mtia_job_descriptor *job, const struct mtia_interaction_arguments *a) {
+  const uint64_t generation = pe_generation();
   struct pe_place place;
-  struct plan plan;
+  struct plan plan = {.blocks = 0};
   if (!find_place(job, &place)) return MTIA_RESULT_BAD_GRID;
-  if (!arguments_are_good(&arguments, generation)) return MTIA_RESULT_BAD_ARGUMENT;
-  if (arguments.batch == 0) return MTIA_RESULT_OK;
-  if (!make_plan(&plan, &arguments, place.count)) return MTIA_RESULT_LOCAL_MEMORY;
-  if (place.index >= plan.blocks) return MTIA_RESULT_OK;
-  if (hart == 0) place_buffers(&plan, &arguments);
-  buffers_ready(hart);
-  if (hart == 1) return compute(&plan, &arguments, &place, generation);
-  load(&plan, &arguments, &place);
+  if (!arguments_are_good(a, generation)) return MTIA_RESULT_BAD_ARGUMENT;
+  if (a->batch != 0 && !make_plan(&plan, a, &place, generation)) return MTIA_RESULT_LOCAL_MEMORY;
+  *KERNEL_SHARED(struct plan) = plan;
+  const bool has_work = plan.first_block < plan.blocks;
+  if (has_work) place_buffers(&plan, a);
+  buffers_ready(0);
+  if (has_work) load(&plan, a);
   return MTIA_RESULT_OK;
+}
+
+uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
+  KERNEL_ARGUMENTS(mtia_interaction_arguments, arguments, job);
+  if (hart == 0) return plan_and_load(job, arguments);
+  buffers_ready(1);
+  const struct plan *const plan = KERNEL_SHARED(struct plan);
+  return plan->first_block < plan->blocks ? compute(plan, arguments) : MTIA_RESULT_OK;
 }
