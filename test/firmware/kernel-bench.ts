@@ -21,7 +21,12 @@ export interface KernelLaunch {
   readonly values: Record<string, FieldValue>;
   /** The fields of `values` that are offsets in the memory. */
   readonly addresses: readonly string[];
-  readonly rectangle: { readonly columns: number; readonly rows: number };
+  readonly rectangle: {
+    readonly columns: number;
+    readonly rows: number;
+    readonly column?: number;
+    readonly row?: number;
+  };
   readonly memory: Uint8Array;
 }
 
@@ -46,8 +51,8 @@ export class KernelBench {
     this.#host = host;
   }
 
-  static async open(generation: Generation): Promise<KernelBench> {
-    const { device } = await openCard(generation, loadBundle(bundlePath(DEFAULT_BUNDLE)));
+  static async open(generation: Generation, bundle = DEFAULT_BUNDLE): Promise<KernelBench> {
+    const { device } = await openCard(generation, loadBundle(bundlePath(bundle)));
     const context: Context = await device.createContext();
     await context.assignPages(BASE, PAGES);
     const pages = context.allocateHost(HOST_BYTES);

@@ -172,6 +172,28 @@ describe('EMBEDDING_BAG', () => {
     });
   }
 
+  test('tables drawn at random', async () => {
+    const random = randomNumbers(21);
+    const upTo = (limit: number): number => 1 + Math.floor(random() * limit);
+    for (let turn = 0; turn < 40; turn++) {
+      const tables = Array.from({ length: upTo(5) }, () => ({
+        rows: upTo(50),
+        bag: random() < 0.3 ? 1 : upTo(random() < 0.3 ? 150 : 5) - 1,
+        gap: random() < 0.5 ? 0 : 32 * upTo(3),
+      }));
+      const { job, expectations } = makeJob({
+        tables,
+        batch: upTo(40),
+        elements: upTo(150),
+        type: (['FP16', 'BF16', 'FP32'] as const)[upTo(3) - 1] ?? 'BF16',
+        sampleBlock: upTo(50),
+        rectangle: [upTo(3), upTo(3)],
+        shift: 8 * (upTo(4) - 1),
+      });
+      await expectJob(benches, job, expectations);
+    }
+  });
+
   const badIndices: Record<string, Shape> = {
     'the number of rows': { tables: one(30, 1), batch: 20, elements: 32, index: [0, 19, 30n] },
     'below zero': { tables: one(30, 1), batch: 20, elements: 32, index: [0, 0, -1n] },

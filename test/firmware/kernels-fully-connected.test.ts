@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { DROP_BIAS_BUNDLE } from '../../src/firmware-emu/index.js';
 import { ACTIVATION, type ActivationName, DATA_TYPE, FULLY_CONNECTED_ARGUMENTS } from '../../src/hw/index.js';
 import { KernelBench } from './kernel-bench.js';
 import { Arena, type Expectation, expectFailure, expectJob, type Job } from './kernel-case.js';
@@ -16,6 +17,8 @@ interface Shape {
   activation?: ActivationName;
   tile?: readonly [number, number];
   rectangle?: readonly [columns: number, rows: number];
+  /** First column and row of the rectangle. */
+  origin?: readonly [column: number, row: number];
   inputGap?: number;
   outputGap?: number;
   noBias?: boolean;
@@ -122,7 +125,8 @@ function makeOperands(shape: Shape): Operands {
   };
   if (shape.noBias) values.bias = 0;
   const addresses = ['input', 'weight', 'output', ...(shape.noBias ? [] : ['bias'])];
-  const rectangle = { columns: columnsOfPes, rows: rowsOfPes };
+  const [column, row] = shape.origin ?? [0, 0];
+  const rectangle = { column, row, columns: columnsOfPes, rows: rowsOfPes };
   return {
     job: { kernel: 'FULLY_CONNECTED', layout: FULLY_CONNECTED_ARGUMENTS, values, addresses, rectangle, arena },
     expectations,
@@ -173,6 +177,7 @@ describe('FULLY_CONNECTED', () => {
     'both 32': { m: 97, n: 96, k: 96, tile: [32, 32], rectangle: [2, 3] },
     'rectangle 8x8': { m: 512, n: 256, k: 64, outputType: 'BF16', rectangle: [8, 8] },
     'rectangle 3x5': { m: 333, n: 224, k: 64, outputType: 'FP16', type: 'FP16', rectangle: [3, 5] },
+    'a rectangle inside the grid': { m: 100, n: 96, k: 64, rectangle: [2, 2], origin: [3, 5] },
     'more PEs than tiles': { m: 3, n: 32, k: 64, rectangle: [8, 8] },
     FP16: { m: 70, n: 64, k: 416, type: 'FP16', outputType: 'FP16' },
     'FP16 to FP32': { m: 70, n: 64, k: 416, type: 'FP16' },
@@ -191,6 +196,29 @@ describe('FULLY_CONNECTED', () => {
     });
   }
 
+  test('shapes drawn at random', async () => {
+    const random = randomNumbers(20);
+    const upTo = (limit: number): number => 1 + Math.floor(random() * limit);
+    const oneOf = <T>(...values: readonly [T, ...T[]]): T => values[upTo(values.length) - 1] ?? values[0];
+    for (let turn = 0; turn < 40; turn++) {
+      const n = 32 * upTo(8);
+      const shape: Shape = {
+        m: upTo(180),
+        n,
+        k: 32 * upTo(oneOf(4, 40)),
+        columns: n - upTo(32) + 1,
+        type: oneOf('FP16', 'BF16'),
+        outputType: oneOf('FP16', 'BF16', 'FP32'),
+        activation: oneOf('NONE', 'RELU', 'SIGMOID', 'TANH'),
+        tile: oneOf([32, 32], [32, 64], [64, 32], [64, 64]),
+        rectangle: [upTo(4), upTo(4)],
+        noBias: oneOf(true, false),
+      };
+      const { job, expectations } = makeOperands(shape);
+      await expectJob(benches, job, expectations);
+    }
+  });
+
   const refused: Record<string, Record<string, number>> = {
     'INT8 input': { type: DATA_TYPE.INT8 },
     'INT8 output': { output_type: DATA_TYPE.INT8 },
@@ -207,4 +235,16 @@ describe('FULLY_CONNECTED', () => {
       await expectFailure(benches, makeOperands({ m: 4, n: 64, k: 64, values }).job, 'INVALID_COMMAND');
     });
   }
+
+  test('answers come from the firmware: without its bias step they are wrong', async () => {
+    const bench = await KernelBench.open('2i', DROP_BIAS_BUNDLE);
+    try {
+      const biased = makeOperands({ m: 5, n: 64, k: 64 });
+      await expect(expectJob([bench], biased.job, biased.expectations)).rejects.toThrow('instead of');
+      const plain = makeOperands({ m: 5, n: 64, k: 64, noBias: true });
+      await expectJob([bench], plain.job, plain.expectations);
+    } finally {
+      await bench.close();
+    }
+  });
 });

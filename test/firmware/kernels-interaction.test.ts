@@ -176,6 +176,29 @@ describe('INTERACTION', () => {
     });
   }
 
+  test('selections drawn at random', async () => {
+    const random = randomNumbers(22);
+    const upTo = (limit: number): number => 1 + Math.floor(random() * limit);
+    for (let turn = 0; turn < 40; turn++) {
+      const features = upTo(64);
+      const elements = upTo(100);
+      const places = allPlaces(features).filter(() => random() < 0.7);
+      // Some out of order: runs of every length, from every alignment.
+      for (let swap = 0; swap < 3; swap++) places.unshift(...places.splice(upTo(places.length) - 1));
+      const { job, expectations } = makeJob({
+        batch: upTo(6),
+        features,
+        elements,
+        places,
+        prefix: upTo(elements + 1) - 1,
+        prefixFeature: upTo(features) - 1,
+        outputGap: 32 * (upTo(3) - 1),
+        rectangle: [upTo(2), upTo(2)],
+      });
+      await expectJob(benches, job, expectations);
+    }
+  });
+
   const small: Shape = { batch: 4, features: 3, elements: 32, places: lowerTriangle(3), prefix: 4 };
   const refused: Record<string, Partial<Shape>> = {
     FP32: { values: { type: DATA_TYPE.FP32 } },

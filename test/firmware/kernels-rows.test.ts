@@ -222,6 +222,51 @@ describe('kernels that pass rows through', () => {
     });
   }
 
+  test('CONVERT: matrices drawn at random', async () => {
+    const random = randomNumbers(23);
+    const upTo = (limit: number): number => 1 + Math.floor(random() * limit);
+    const types = ['FP16', 'BF16', 'FP32', 'INT8', 'INT32'] as const;
+    for (let turn = 0; turn < 60; turn++) {
+      const from = types[upTo(5) - 1] ?? 'FP32';
+      const to = types[upTo(5) - 1] ?? 'FP32';
+      const elements = upTo(random() < 0.2 ? 8192 : 90);
+      const padded = 32 * (Math.ceil((elements * BYTES[to]) / 32) + upTo(3) - 1);
+      const { job, expectations } = makeConversion({
+        rows: upTo(elements > 90 ? 6 : 150),
+        elements,
+        from,
+        to,
+        inputStride: BYTES[from] * (elements + (random() < 0.5 ? 0 : upTo(200) - 1)),
+        pad: random() < 0.4,
+        inputShift: BYTES[from] * (upTo(20) - 1),
+        rectangle: [upTo(3), upTo(3)],
+        ...(random() < 0.5 ? { outputStride: padded } : {}),
+      });
+      if (job.values['pad'] === 1 && Number(job.values['output_stride']) % 32 !== 0) continue;
+      await expectJob(benches, job, expectations);
+    }
+  });
+
+  test('COPY: rows drawn at random', async () => {
+    const random = randomNumbers(24);
+    const upTo = (limit: number): number => 1 + Math.floor(random() * limit);
+    for (let turn = 0; turn < 60; turn++) {
+      const bytes = upTo(random() < 0.2 ? 32768 : 300);
+      const unit = random() < 0.5 ? 1 : 32;
+      const size = Math.ceil(bytes / unit) * unit;
+      const { job, expectations } = makeCopy({
+        rows: upTo(bytes > 300 ? 6 : 150),
+        bytes: size > 32768 ? bytes : size,
+        inputStride: size + unit * (upTo(30) - 1),
+        outputStride: size + unit * (upTo(30) - 1),
+        inputShift: random() < 0.5 ? 0 : upTo(40),
+        outputShift: random() < 0.5 ? 0 : upTo(40),
+        rectangle: [upTo(3), upTo(3)],
+      });
+      await expectJob(benches, job, expectations);
+    }
+  });
+
   const refused: Record<string, Record<string, number>> = {
     'an unknown type': { input_type: 7 },
     'an unknown function': { function: 4 },
