@@ -72,6 +72,16 @@ MTIA_API int32_t mtia_debug_register_write(struct mtia_device *device, uint32_t 
 /* Memory as the core sees it, without side effects on registers. The chip must be halted. */
 MTIA_API int32_t mtia_debug_memory_read(struct mtia_device *device, uint32_t core, uint64_t address, void *data, uint64_t bytes);
 MTIA_API int32_t mtia_debug_memory_write(struct mtia_device *device, uint32_t core, uint64_t address, const void *data, uint64_t bytes);
+/*
+ * Step mode: runs one hart on the calling thread, all others at rest, for about `instructions` (a few more where a basic block
+ * ends; at most MTIA_DEBUG_MOST_INSTRUCTIONS). *executed says how many it were, *stop why no more (enum mtia_debug_stop).
+ * The chip must be halted, and device time stands still. A control hart may execute from SRAM here: what a debugger has put
+ * there runs on either kind of hart.
+ */
+enum mtia_debug_stop { MTIA_DEBUG_RAN = 0, MTIA_DEBUG_WAITS = 1, MTIA_DEBUG_STALLED = 2 };
+#define MTIA_DEBUG_MOST_INSTRUCTIONS (1u << 24)
+MTIA_API int32_t mtia_debug_run(struct mtia_device *device, uint32_t core, uint32_t hart, uint32_t instructions, uint32_t *executed,
+                                uint32_t *stop);
 /* What a hart waits for, as one line of text ("running", "wfi", "MML waits for 2048 bytes of cb 3", ...). */
 MTIA_API int32_t mtia_debug_wait_reason(struct mtia_device *device, uint32_t core, uint32_t hart, char *text, uint32_t bytes);
 

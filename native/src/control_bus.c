@@ -72,7 +72,9 @@ uint8_t *control_bus_memory(struct chip *chip, uint64_t address, uint64_t bytes,
 static uint8_t *slow_memory(struct chip *chip, uint64_t address, uint32_t width, bool *read_only) {
   if (inside(address, width, MTIA_PE_WINDOW_BASE, MTIA_PE_WINDOW_SIZE)) {
     uint64_t pe = (address - MTIA_PE_WINDOW_BASE) / PE_WINDOW_STRIDE;
-    if (pe < chip->pe_count) work_queue_engine_await_reset(chip, (uint32_t)pe);
+    /* In step mode this is the debugger's thread, and those that would serve the reset are at rest. */
+    if (pe < chip->pe_count && chip->halted) work_queue_engine_serve_requests(chip, (uint32_t)pe);
+    else if (pe < chip->pe_count) work_queue_engine_await_reset(chip, (uint32_t)pe);
   }
   return control_bus_memory(chip, address, width, read_only);
 }

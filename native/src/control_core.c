@@ -34,12 +34,15 @@ static struct hart_region memory_region(struct chip *chip, uint64_t base, uint64
   return (struct hart_region){base, bytes, memory_at(chip->memory, 0, base, bytes, MEMORY_WRITE), 1, 1, 0};
 }
 
+/* Of the regions below. */
+#define REGION_SRAM 3
+
 static void set_regions(struct chip *chip, struct hart *hart) {
   struct control_core *core = &chip->control_core;
   hart->regions[0] = (struct hart_region){MTIA_CONTEXT_SRAM_BASE, MTIA_CONTEXT_SRAM_SIZE, core->context_sram, 1, 1, 1};
   hart->regions[1] = (struct hart_region){MTIA_DESCRIPTOR_SRAM_BASE, MTIA_DESCRIPTOR_SRAM_SIZE, core->descriptor_sram, 1, 1, 0};
   hart->regions[2] = memory_region(chip, MTIA_LPDDR_BASE, memory_lpddr_bytes(chip->memory));
-  hart->regions[3] = memory_region(chip, MTIA_SRAM_BASE, (uint64_t)chip->specification.sram_bytes);
+  hart->regions[REGION_SRAM] = memory_region(chip, MTIA_SRAM_BASE, (uint64_t)chip->specification.sram_bytes);
 }
 
 int32_t control_core_create(struct chip *chip) {
@@ -190,6 +193,23 @@ static bool run_harts(struct control_core *core) {
   atomic_store_explicit(&core->waiting, waiting, memory_order_relaxed);
   atomic_fetch_add_explicit(&core->instructions, instructions, memory_order_relaxed);
   return waiting != (1u << core->hart_count) - 1;
+}
+
+enum hart_stop control_core_run_hart(struct chip *chip, uint32_t index, uint64_t instructions) {
+  struct control_core *core = &chip->control_core;
+  struct hart *hart = &core->harts[index];
+  control_core_update_timers(chip);
+  control_core_update_lines(chip);
+  const uint64_t before = hart->instructions;
+  hart->regions[REGION_SRAM].executable = 1;
+  enum hart_stop stop = hart_run(hart, instructions);
+  hart->regions[REGION_SRAM].executable = 0;
+  /* What it has decoded there is not to run once the chip runs again. */
+  atomic_store(&hart->fence_request, true);
+  if (stop == HART_WAITING) atomic_fetch_or(&core->waiting, 1u << index);
+  else atomic_fetch_and(&core->waiting, ~(1u << index));
+  atomic_fetch_add(&core->instructions, hart->instructions - before);
+  return stop;
 }
 
 /* How long until a timer interrupt makes a waiting hart run. */

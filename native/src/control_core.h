@@ -61,6 +61,8 @@ void control_core_notify(struct chip *chip);
 /* Returns when the thread stands between two instructions; it stays there until as many resume. */
 void control_core_pause(struct chip *chip);
 void control_core_resume(struct chip *chip);
+/* Step mode: runs one hart on the calling thread, with SRAM executable. At rest. */
+enum hart_stop control_core_run_hart(struct chip *chip, uint32_t hart, uint64_t instructions);
 /* Power-on state, harts at the boot ROM. At rest. */
 void control_core_reset(struct chip *chip);
 /* Control thread: recomputes the interrupt lines of the harts; the timer's after a look at the clock (update_timers). */

@@ -134,6 +134,32 @@ int32_t mtia_debug_memory_write(struct mtia_device *device, uint32_t core, uint6
   return device_leave(device, access_memory(chip, core, address, NULL, bytes == 0 ? &nothing : data, bytes));
 }
 
+static int32_t run_hart(struct chip *chip, uint32_t core, uint32_t number, uint32_t instructions, uint32_t *executed,
+                        uint32_t *stop) {
+  struct hart *hart = find_hart(chip, core, number);
+  if (hart == NULL) return MTIA_ERROR_CHIP_BAD_ARGUMENT;
+  if (!chip->halted) return MTIA_ERROR_CHIP_NOT_HALTED;
+  uint64_t before = hart->instructions;
+  enum hart_stop why = core == MTIA_DEBUG_CONTROL_CORE ? control_core_run_hart(chip, number, instructions)
+                                                       : pe_run_hart(chip->pes[core], number, instructions);
+  *executed = (uint32_t)(hart->instructions - before);
+  *stop = why == HART_WAITING ? MTIA_DEBUG_WAITS : why == HART_STALLED ? MTIA_DEBUG_STALLED : MTIA_DEBUG_RAN;
+  return MTIA_ERROR_OK;
+}
+
+int32_t mtia_debug_run(struct mtia_device *device, uint32_t core, uint32_t hart, uint32_t instructions, uint32_t *executed,
+                       uint32_t *stop) {
+  struct chip *chip;
+  bool bounded = instructions != 0 && instructions <= MTIA_DEBUG_MOST_INSTRUCTIONS;
+  if (executed == NULL || stop == NULL || !bounded) return MTIA_ERROR_CHIP_BAD_ARGUMENT;
+  int32_t status = device_enter(device, &chip);
+  if (status != MTIA_ERROR_OK) return status;
+  pthread_mutex_lock(&chip->administration);
+  status = run_hart(chip, core, hart, instructions, executed, stop);
+  pthread_mutex_unlock(&chip->administration);
+  return device_leave(device, status);
+}
+
 static void control_wait_reason(struct chip *chip, uint32_t hart, char *text, uint32_t bytes) {
   bool waits = (atomic_load(&chip->control_core.waiting) >> hart & 1) != 0;
   snprintf(text, bytes, "%s", waits ? "wfi" : "running");

@@ -265,6 +265,13 @@ enum pe_state pe_run(struct pe *pe, uint64_t budget) {
   return PE_RUNNABLE;
 }
 
+enum hart_stop pe_run_hart(struct pe *pe, uint32_t number, uint64_t instructions) {
+  const uint64_t before = pe->hart[number].instructions;
+  const enum hart_stop stop = take_turn(pe, number, instructions);
+  pe->counters.instructions += pe->hart[number].instructions - before;
+  return stop;
+}
+
 void pe_interrupt(struct pe *pe) { atomic_store(&pe->interrupted, true); }
 
 /* ---- What the chip asks ---- */

@@ -50,6 +50,8 @@ void pe_reset(struct pe *pe, uint64_t vector);
 void pe_start_job(struct pe *pe, const struct mtia_job_descriptor *descriptor);
 /* Runs both harts in turn until the PE is idle or blocked, or about budget instructions have run. */
 enum pe_state pe_run(struct pe *pe, uint64_t budget);
+/* Step mode: runs one hart alone, whether the other could run or not. Not while pe_run is under way. */
+enum hart_stop pe_run_hart(struct pe *pe, uint32_t hart, uint64_t instructions);
 /* Any thread: makes pe_run return soon (reset, halt). */
 void pe_interrupt(struct pe *pe);
 uint32_t pe_index(const struct pe *pe);

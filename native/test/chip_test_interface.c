@@ -44,6 +44,11 @@ static void arguments(void) {
   CHECK_EQUAL(mtia_debug_counters(device, &counters), MTIA_ERROR_CHIP_BAD_ARGUMENT);
   CHECK_EQUAL(mtia_debug_register_read(device, CONTROL, 0, 0, &value), MTIA_ERROR_CHIP_NOT_HALTED);
   CHECK_EQUAL(mtia_debug_memory_read(device, CONTROL, MTIA_SRAM_BASE, &value, 8), MTIA_ERROR_CHIP_NOT_HALTED);
+  CHECK_EQUAL(mtia_debug_run(device, CONTROL, 0, 1, &word, NULL), MTIA_ERROR_CHIP_BAD_ARGUMENT);
+  CHECK_EQUAL(mtia_debug_run(device, CONTROL, 0, 0, &word, &word), MTIA_ERROR_CHIP_BAD_ARGUMENT);
+  CHECK_EQUAL(mtia_debug_run(device, CONTROL, 0, MTIA_DEBUG_MOST_INSTRUCTIONS + 1, &word, &word), MTIA_ERROR_CHIP_BAD_ARGUMENT);
+  CHECK_EQUAL(mtia_debug_run(device, 0, 2, 1, &word, &word), MTIA_ERROR_CHIP_BAD_ARGUMENT);
+  CHECK_EQUAL(mtia_debug_run(device, 0, 0, 1, &word, &word), MTIA_ERROR_CHIP_NOT_HALTED);
   CHECK_OK(mtia_debug_matmul_path(device, text, sizeof(text)));
   CHECK(strlen(text) > 0);
   CHECK_EQUAL(mtia_host_allocate(100, (void **)&value), MTIA_ERROR_CHIP_BAD_ARGUMENT);
@@ -215,6 +220,7 @@ static void use_after_close(void) {
     CHECK_EQUAL(mtia_debug_register_write(device, 0, 0, 0, 0), MTIA_ERROR_CHIP_CLOSED);
     CHECK_EQUAL(mtia_debug_memory_read(device, 0, 0, text, 8), MTIA_ERROR_CHIP_CLOSED);
     CHECK_EQUAL(mtia_debug_memory_write(device, 0, 0, text, 8), MTIA_ERROR_CHIP_CLOSED);
+    CHECK_EQUAL(mtia_debug_run(device, 0, 0, 1, &word, &word), MTIA_ERROR_CHIP_CLOSED);
     CHECK_EQUAL(mtia_debug_wait_reason(device, 0, 0, text, 8), MTIA_ERROR_CHIP_CLOSED);
     CHECK_EQUAL(mtia_debug_counters(device, &counters), MTIA_ERROR_CHIP_CLOSED);
     CHECK_EQUAL(mtia_debug_matmul_path(device, text, 8), MTIA_ERROR_CHIP_CLOSED);

@@ -8,8 +8,10 @@ export {
   type DebugCalls,
   type EmulatorOptions,
   type MatmulPath,
+  MOST_INSTRUCTIONS,
   openEmulator,
   openEmulatorWithDebug,
+  type StepResult,
 } from './emulator/index.js';
 export {
   closedError,

@@ -13,6 +13,17 @@ export const CONTROL_CORE = 0xffff;
 const TEXT_BYTES = 64 * 1024;
 const REASON_BYTES = 256;
 
+/** Instructions of one run call: a fraction of a second. */
+export const MOST_INSTRUCTIONS = 1 << 24;
+
+const STOPS = ['ran', 'waits', 'stalled'] as const;
+
+export interface StepResult {
+  readonly executed: number;
+  /** ran: as many as were asked for. waits: wfi. stalled: a unit command cannot go on yet. */
+  readonly stop: (typeof STOPS)[number];
+}
+
 export interface ChipCounters {
   readonly peInstructions: bigint;
   readonly controlInstructions: bigint;
@@ -72,6 +83,16 @@ export class DebugCalls {
 
   memoryWrite(core: number, address: bigint, data: Uint8Array): void {
     this.#call('mtia_debug_memory_write', (c, h) => c.mtia_debug_memory_write(h, core, address, data, data.byteLength));
+  }
+
+  /** Runs one hart of the halted chip for about that many instructions (at most MOST_INSTRUCTIONS). */
+  run(core: number, hart: number, instructions: number): StepResult {
+    const executed = new Uint32Array(1);
+    const stop = new Uint32Array(1);
+    this.#call('mtia_debug_run', (c, h) =>
+      c.mtia_debug_run(h, core, hart, instructions, new Uint8Array(executed.buffer), new Uint8Array(stop.buffer)),
+    );
+    return { executed: executed[0] ?? 0, stop: STOPS[stop[0] ?? 0] ?? 'ran' };
   }
 
   /** What a hart waits for, as one line. */
