@@ -3,6 +3,8 @@ export const EXIT = {
   OK: 0,
   /** A verified case failed. */
   VERIFICATION_FAILED: 1,
+  /** A program of `fw exec` did not pass. */
+  PROGRAM_FAILED: 1,
   /** Wrong usage, an input that cannot be used, or a device that failed. */
   BAD_INPUT: 2,
   /** 128 + SIGINT, as shells have it. */
@@ -12,7 +14,7 @@ export const EXIT = {
 
 const MEANING = new Map<number, string>([
   [EXIT.OK, 'done'],
-  [EXIT.VERIFICATION_FAILED, 'a verified case failed'],
+  [EXIT.VERIFICATION_FAILED, 'a verified case or program failed'],
   [EXIT.BAD_INPUT, 'wrong usage, bad input or device error: one sentence on stderr says which'],
   [EXIT.INTERRUPTED, 'interrupted'],
 ]);

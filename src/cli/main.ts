@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { bundlePath } from '../firmware-emu/index.js';
 import { addBenchCommand } from './commands/bench.js';
 import { addCompileCommand } from './commands/compile.js';
+import { addFirmwareCommands } from './commands/firmware.js';
 import { addInfoCommand } from './commands/info.js';
 import { addRunCommand } from './commands/run.js';
 import { addVerifyCommand } from './commands/verify.js';
@@ -30,6 +31,7 @@ function createProgram(): Command {
   addVerifyCommand(program);
   addCompileCommand(program);
   addInfoCommand(program);
+  addFirmwareCommands(program);
   addBenchCommand(program);
   return program;
 }

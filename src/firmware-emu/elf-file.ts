@@ -3,9 +3,12 @@
 export interface ElfSegment {
   readonly offset: number;
   readonly address: number;
+  /** Where a loader puts it; differs from address where start-up code moves the segment. */
+  readonly loadAddress: number;
   readonly fileBytes: number;
   readonly memoryBytes: number;
   readonly writable: boolean;
+  readonly executable: boolean;
 }
 
 export interface ElfFile {
@@ -19,6 +22,7 @@ const IDENTIFICATION = Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
 const EXECUTABLE = 2;
 const MACHINE_RISCV = 243;
 const LOADED_SEGMENT = 1;
+const FLAG_EXECUTABLE = 1;
 const FLAG_WRITABLE = 2;
 
 /** Throws a RangeError where the file is not a little-endian RV64 executable with its segments inside the file. */
@@ -32,6 +36,9 @@ export function readElf(bytes: Uint8Array): ElfFile {
   }
   const table = Number(file.readBigUInt64LE(32));
   const count = file.readUInt16LE(56);
+  if (count !== 0 && file.readUInt16LE(54) !== PROGRAM_HEADER_BYTES) {
+    throw new RangeError(`program headers are not of ${PROGRAM_HEADER_BYTES} bytes`);
+  }
   if (table + count * PROGRAM_HEADER_BYTES > file.length) throw new RangeError('program headers exceed the file');
   const segments: ElfSegment[] = [];
   for (let index = 0; index < count; index++) {
@@ -45,8 +52,10 @@ export function readElf(bytes: Uint8Array): ElfFile {
 function readSegment(file: Buffer, at: number): ElfSegment {
   const segment = {
     writable: (file.readUInt32LE(at + 4) & FLAG_WRITABLE) !== 0,
+    executable: (file.readUInt32LE(at + 4) & FLAG_EXECUTABLE) !== 0,
     offset: Number(file.readBigUInt64LE(at + 8)),
     address: Number(file.readBigUInt64LE(at + 16)),
+    loadAddress: Number(file.readBigUInt64LE(at + 24)),
     fileBytes: Number(file.readBigUInt64LE(at + 32)),
     memoryBytes: Number(file.readBigUInt64LE(at + 40)),
   };

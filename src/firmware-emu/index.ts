@@ -1,4 +1,4 @@
-/** Firmware bundles of the emulated chip: reading, writing, signing, and where the built ones lie. */
+/** Firmware bundles of the emulated chip, and what looks at the chip through its debug door. */
 export {
   type Bundle,
   type BundleOptions,
@@ -20,6 +20,9 @@ export {
 } from './bundle-recipes.js';
 export { type BundleContent, type SectionContent, writeBundle } from './bundle-writer.js';
 export { ConsoleLog, type ConsoleSource } from './console-log.js';
+export { DebugPort, type HartId, parseHart } from './debug-port.js';
+export { hex } from './elf-loader.js';
+export { type ExecuteOptions, type ExecuteResult, executeElf } from './execute-elf.js';
 export type { Manifest } from './manifest.js';
 export { rawPublicKey, readPrivateKey, signRecords, verifyRecords } from './signature.js';
 export { TRUSTED_KEYS } from './trusted-keys.js';
