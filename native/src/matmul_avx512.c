@@ -5,6 +5,7 @@
 #include "matmul.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <string.h>
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")))
 #define AVX512_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,avx512bf16")))
@@ -100,12 +101,49 @@ AVX512_BF16 INLINE void bf16_tile(float (*accumulator)[MATMUL_COLUMNS], const in
   join_chains(accumulator, even, odd, rows, masks);
 }
 
+/*
+ * One row, as in a request for one sample: B is used once, so it is reordered in registers, and A is broadcast as it lies.
+ * The accumulator stays in registers from block to block.
+ */
+AVX512_BF16 static void bf16_dot_row(float *accumulator, const struct matmul_operands *operands) {
+  const struct column_masks masks = masks_of(operands->n);
+  const uint32_t pairs = operands->k_bytes / 8;
+  const uint8_t *a = operands->a[0], *b = operands->b;
+  const __mmask32 high = 0xaaaaaaaau;
+  __m512 sum[2] = {_mm512_loadu_ps(accumulator), _mm512_loadu_ps(accumulator + VECTOR_COLUMNS)};
+  for (uint32_t block = 0; block < operands->blocks; block++) {
+    __m512 even[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, odd[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    for (uint32_t j = 0; j < pairs; j++, a += 8, b += 2 * MATMUL_B_ROW_BYTES) {
+      uint64_t four; /* k = 4j..4j+3, the lowest first */
+      memcpy(&four, a, sizeof four);
+      const uint32_t a_first = (uint32_t)four, a_second = (uint32_t)(four >> 32);
+      const __m512bh a_even = (__m512bh)_mm512_set1_epi32((int)(a_first << 16 | (a_second & 0xffff)));
+      const __m512bh a_odd = (__m512bh)_mm512_set1_epi32((int)((a_first & 0xffff0000u) | a_second >> 16));
+      UNROLL for (uint32_t half = 0; half < 2; half++) {
+        const __m512i first = _mm512_loadu_si512(b + half * 64);
+        const __m512i second = _mm512_loadu_si512(b + MATMUL_B_ROW_BYTES + half * 64);
+        const __m512i b_even = _mm512_mask_blend_epi16(high, second, _mm512_slli_epi32(first, 16));
+        const __m512i b_odd = _mm512_mask_blend_epi16(high, _mm512_srli_epi32(second, 16), first);
+        even[half] = _mm512_dpbf16_ps(even[half], a_even, (__m512bh)b_even);
+        odd[half] = _mm512_dpbf16_ps(odd[half], a_odd, (__m512bh)b_odd);
+      }
+    }
+    UNROLL for (uint32_t half = 0; half < 2; half++) sum[half] = _mm512_add_ps(sum[half], _mm512_add_ps(even[half], odd[half]));
+  }
+  UNROLL for (uint32_t half = 0; half < 2; half++)
+    _mm512_mask_storeu_ps(accumulator + half * VECTOR_COLUMNS, masks.mask[half], sum[half]);
+}
+
 AVX512_BF16 static void bf16_dot_kernel(union accumulator *accumulator, const struct matmul_operands *operands) {
   const struct column_masks masks = masks_of(operands->n);
   const uint32_t k_bytes = operands->k_bytes, m = operands->m, whole_tiles = m - m % TILE_ROWS;
   int32_t packed[MATMUL_ROWS][16] __attribute__((aligned(64)));
   const int32_t(*a)[16] = (const int32_t(*)[16])packed;
   bf16_b_block b;
+  if (m == 1) {
+    bf16_dot_row(accumulator->fp32[0], operands);
+    return;
+  }
   for (uint32_t block = 0; block < operands->blocks; block++) {
     bf16_pack_b(b, operands->b + (uint64_t)block * (k_bytes / 4) * MATMUL_B_ROW_BYTES, k_bytes / 8);
     for (uint32_t row = 0; row < m; row++)
