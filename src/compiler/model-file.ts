@@ -35,6 +35,7 @@ export async function readModel(path: string, options: ReadModelOptions = {}): P
 
 /** Reads a model from memory; `directory` is where an ONNX file may keep tensors outside of it. */
 export async function parseModel(bytes: Uint8Array, name: string, directory: string): Promise<ModelGraph> {
+  if (bytes.byteLength === 0) throw invalidModel('file', 'is empty');
   if (isZip(bytes)) return guardFile('archive', () => readPt2(bytes, name));
   if (isCompiledGraph(bytes)) throw invalidModel('file', 'is a compiled graph already; load it, or compile its source');
   const { graph } = readMessage(bytes);

@@ -9,6 +9,7 @@ import {
   PCI,
   PROTOCOL_VERSION,
   RESERVED,
+  SPECIFICATIONS,
 } from '../hw/index.js';
 import type { CardRegisters } from './card-registers.js';
 import { deviceError, MtiaError } from './errors.js';
@@ -22,10 +23,9 @@ const QUICK_LOOKS = 64;
 const PCI_COMMAND_OFFSET = 4;
 const PCI_COMMAND_MEMORY_AND_BUS_MASTER = 0x6;
 
-const GENERATION_BY_NUMBER: ReadonlyMap<number, Generation> = new Map([
-  [1, 'v1'],
-  [2, '2i'],
-]);
+const GENERATION_BY_NUMBER: ReadonlyMap<number, Generation> = new Map(
+  Object.values(SPECIFICATIONS).map(({ generation, generationNumber }) => [generationNumber.value, generation]),
+);
 
 /** Checks that the card is one of ours, and lets it answer memory accesses and use DMA. */
 export function identify(pci: PciFunction, registers: CardRegisters): Generation {

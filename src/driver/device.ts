@@ -1,7 +1,7 @@
 /** One card with running firmware. */
 
 import { pino } from 'pino';
-import type { Generation } from '../hw/index.js';
+import { firmwareVersionText, type Generation } from '../hw/index.js';
 import { Administration } from './administration.js';
 import { boot, checkImage, diagnose, identify } from './boot.js';
 import { CardRegisters } from './card-registers.js';
@@ -27,10 +27,6 @@ export interface Grid {
 }
 
 const DEFAULT_DEADLINE_MS = 30_000;
-
-function versionText(version: number): string {
-  return `${version >>> 24}.${(version >>> 16) & 0xff}.${version & 0xffff}`;
-}
 
 export class Device {
   readonly generation: Generation;
@@ -76,7 +72,7 @@ export class Device {
     this.generation = generation;
     const grid = registers.read32('GRID');
     this.grid = { columns: grid & 0xff, rows: (grid >>> 8) & 0xff };
-    this.firmwareVersion = versionText(registers.read32('FIRMWARE_VERSION'));
+    this.firmwareVersion = firmwareVersionText(registers.read32('FIRMWARE_VERSION'));
     this.capabilities = registers.read64('FIRMWARE_CAPABILITIES');
     this.sramBytes = Number(registers.read64('SRAM_BYTES'));
     this.lpddrBytes = Number(registers.read64('LPDDR_BYTES'));

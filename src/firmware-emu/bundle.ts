@@ -9,11 +9,12 @@ import {
   BUNDLE_SECTION_RECORD,
   BUNDLE_VERSION,
   decodeStruct,
+  firmwareVersionText,
   type Generation,
   placeFields,
   RESERVED,
 } from '../hw/index.js';
-import { decodeVersion, MANIFEST, type Manifest } from './manifest.js';
+import { MANIFEST, type Manifest } from './manifest.js';
 import { SIGNATURE_SECTION_BYTES, verifyRecords } from './signature.js';
 import { TRUSTED_KEYS } from './trusted-keys.js';
 
@@ -256,7 +257,7 @@ function readManifest(sections: readonly BundleSection[], refuse: Refuse): Manif
 }
 
 function checkManifest(manifest: Manifest, header: Header, sections: readonly BundleSection[], refuse: Refuse): void {
-  const version = decodeVersion(header.firmwareVersion);
+  const version = firmwareVersionText(header.firmwareVersion);
   if (manifest.version !== version) refuse(`MANIFEST: version is ${manifest.version}, the header says ${version}`);
   if (manifest.protocolVersion !== header.protocolVersion) {
     refuse(`MANIFEST: protocolVersion is ${manifest.protocolVersion}, the header says ${header.protocolVersion}`);

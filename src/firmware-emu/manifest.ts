@@ -33,7 +33,3 @@ export function encodeVersion(version: string): number {
   }
   return major * 2 ** 24 + minor * 2 ** 16 + patch;
 }
-
-export function decodeVersion(version: number): string {
-  return `${version >>> 24}.${(version >>> 16) & 0xff}.${version & 0xffff}`;
-}

@@ -159,6 +159,11 @@ export const SE_TABLE = defineStruct(
   ],
 );
 
+/** "major.minor.patch" of BAR0.FIRMWARE_VERSION. */
+export function firmwareVersionText(version: number): string {
+  return `${version >>> 24}.${(version >>> 16) & 0xff}.${version & 0xffff}`;
+}
+
 export const BUNDLE_MAGIC = 0x4246544d; // "MTFB"
 export const BUNDLE_VERSION = 1;
 export const BUNDLE_SECTION = { MANIFEST: 1, CONTROL_FIRMWARE: 2, PE_MONITOR: 3, KERNEL: 4, SIGNATURE: 5 } as const;

@@ -58,7 +58,7 @@ function checkInput(data: TensorData | undefined, tensor: GraphTensor): TensorDa
   const expected = ARRAY_TYPE[type];
   if (!(data instanceof expected)) {
     const given = (data as object | null)?.constructor?.name ?? typeof data;
-    throw mismatch(`input "${name}" is a ${given}; ${type} takes a ${expected.name}`);
+    throw mismatch(`input "${name}" takes ${expected.name} for ${type}, got ${given}`);
   }
   if (data.byteLength !== tensor.bytes) {
     const elements = tensor.shape.reduce((product, dimension) => product * dimension, 1);

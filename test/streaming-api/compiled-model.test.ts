@@ -59,10 +59,14 @@ describe('CompiledModel.run', () => {
     [
       'a wrong type',
       { ...inputsOf(0), x: new Int32Array(16) },
-      /input "x" is a Int32Array; float32 takes a Float32Array/,
+      /input "x" takes Float32Array for float32, got Int32Array/,
     ],
     ['a wrong size', { ...inputsOf(0), x: new Float32Array(15) }, /input "x" has 15 elements; float32 \[16\] takes 16/],
-    ['a plain array', { ...inputsOf(0), x: [1, 2] as unknown as Float32Array }, /input "x" is a Array/],
+    [
+      'a plain array',
+      { ...inputsOf(0), x: [1, 2] as unknown as Float32Array },
+      /input "x" takes Float32Array for float32, got Array/,
+    ],
   ])('refuses %s, naming it', async (_, inputs, message) => {
     await expect(model.run(inputs)).rejects.toMatchObject({
       code: 'SHAPE_MISMATCH',

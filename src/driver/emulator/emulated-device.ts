@@ -1,5 +1,5 @@
 /** One open device of the C library: the handle, and the translation of C statuses into errors. */
-import { ERROR_CODES, encodeStruct, errorNameOf, type Generation } from '../../hw/index.js';
+import { ERROR_CODES, encodeStruct, errorNameOf, type Generation, SPECIFICATIONS } from '../../hw/index.js';
 import { closedError, MtiaError } from '../errors.js';
 import type { ForeignBinding } from './c-abi.js';
 import { type CFunctionName, type CLibrary, MATMUL_PATH, type MatmulPath, OPEN_PARAMETERS } from './c-abi.js';
@@ -13,8 +13,6 @@ export interface EmulatorOptions {
   readonly threads?: number;
   readonly matmulPath?: MatmulPath;
 }
-
-const GENERATION_NUMBER: Readonly<Record<Generation, number>> = { v1: 1, '2i': 2 };
 
 /** Throws the error that a status of the C library stands for. */
 export function checkStatus(status: number, call: CFunctionName, name: string): void {
@@ -62,7 +60,7 @@ export class EmulatedDevice {
     const parameters = new Uint8Array(OPEN_PARAMETERS.size);
     encodeStruct(OPEN_PARAMETERS, new DataView(parameters.buffer), 0, {
       struct_bytes: OPEN_PARAMETERS.size,
-      generation: GENERATION_NUMBER[options.generation],
+      generation: SPECIFICATIONS[options.generation].generationNumber.value,
       lpddr_bytes: BigInt(options.lpddrBytes ?? 0),
       pe_threads: options.threads ?? 0,
       matmul_path: MATMUL_PATH[options.matmulPath ?? 'fastest'],
