@@ -54,8 +54,13 @@ export function selectBinding(name: string = process.env.MTIA_FFI ?? 'koffi'): F
   }
 }
 
+/** The library that MTIA_LIBRARY names (one built with a sanitizer, say); the built one when it is not set. */
+function libraryPath(): string {
+  return process.env.MTIA_LIBRARY ?? join(packageRoot(), LIBRARY);
+}
+
 /** Loads the library and checks that it is the one this code was written for. */
-export function loadLibrary(binding: ForeignBinding, path = join(packageRoot(), LIBRARY)): CLibrary {
+export function loadLibrary(binding: ForeignBinding, path = libraryPath()): CLibrary {
   if (!existsSync(path)) throw new MtiaError('NATIVE_LIBRARY', `the emulated chip is not built: no ${path}; ${FIX}`);
   const library = tryLoad(binding, path);
   const version = library.mtia_c_abi_version();

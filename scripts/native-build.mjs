@@ -1,0 +1,49 @@
+/** Compiles the chip and its C programs with other flags than the library users get: for sanitizers and fuzzers. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const { cflags, defines, include_dirs, ldflags, libraries } = JSON.parse(
+  readFileSync(join(ROOT, 'binding.gyp'), 'utf8'),
+).targets[0];
+
+/** What the parts of the chip that make up a processing element, and a hart, are called. */
+const PE_PARTS =
+  /^(pe|command_processor|circular_buffer|fabric_interface|dot_product_engine|reduction_engine|simd_engine|memory_layout_unit|matmul|hart|code_cache)(_\w+)?\.c$/;
+const HART_PARTS = /^(hart|code_cache)\w*\.c$/;
+
+function filesIn(folder, pattern) {
+  return readdirSync(join(ROOT, folder))
+    .filter((name) => pattern.test(name))
+    .map((name) => `${folder}/${name}`);
+}
+
+export const CHIP = filesIn('native/src', /\.c$/);
+export const PE = filesIn('native/src', PE_PARTS);
+export const HART = filesIn('native/src', HART_PARTS);
+export const PE_TESTS = filesIn('native/test', /^(pe|matmul)_test\w*\.c$/);
+
+/** One call of the compiler; the flags given come after those of binding.gyp. Throws where it fails. */
+export function compile(compiler, output, sources, flags) {
+  const path = join(ROOT, output);
+  mkdirSync(dirname(path), { recursive: true });
+  const linked = flags.includes('-shared') ? ldflags : [];
+  const folders = include_dirs.map((folder) => `-I${folder}`);
+  // Tests leave cases out under a sanitizer, and with them what only those call.
+  const mine = ['-O1', '-fno-omit-frame-pointer', '-Wno-unused-function'];
+  const parameters = [...cflags, ...mine, ...defines.map((name) => `-D${name}`), ...folders];
+  run(compiler, [...parameters, ...linked, ...flags, ...sources, ...libraries, '-o', path]);
+  return path;
+}
+
+/** Runs in the root folder with what it prints shown. Throws where it fails. */
+export function run(command, parameters, environment = {}) {
+  const result = spawnSync(command, parameters, {
+    cwd: ROOT,
+    stdio: 'inherit',
+    env: { ...process.env, ...environment },
+  });
+  if (result.status !== 0) throw new Error(`${command}: ${result.error?.message ?? result.signal ?? result.status}`);
+}
