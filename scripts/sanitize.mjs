@@ -3,9 +3,7 @@
  *
  *   npm run sanitize:address | sanitize:undefined | sanitize:thread
  *
- * First the C programs of native/test, then the vitest suites above the C ABI (MTIA_LIBRARY names the library). Those do not
- * run under ThreadSanitizer: it would have to know every thread of Node. chip_test_queues boots the same firmware and drives
- * it from several threads in C.
+ * First the C programs of native/test, then the vitest suites above the C ABI (MTIA_LIBRARY names the library).
  */
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
@@ -18,10 +16,21 @@ const TEST_TIMEOUT_MS = 600_000;
 const SANITIZERS = {
   address: { flags: ['-fsanitize=address'], runtime: 'libasan.so' },
   undefined: { flags: ['-fsanitize=undefined', '-fno-sanitize-recover=undefined'], runtime: 'libubsan.so' },
-  thread: { flags: ['-fsanitize=thread'] },
+  thread: { flags: ['-fsanitize=thread'], runtime: 'libtsan.so' },
 };
-/** Node leaves memory to the operating system when it ends, and uses signal stacks of its own. */
-const UNDER_NODE = { ASAN_OPTIONS: 'detect_leaks=0:use_sigaltstack=0', UBSAN_OPTIONS: 'print_stacktrace=1' };
+/**
+ * Node leaves memory to the operating system when it ends, uses signal stacks of its own, and its own threads are not
+ * instrumented. A finding ends the process, so that the suite fails.
+ */
+const UNDER_NODE = {
+  ASAN_OPTIONS: 'detect_leaks=0:use_sigaltstack=0',
+  UBSAN_OPTIONS: 'print_stacktrace=1',
+  TSAN_OPTIONS: 'ignore_noninstrumented_modules=1:report_signal_unsafe=0:halt_on_error=1',
+};
+/** Shadow memory has fixed places, which randomised addresses may hit. */
+function runAtFixedAddresses(program, parameters, environment) {
+  run('setarch', ['--addr-no-randomize', program, ...parameters], environment);
+}
 const COMPILER = process.env.CC ?? 'cc';
 
 function runPrograms(folder, flags, library) {
@@ -35,8 +44,7 @@ function runPrograms(folder, flags, library) {
   for (const [name, sources, itsFlags] of programs) {
     console.log(`${name} ...`);
     const program = compile(COMPILER, join(folder, name), sources, itsFlags);
-    // Shadow memory has fixed places, which randomised addresses may hit.
-    run('setarch', ['--addr-no-randomize', program]);
+    runAtFixedAddresses(program, []);
   }
 }
 
@@ -45,7 +53,7 @@ function runSuites(runtime, library) {
   const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
   const timeouts = [`--testTimeout=${TEST_TIMEOUT_MS}`, `--hookTimeout=${TEST_TIMEOUT_MS}`];
   const environment = { ...UNDER_NODE, LD_PRELOAD: preload, MTIA_LIBRARY: library };
-  run(process.execPath, [vitest, 'run', ...SUITES, ...timeouts], environment);
+  runAtFixedAddresses(process.execPath, [vitest, 'run', ...SUITES, ...timeouts], environment);
 }
 
 const name = process.argv[2] ?? '';
@@ -58,7 +66,7 @@ try {
   const folder = join('build', name);
   const library = compile(COMPILER, join(folder, 'mtia.so'), CHIP, ['-fPIC', '-shared', ...flags]);
   runPrograms(folder, flags, library);
-  if (runtime !== undefined) runSuites(runtime, library);
+  runSuites(runtime, library);
   console.log(`clean under the ${name} sanitizer`);
 } catch (error) {
   console.error(`sanitize: ${error.message}`);
