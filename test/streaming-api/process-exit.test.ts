@@ -136,6 +136,21 @@ describe('a worker thread', () => {
     expect(await run(script)).toMatchObject({ ...CLEAN, code: 0 });
   });
 
+  it('may be terminated while its device works, and nobody else notices', async () => {
+    const script = `
+      const work = "const device = await open(); parentPort.postMessage('running'); for (;;) await device.defaultStream.launch(device.kernel('null'), { grid });";
+      for (let round = 0; round < 5; round++) {
+        const workers = [1, 2, 3].map(() => startWorker(work));
+        await Promise.all(workers.map(messageOf));
+        await new Promise((resolve) => setTimeout(resolve, 20 + 7 * round));
+        await Promise.all(workers.map((worker) => worker.terminate()));
+      }
+      const device = await open();
+      ${launch}
+      await device.close();`;
+    expect(await run(script)).toMatchObject({ ...CLEAN, code: 0 });
+  });
+
   it('is refused the binding that would crash it', async () => {
     const script = `
       const worker = startWorker(\`

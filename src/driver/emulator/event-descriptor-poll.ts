@@ -4,11 +4,13 @@
  * One poll(2) call at a time covers every referenced descriptor. A read per descriptor would take a pool thread each,
  * and Node has four. The wait is bounded, and an eventfd of its own ends it early when the set of descriptors changes.
  */
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import type { EventDescriptorWatch } from './c-abi.js';
 
 export interface PollFunctions {
   eventDescriptor(): number;
+  /** close(2): a worker warns where Node closes a descriptor that Node did not open. */
+  close(descriptor: number): void;
   /** poll(2) on a pool thread; `records` is filled in when `done` is called. */
   poll(records: Buffer, count: number, timeoutMs: number, done: () => void): void;
 }
@@ -93,7 +95,7 @@ export class EventDescriptorPoll {
 
   #closeWakeUp(): void {
     if (this.#wakeUp < 0) return;
-    closeSync(this.#wakeUp);
+    this.#functions.close(this.#wakeUp);
     this.#wakeUp = -1;
   }
 }

@@ -59,9 +59,13 @@ function pollFunctions(ffi: FfiNapi): PollFunctions {
   const libc = ffi.Library(null, {
     poll: ['int', ['pointer', 'ulong', 'int']],
     eventfd: ['int', ['uint', 'int']],
+    close: ['int', ['int']],
   });
   return {
     eventDescriptor: () => required(libc, 'eventfd')(0, 0),
+    close: (descriptor) => {
+      required(libc, 'close')(descriptor);
+    },
     poll: (records, count, timeoutMs, done) => {
       required(libc, 'poll').async(records, count, timeoutMs, () => done());
     },

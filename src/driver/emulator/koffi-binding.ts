@@ -1,7 +1,9 @@
 /** The default foreign function binding: 12 to 60 ns a call, and interrupts straight from the event loop's poll. */
 import { readSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
 import koffi from 'koffi';
 import { C_FUNCTIONS, type CLibrary, type CType, type EventDescriptorWatch, type ForeignBinding } from './c-abi.js';
+import { EventDescriptorPoll, type PollFunctions } from './event-descriptor-poll.js';
 
 /** Addresses travel as plain 64-bit integers: no pointer object is made for them. */
 const KOFFI_TYPE: Readonly<Record<CType, string>> = {
@@ -51,11 +53,33 @@ function watchEventDescriptor(descriptor: number, listener: () => void): EventDe
   };
 }
 
+function pollFunctions(): PollFunctions {
+  const libc = koffi.load(null);
+  const poll = libc.func('poll', 'int', ['void *', 'unsigned long', 'int']);
+  const eventfd = libc.func('eventfd', 'int', ['unsigned int', 'int']);
+  const close = libc.func('close', 'int', ['int']);
+  return {
+    eventDescriptor: () => eventfd(0, 0),
+    close: (descriptor) => close(descriptor),
+    poll: (records, count, timeoutMs, done) => poll.async(records, count, timeoutMs, () => done()),
+  };
+}
+
+/**
+ * A worker may be terminated at any time, and koffi's poll handle ends the process when it fires while its worker is torn
+ * down: there a pool thread waits, for a microsecond or two more.
+ */
+function eventDescriptorWatcher(): ForeignBinding['watchEventDescriptor'] {
+  if (isMainThread) return watchEventDescriptor;
+  const poll = new EventDescriptorPoll(pollFunctions());
+  return (descriptor, listener) => poll.watch(descriptor, listener);
+}
+
 export function koffiBinding(): ForeignBinding {
   return {
     name: 'koffi',
     load,
     viewMemory: (address, bytes) => new Uint8Array(koffi.view(address, bytes)),
-    watchEventDescriptor,
+    watchEventDescriptor: eventDescriptorWatcher(),
   };
 }
