@@ -1,5 +1,6 @@
 /** Constant tensors: strided views of bytes that stay where the file put them. */
 import { ELEMENT_BYTES, type ElementType } from './compiled-graph.js';
+import { READ_ELEMENT } from './read-element.js';
 
 /** Types that constants may have beyond those at the edge of a model. */
 export type ConstantType = ElementType | 'float64' | 'int16';
@@ -108,40 +109,11 @@ function forEachElement(tensor: ConstantTensor, visit: (element: number) => void
   walk(0, tensor.offset);
 }
 
-function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (fraction + 1024) * 2 ** (exponent - 25));
-}
-
-const BITS = new Uint32Array(1);
-const BITS_AS_FLOAT = new Float32Array(BITS.buffer);
-
-type ReadElement = (view: DataView, at: number) => number;
-
-const READ: Readonly<Record<ConstantType, ReadElement>> = {
-  float32: (view, at) => view.getFloat32(at, true),
-  float64: (view, at) => view.getFloat64(at, true),
-  float16: (view, at) => halfToFloat(view.getUint16(at, true)),
-  bfloat16: (view, at) => {
-    BITS[0] = view.getUint16(at, true) << 16;
-    return BITS_AS_FLOAT[0] ?? 0;
-  },
-  int64: (view, at) => Number(view.getBigInt64(at, true)),
-  int32: (view, at) => view.getInt32(at, true),
-  int16: (view, at) => view.getInt16(at, true),
-  int8: (view, at) => view.getInt8(at),
-  uint8: (view, at) => view.getUint8(at),
-  bool: (view, at) => (view.getUint8(at) === 0 ? 0 : 1),
-};
-
 /** All elements as numbers, row-major. For the small integers of shapes and selections, and for biases. */
 export function constantNumbers(tensor: ConstantTensor): number[] {
   const view = new DataView(tensor.storage.buffer, tensor.storage.byteOffset, tensor.storage.byteLength);
   const width = CONSTANT_BYTES[tensor.type];
-  const read = READ[tensor.type];
+  const read = READ_ELEMENT[tensor.type];
   const numbers: number[] = [];
   forEachElement(tensor, (element) => numbers.push(read(view, element * width)));
   return numbers;
@@ -161,7 +133,7 @@ export function constantFloats(tensor: ConstantTensor): Float32Array {
   }
   const view = new DataView(tensor.storage.buffer, tensor.storage.byteOffset, tensor.storage.byteLength);
   const width = CONSTANT_BYTES[tensor.type];
-  const read = READ[tensor.type];
+  const read = READ_ELEMENT[tensor.type];
   const floats = new Float32Array(count);
   let at = 0;
   forEachElement(tensor, (element) => {

@@ -1,0 +1,44 @@
+import { closedError } from '../driver/index.js';
+import { UseCount } from './use-count.js';
+
+/** Memory that a user owns: it belongs to one device, and goes back when the last command that uses it is done. */
+export abstract class OwnedBuffer implements Disposable {
+  /** Commands that use the buffer; streams keep it. */
+  readonly uses = new UseCount();
+  readonly bytes: number;
+  readonly #owner: object;
+  readonly #name: string;
+  readonly #giveBack: () => void;
+  #freed = false;
+
+  protected constructor(owner: object, name: string, bytes: number, giveBack: () => void) {
+    this.#owner = owner;
+    this.#name = name;
+    this.bytes = bytes;
+    this.#giveBack = giveBack;
+  }
+
+  get freed(): boolean {
+    return this.#freed;
+  }
+
+  /** Whether the buffer is of the device that `owner` stands for; streams check it. */
+  belongsTo(owner: object): boolean {
+    return this.#owner === owner;
+  }
+
+  /** Gives the memory back once the commands that were enqueued with this buffer are done. Idempotent. */
+  free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    this.uses.whenIdle(this.#giveBack);
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+
+  protected checkUsable(): void {
+    if (this.#freed) throw closedError(`the ${this.#name} of ${this.bytes} bytes`);
+  }
+}
