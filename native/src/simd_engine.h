@@ -34,6 +34,23 @@ struct se_path {
   void (*operation[SE_OPERATIONS])(float *first, const float *second, uint32_t count);
 };
 
+/* Members of a path out of functions that each implementation names alike: load_fp16, store_bf16, relu, add, ... */
+#define SE_PER_TYPE(function)                                                                                    \
+  {                                                                                                              \
+    [MTIA_TYPE_INT8] = function##_int8, [MTIA_TYPE_FP16] = function##_fp16, [MTIA_TYPE_BF16] = function##_bf16,  \
+    [MTIA_TYPE_FP32] = function##_fp32, [MTIA_TYPE_INT32] = function##_int32                                     \
+  }
+#define SE_PATH_MEMBERS                                           \
+  .load = SE_PER_TYPE(load), .store = SE_PER_TYPE(store),         \
+  .accumulate = SE_PER_TYPE(accumulate), .relu = relu,            \
+  .table = apply_table, .operation = {                            \
+    [MTIA_SE_OPERATION_ADD] = add,                                \
+    [MTIA_SE_OPERATION_SUBTRACT] = subtract,                      \
+    [MTIA_SE_OPERATION_MULTIPLY] = multiply,                      \
+    [MTIA_SE_OPERATION_MAXIMUM] = maximum,                        \
+    [MTIA_SE_OPERATION_MINIMUM] = minimum                         \
+  }
+
 extern const struct se_path se_portable;
 #if defined(__x86_64__)
 extern const struct se_path se_avx512; /* needs AVX-512 F, BW, DQ, VL */

@@ -168,25 +168,7 @@ DEFINE_OPERATION(multiply, _mm512_mul_ps(a, b))
 DEFINE_OPERATION(maximum, _mm512_mask_mov_ps(_mm512_max_ps(a, b), nan_lanes(a), a))
 DEFINE_OPERATION(minimum, _mm512_mask_mov_ps(_mm512_min_ps(a, b), nan_lanes(a), a))
 
-#define PER_TYPE(function)                                                                                       \
-  {                                                                                                              \
-    [MTIA_TYPE_INT8] = function##_int8, [MTIA_TYPE_FP16] = function##_fp16, [MTIA_TYPE_BF16] = function##_bf16,  \
-    [MTIA_TYPE_FP32] = function##_fp32, [MTIA_TYPE_INT32] = function##_int32                                     \
-  }
-
-const struct se_path se_avx512 = {
-    .name = "avx512",
-    .load = PER_TYPE(load),
-    .store = PER_TYPE(store),
-    .accumulate = PER_TYPE(accumulate),
-    .relu = relu,
-    .table = apply_table,
-    .operation = {[MTIA_SE_OPERATION_ADD] = add,
-                  [MTIA_SE_OPERATION_SUBTRACT] = subtract,
-                  [MTIA_SE_OPERATION_MULTIPLY] = multiply,
-                  [MTIA_SE_OPERATION_MAXIMUM] = maximum,
-                  [MTIA_SE_OPERATION_MINIMUM] = minimum},
-};
+const struct se_path se_avx512 = {.name = "avx512", SE_PATH_MEMBERS};
 #else
 typedef int simd_engine_avx512_is_for_x86_64; /* C forbids an empty translation unit */
 #endif

@@ -103,22 +103,4 @@ DEFINE_OPERATION(multiply, a *b)
 DEFINE_OPERATION(maximum, a > b || a != a ? a : b)
 DEFINE_OPERATION(minimum, a < b || a != a ? a : b)
 
-#define PER_TYPE(function)                                                                                       \
-  {                                                                                                              \
-    [MTIA_TYPE_INT8] = function##_int8, [MTIA_TYPE_FP16] = function##_fp16, [MTIA_TYPE_BF16] = function##_bf16,  \
-    [MTIA_TYPE_FP32] = function##_fp32, [MTIA_TYPE_INT32] = function##_int32                                     \
-  }
-
-const struct se_path se_portable = {
-    .name = "portable",
-    .load = PER_TYPE(load),
-    .store = PER_TYPE(store),
-    .accumulate = PER_TYPE(accumulate),
-    .relu = relu,
-    .table = apply_table,
-    .operation = {[MTIA_SE_OPERATION_ADD] = add,
-                  [MTIA_SE_OPERATION_SUBTRACT] = subtract,
-                  [MTIA_SE_OPERATION_MULTIPLY] = multiply,
-                  [MTIA_SE_OPERATION_MAXIMUM] = maximum,
-                  [MTIA_SE_OPERATION_MINIMUM] = minimum},
-};
+const struct se_path se_portable = {.name = "portable", SE_PATH_MEMBERS};
