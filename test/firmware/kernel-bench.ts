@@ -1,4 +1,5 @@
 /** Runs single kernels of the firmware bundle on an emulated card, through the driver, over one stretch of device memory. */
+import { afterAll, beforeAll } from 'vitest';
 import type { Context, Device, Queue } from '../../src/driver/index.js';
 import { bundlePath, DEFAULT_BUNDLE, loadBundle } from '../../src/firmware-emu/index.js';
 import {
@@ -96,4 +97,16 @@ export class KernelBench {
   async close(): Promise<void> {
     await this.#device.close();
   }
+}
+
+/** One bench of each generation, open while the tests of the surrounding `describe` run. */
+export function benchesOfBothGenerations(): readonly KernelBench[] {
+  const benches: KernelBench[] = [];
+  beforeAll(async () => {
+    benches.push(await KernelBench.open('v1'), await KernelBench.open('2i'));
+  });
+  afterAll(async () => {
+    for (const bench of benches) await bench.close();
+  });
+  return benches;
 }

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { describe, test } from 'vitest';
 import { DATA_TYPE, EMBEDDING_BAG_ARGUMENTS, EMBEDDING_TABLE, encodeStruct } from '../../src/hw/index.js';
-import { KernelBench } from './kernel-bench.js';
+import { benchesOfBothGenerations } from './kernel-bench.js';
 import { Arena, type Expectation, expectFailure, expectJob, type Job } from './kernel-case.js';
 import { type FloatType, load, randomNumbers, store } from './number-formats.js';
 
@@ -108,13 +108,7 @@ function makeJob(shape: Shape): { job: Job; expectations: Expectation[] } {
 }
 
 describe('EMBEDDING_BAG', () => {
-  let benches: KernelBench[] = [];
-  beforeAll(async () => {
-    benches = [await KernelBench.open('v1'), await KernelBench.open('2i')];
-  });
-  afterAll(async () => {
-    for (const bench of benches) await bench.close();
-  });
+  const benches = benchesOfBothGenerations();
 
   const one = (rows: number, bag: number, gap = 0): Table[] => [{ rows, bag, gap }];
   const shapes: Record<string, Shape> = {

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { DROP_BIAS_BUNDLE } from '../../src/firmware-emu/index.js';
 import { ACTIVATION, type ActivationName, DATA_TYPE, FULLY_CONNECTED_ARGUMENTS } from '../../src/hw/index.js';
-import { KernelBench } from './kernel-bench.js';
+import { benchesOfBothGenerations, KernelBench } from './kernel-bench.js';
 import { Arena, type Expectation, expectFailure, expectJob, type Job } from './kernel-case.js';
 import { type FloatType, load, randomNumbers, store } from './number-formats.js';
 
@@ -152,13 +152,7 @@ function fillMatrix(
 }
 
 describe('FULLY_CONNECTED', () => {
-  let benches: KernelBench[] = [];
-  beforeAll(async () => {
-    benches = [await KernelBench.open('v1'), await KernelBench.open('2i')];
-  });
-  afterAll(async () => {
-    for (const bench of benches) await bench.close();
-  });
+  const benches = benchesOfBothGenerations();
 
   const shapes: Record<string, Shape> = {
     'one tile': { m: 64, n: 64, k: 64 },

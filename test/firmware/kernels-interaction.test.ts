@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { describe, test } from 'vitest';
 import { DATA_TYPE, INTERACTION_ARGUMENTS } from '../../src/hw/index.js';
-import { KernelBench } from './kernel-bench.js';
+import { benchesOfBothGenerations } from './kernel-bench.js';
 import { Arena, type Expectation, expectFailure, expectJob, type Job } from './kernel-case.js';
 import { load, randomNumbers, store } from './number-formats.js';
 
@@ -113,13 +113,7 @@ function makeJob(shape: Shape): { job: Job; expectations: Expectation[] } {
 }
 
 describe('INTERACTION', () => {
-  let benches: KernelBench[] = [];
-  beforeAll(async () => {
-    benches = [await KernelBench.open('v1'), await KernelBench.open('2i')];
-  });
-  afterAll(async () => {
-    for (const bench of benches) await bench.close();
-  });
+  const benches = benchesOfBothGenerations();
 
   const shapes: Record<string, Shape> = {
     'a ranking model': {

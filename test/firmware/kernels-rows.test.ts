@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { describe, test } from 'vitest';
 import { ACTIVATION, type ActivationName, CONVERT_ARGUMENTS, COPY_ARGUMENTS, DATA_TYPE } from '../../src/hw/index.js';
-import { KernelBench } from './kernel-bench.js';
+import { benchesOfBothGenerations } from './kernel-bench.js';
 import { Arena, type Expectation, expectFailure, expectJob, type Job } from './kernel-case.js';
 import { load, type NumberType, randomNumbers, rounded, store } from './number-formats.js';
 
@@ -124,13 +124,7 @@ function makeCopy(shape: Copy): { job: Job; expectations: Expectation[] } {
 }
 
 describe('kernels that pass rows through', () => {
-  let benches: KernelBench[] = [];
-  beforeAll(async () => {
-    benches = [await KernelBench.open('v1'), await KernelBench.open('2i')];
-  });
-  afterAll(async () => {
-    for (const bench of benches) await bench.close();
-  });
+  const benches = benchesOfBothGenerations();
 
   const conversions: Record<string, Conversion> = {
     'dense features of a ranking model': {
