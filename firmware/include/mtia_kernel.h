@@ -197,6 +197,44 @@ static inline void dma_out_keep(uint64_t address, uint64_t cb, uint64_t offset) 
               MTIA_FIELD(MTIA_DMA_OUT_CB, cb) | MTIA_FIELD(MTIA_DMA_OUT_KEEP, 1) | MTIA_FIELD(MTIA_DMA_OUT_OFFSET, offset));
 }
 /*
+ * The dma_in of this hart that follow are those of a group: PEs of one row (column) of the job's rectangle, bit per place along it,
+ * this PE among them. Each member issues the same command; the memory is read once for all (I23 section 3). Nobody waits for anybody.
+ */
+static inline void dma_multicast(uint64_t axis, uint64_t members) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_DMA_MULTICAST, axis | members << 8);
+}
+static inline void dma_multicast_row(const struct mtia_job_descriptor *job) {
+  dma_multicast(MTIA_MULTICAST_ROW, ((uint64_t)1 << job->columns) - 1);
+}
+static inline void dma_multicast_column(const struct mtia_job_descriptor *job) {
+  dma_multicast(MTIA_MULTICAST_COLUMN, ((uint64_t)1 << job->rows) - 1);
+}
+static inline void dma_multicast_off(void) { dma_multicast(MTIA_MULTICAST_NONE, 0); }
+/* From 2i on: has dma_in_indexed, dma_prefetch. */
+static inline bool dma_has_index(uint64_t generation) { return generation >= 2; }
+/* Rows of the table for the dma_in_indexed that follow; dma_strides gives its stride, dma_shape the number of indices. */
+static inline void dma_index_rows(uint64_t rows) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_DMA_INDEX_ROWS, rows);
+}
+/* Gets the rows whose INT32 (wide: INT64) indices lie at read pointer + index_offset of cb_index, and produces them. */
+static inline void dma_in_indexed(uint64_t table, uint64_t cb, uint64_t cb_index, uint64_t index_offset, bool wide) {
+  MTIA_LAUNCH(MTIA_COMMAND_DMA_IN_INDEXED, table,
+              MTIA_FIELD(MTIA_DMA_IN_INDEXED_CB, cb) | MTIA_FIELD(MTIA_DMA_IN_INDEXED_CB_INDEX, cb_index) |
+                  MTIA_FIELD(MTIA_DMA_IN_INDEXED_INDEX_OFFSET, index_offset) |
+                  MTIA_FIELD(MTIA_DMA_IN_INDEXED_INDEX_TYPE, wide));
+}
+/* The same to write pointer + offset; cb_push makes the rows readable. */
+static inline void dma_in_indexed_keep(uint64_t table, uint64_t cb, uint64_t offset, uint64_t cb_index, uint64_t index_offset,
+                                       bool wide) {
+  MTIA_LAUNCH(MTIA_COMMAND_DMA_IN_INDEXED, table,
+              MTIA_FIELD(MTIA_DMA_IN_INDEXED_CB, cb) | MTIA_FIELD(MTIA_DMA_IN_INDEXED_KEEP, 1) |
+                  MTIA_FIELD(MTIA_DMA_IN_INDEXED_OFFSET, offset) | MTIA_FIELD(MTIA_DMA_IN_INDEXED_CB_INDEX, cb_index) |
+                  MTIA_FIELD(MTIA_DMA_IN_INDEXED_INDEX_OFFSET, index_offset) |
+                  MTIA_FIELD(MTIA_DMA_IN_INDEXED_INDEX_TYPE, wide));
+}
+/* Rows (dma_shape, global stride of dma_strides) on their way from LPDDR into the SRAM cache; a dma_in reads them later. */
+static inline void dma_prefetch(uint64_t address) { MTIA_LAUNCH(MTIA_COMMAND_DMA_PREFETCH, address, 0); }
+/*
  * The same for buffers that are divided into slots: a short block (bytes < slot) takes a whole slot as well, so that every
  * block starts at a slot and none wraps around the end of the buffer.
  */

@@ -12,7 +12,10 @@ bool command_illegal(struct command *command, uint32_t field) {
 }
 
 bool command_illegal_sticky(struct command *command, uint32_t number) {
-  return command_illegal(command, FIELD_OF_REGISTER(command->description->first_register + number));
+  const struct command_description *const description = command->description;
+  const uint32_t first = description->register_count;
+  return command_illegal(command, FIELD_OF_REGISTER(number < first ? description->first_register + number
+                                                                   : description->second_register + number - first));
 }
 
 static inline bool field_is_legal(const struct pe *pe, const struct command_field *field, uint64_t value) {
@@ -22,8 +25,11 @@ static inline bool field_is_legal(const struct pe *pe, const struct command_fiel
 
 static bool decode(struct pe *pe, struct command *command, uint64_t rs1, uint64_t rs2) {
   const struct command_description *const description = command->description;
+  if (pe->generation < description->first_generation) return command_illegal(command, FIELD_OF_COMMAND);
   const uint64_t *const registers = &pe->cp.registers[command->hart][description->first_register];
+  const uint64_t *const more = &pe->cp.registers[command->hart][description->second_register];
   for (uint32_t i = 0; i < description->register_count; i++) command->sticky[i] = registers[i];
+  for (uint32_t i = 0; i < description->second_count; i++) command->sticky[description->register_count + i] = more[i];
   const uint64_t sources[] = {[FROM_RS1] = rs1, [FROM_RS2] = rs2, [FROM_STICKY] = registers[0]};
   for (uint32_t i = 0; i < description->field_count; i++) {
     const struct command_field *const field = &description->fields[i];
@@ -227,6 +233,7 @@ void command_processor_clear(struct command_processor *cp) {
   cp->initialised = 0;
   memset(cp->semaphores, 0, sizeof cp->semaphores);
   memset(cp->semaphore_times, 0, sizeof cp->semaphore_times);
+  memset(cp->registers, 0, sizeof cp->registers);
   memset(cp->late, 0, sizeof cp->late);
   memset(cp->done, 0, sizeof cp->done);
   memset(cp->buffer_done, 0, sizeof cp->buffer_done);

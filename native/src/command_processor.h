@@ -17,9 +17,11 @@ struct command;
 #define PE_HARTS 2
 #define COMMAND_FIELDS 10
 #define COMMAND_NEEDS 3
-#define COMMAND_STICKY 3
+#define COMMAND_STICKY 5
 /* Number that mtval gives an illegal command register which is no named field: this + index of the register. */
 #define FIELD_OF_REGISTER(index) (32u + (index))
+/* And a command that the generation lacks. */
+#define FIELD_OF_COMMAND 63u
 
 struct command_fault { uint64_t cause, value; };
 
@@ -40,6 +42,8 @@ struct command_description {
   const struct command_field *fields;
   uint8_t field_count;
   uint8_t first_register, register_count; /* command registers that it uses */
+  uint8_t second_register, second_count;  /* and more of them */
+  uint8_t first_generation;               /* that has it; 0: every one */
   uint8_t moves_pointer;                  /* its end may let other commands go on */
   /* Legality beyond single fields, needs and resources. False: command->fault is set. */
   bool (*prepare)(struct pe *pe, struct command *command);

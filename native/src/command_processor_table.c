@@ -40,6 +40,18 @@ static const struct command_field dma_fields[] = {
     ANY(RS2, MTIA_DMA_IN_KEEP),
     ANY(RS2, MTIA_DMA_IN_OFFSET),
 };
+static const struct command_field dma_indexed_fields[] = {
+    ANY(RS1, MTIA_DMA_IN_INDEXED_ADDRESS),
+    BUFFER(RS2, MTIA_DMA_IN_INDEXED_CB),
+    ANY(RS2, MTIA_DMA_IN_INDEXED_KEEP),
+    ANY(RS2, MTIA_DMA_IN_INDEXED_OFFSET),
+    BUFFER(RS2, MTIA_DMA_IN_INDEXED_CB_INDEX),
+    ANY(RS2, MTIA_DMA_IN_INDEXED_INDEX_OFFSET),
+    ANY(RS2, MTIA_DMA_IN_INDEXED_INDEX_TYPE),
+};
+static const struct command_field dma_prefetch_fields[] = {
+    ANY(RS1, MTIA_DMA_PREFETCH_ADDRESS),
+};
 static const struct command_field acc_init_fields[] = {
     RANGE(RS1, MTIA_ACC_INIT_ACCUMULATOR, 0, MTIA_LIMIT_ACCUMULATORS - 1, 1),
     ANY(RS1, MTIA_ACC_INIT_BIAS),
@@ -114,6 +126,7 @@ static const struct command_field mlu_fields[] = {
 
 #define FIELDS(table) .fields = table, .field_count = sizeof(table) / sizeof(table[0])
 #define REGISTERS(first, count) .first_register = MTIA_COMMAND_REGISTER_##first, .register_count = count
+#define MORE_REGISTERS(first, count) .second_register = MTIA_COMMAND_REGISTER_##first, .second_count = count
 
 static const struct command_description descriptions[] = {
     [MTIA_COMMAND_CB_INIT] = {.name = "CB_INIT", FIELDS(cb_init_fields), .prepare = cb_init_prepare,
@@ -131,10 +144,17 @@ static const struct command_description descriptions[] = {
                                      .execute = semaphore_post_execute},
     [MTIA_COMMAND_SEMAPHORE_WAIT] = {.name = "SEMAPHORE_WAIT", FIELDS(semaphore_fields),
                                      .execute = semaphore_wait_execute, .may_go_on = semaphore_wait_may_go_on},
-    [MTIA_COMMAND_DMA_IN] = {.name = "DMA_IN", FIELDS(dma_fields), REGISTERS(DMA_SHAPE, 3), .moves_pointer = 1,
-                             .prepare = dma_prepare, .execute = dma_execute},
+    [MTIA_COMMAND_DMA_IN] = {.name = "DMA_IN", FIELDS(dma_fields), REGISTERS(DMA_SHAPE, 3),
+                             MORE_REGISTERS(DMA_MULTICAST, 1), .moves_pointer = 1, .prepare = dma_prepare,
+                             .execute = dma_execute},
     [MTIA_COMMAND_DMA_OUT] = {.name = "DMA_OUT", FIELDS(dma_fields), REGISTERS(DMA_SHAPE, 3), .moves_pointer = 1,
                               .prepare = dma_prepare, .execute = dma_execute},
+    [MTIA_COMMAND_DMA_IN_INDEXED] = {.name = "DMA_IN_INDEXED", FIELDS(dma_indexed_fields), REGISTERS(DMA_SHAPE, 3),
+                                     MORE_REGISTERS(DMA_INDEX_ROWS, 1), .first_generation = 2, .moves_pointer = 1,
+                                     .prepare = dma_indexed_prepare, .execute = dma_indexed_execute},
+    [MTIA_COMMAND_DMA_PREFETCH] = {.name = "DMA_PREFETCH", FIELDS(dma_prefetch_fields), REGISTERS(DMA_SHAPE, 2),
+                                   .first_generation = 2, .prepare = dma_prefetch_prepare,
+                                   .execute = dma_prefetch_execute},
     [MTIA_COMMAND_ACC_INIT] = {.name = "ACC_INIT", FIELDS(acc_init_fields), .prepare = acc_init_prepare,
                                .execute = acc_init_execute},
     [MTIA_COMMAND_MML] = {.name = "MML", FIELDS(mml_fields), REGISTERS(MML_SHAPE, 2), .prepare = mml_prepare,

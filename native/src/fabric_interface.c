@@ -8,42 +8,73 @@
 /* Bytes that the network carries at a time. Assumed, after the 32-byte alignment of v1. */
 #define NETWORK_GRANULE 32
 
+/* Where command->sticky has what is no part of the shape. */
+#define STICKY_MULTICAST 3
+#define STICKY_INDEX_ROWS 3
+
 struct dma {
   uint64_t address, rows, row_bytes, global_stride, local_stride;
-  uint64_t moved; /* by which the pointer moves */
+  uint64_t moved;   /* by which the pointer moves */
+  uint64_t members; /* PEs that read the same together */
   uint32_t cb;
   enum buffer_side side;
   enum memory_right right;
 };
 
+/* Bits of a group: as many as the row or the column of the job has PEs. */
+static uint64_t members_of(uint64_t group) { return (uint64_t)__builtin_popcountll(group >> 8 & 0xff); }
+
 static struct dma dma_of(const struct command *command) {
-  const bool in = command->code == MTIA_COMMAND_DMA_IN;
+  const bool out = command->code == MTIA_COMMAND_DMA_OUT, one = command->code == MTIA_COMMAND_DMA_IN;
   struct dma dma = {.address = command->field[MTIA_DMA_IN_ADDRESS_FIELD],
                     .rows = command->sticky[0] & 0xffff,
                     .row_bytes = command->sticky[0] >> 16 & 0xffffffffu,
                     .global_stride = command->sticky[1],
                     .local_stride = command->sticky[2],
+                    .members = one && command->sticky[STICKY_MULTICAST] != 0 ? members_of(command->sticky[STICKY_MULTICAST]) : 1,
                     .cb = (uint32_t)command->field[MTIA_DMA_IN_CB_FIELD],
-                    .side = in ? SIDE_SPACE : SIDE_DATA,
-                    .right = in ? MEMORY_READ : MEMORY_WRITE};
+                    .side = out ? SIDE_DATA : SIDE_SPACE,
+                    .right = out ? MEMORY_WRITE : MEMORY_READ};
   if (command->field[MTIA_DMA_IN_KEEP_FIELD] == 0)
     dma.moved = block_extent(command->field[MTIA_DMA_IN_OFFSET_FIELD], dma.rows + 1, 0, dma.local_stride);
   return dma;
 }
 
+/* A group lies inside of one row or column of the job's rectangle, and this PE is in it. */
+static bool group_is_legal(const struct pe *pe, uint64_t group) {
+  const uint64_t axis = group & 0xff, members = group >> 8;
+  const uint64_t column = pe->index % PE_COLUMNS - pe->rectangle.column, row = pe->index / PE_COLUMNS - pe->rectangle.row;
+  if (group == MTIA_MULTICAST_NONE) return true;
+  if (axis != MTIA_MULTICAST_ROW && axis != MTIA_MULTICAST_COLUMN) return false;
+  const uint64_t length = axis == MTIA_MULTICAST_ROW ? pe->rectangle.columns : pe->rectangle.rows;
+  const uint64_t place = axis == MTIA_MULTICAST_ROW ? column : row;
+  return length <= PE_COLUMNS && place < length && members >> length == 0 && (members >> place & 1) != 0;
+}
+
+static bool shape_is_legal(const struct pe *pe, struct command *command, const struct dma *dma) {
+  const uint64_t misaligned = pe->time.dma_alignment - 1;
+  if ((dma->address & misaligned) != 0) return command_illegal(command, MTIA_DMA_IN_ADDRESS_FIELD);
+  if (dma->rows == 0 || dma->row_bytes == 0) return command_illegal_sticky(command, 0);
+  if (dma->rows > 1 && (dma->global_stride & misaligned) != 0) return command_illegal_sticky(command, 1);
+  return true;
+}
+
+static bool prepare(struct pe *pe, struct command *command, const struct dma *dma) {
+  if (!shape_is_legal(pe, command, dma)) return false;
+  if ((dma->local_stride & 3) != 0) return command_illegal_sticky(command, 2);
+  if (dma->moved > pe->cp.buffers[dma->cb].bytes) return command_illegal(command, MTIA_DMA_IN_OFFSET_FIELD);
+  if (!command_needs_block(pe, command, dma->cb, dma->side, MTIA_DMA_IN_OFFSET_FIELD, dma->rows, dma->row_bytes,
+                           dma->local_stride))
+    return false;
+  if (command->needs[0].bytes < dma->moved) command->needs[0].bytes = (uint32_t)dma->moved;
+  return true;
+}
+
 bool dma_prepare(struct pe *pe, struct command *command) {
   const struct dma dma = dma_of(command);
-  const uint64_t misaligned = pe->time.dma_alignment - 1;
-  if ((dma.address & misaligned) != 0) return command_illegal(command, MTIA_DMA_IN_ADDRESS_FIELD);
-  if (dma.rows == 0 || dma.row_bytes == 0) return command_illegal_sticky(command, 0);
-  if (dma.rows > 1 && (dma.global_stride & misaligned) != 0) return command_illegal_sticky(command, 1);
-  if ((dma.local_stride & 3) != 0) return command_illegal_sticky(command, 2);
-  if (dma.moved > pe->cp.buffers[dma.cb].bytes) return command_illegal(command, MTIA_DMA_IN_OFFSET_FIELD);
-  if (!command_needs_block(pe, command, dma.cb, dma.side, MTIA_DMA_IN_OFFSET_FIELD, dma.rows, dma.row_bytes,
-                           dma.local_stride))
-    return false;
-  if (command->needs[0].bytes < dma.moved) command->needs[0].bytes = (uint32_t)dma.moved;
-  return true;
+  if (command->code == MTIA_COMMAND_DMA_IN && !group_is_legal(pe, command->sticky[STICKY_MULTICAST]))
+    return command_illegal_sticky(command, STICKY_MULTICAST);
+  return prepare(pe, command, &dma);
 }
 
 /* Everything from the first to the last byte, if it is one range that the context may touch; gaps may belong to others. */
@@ -87,18 +118,26 @@ static void copy(const struct pe *pe, const struct dma *dma, const struct block 
   }
 }
 
-/* Get and put have a channel each; SRAM and LPDDR serve both. */
+/* Get and put have a channel each; SRAM and LPDDR serve both. A group's memory delivers once what all of its members take. */
 static void take_time(struct pe *pe, const struct dma *dma, struct command *command) {
   const bool in = dma->right == MEMORY_READ;
   const bool sram = memory_kind_of(pe->environment.memory, dma->address) == MEMORY_SRAM;
   const uint64_t bytes = dma->rows * divide_up(dma->row_bytes, NETWORK_GRANULE) * NETWORK_GRANULE;
+  const uint64_t delivered = divide_up(bytes, dma->members);
   const uint64_t channel_busy = later(cycles_of(bytes, pe->time.noc), cycles_of(bytes, pe->time.local_memory));
-  const uint64_t memory_busy = cycles_of(bytes, sram ? pe->time.sram : pe->time.lpddr);
+  const uint64_t memory_busy = cycles_of(delivered, sram ? pe->time.sram : pe->time.lpddr);
   const uint64_t start =
       time_line_take(pe, in ? LINE_FI_GET : LINE_FI_PUT, command_operands_time(pe, command), channel_busy);
   const uint64_t memory_start = time_line_take(pe, sram ? LINE_SRAM : LINE_LPDDR, start, memory_busy);
   const uint64_t end = later(start + channel_busy, memory_start + memory_busy);
   command_finish(pe, command, start, end, end + (sram ? SRAM_LATENCY : LPDDR_LATENCY));
+  pe->counters.multicast_saved_bytes += bytes - delivered;
+}
+
+static void move_pointer(struct pe *pe, const struct dma *dma) {
+  struct circular_buffer *const cb = &pe->cp.buffers[dma->cb];
+  if (dma->moved != 0 && dma->side == SIDE_SPACE) circular_buffer_produce(cb, (uint32_t)dma->moved, cb->write_done);
+  if (dma->moved != 0 && dma->side == SIDE_DATA) circular_buffer_consume(cb, (uint32_t)dma->moved, cb->read_done);
 }
 
 bool dma_execute(struct pe *pe, struct command *command) {
@@ -112,8 +151,101 @@ bool dma_execute(struct pe *pe, struct command *command) {
   copy(pe, &dma, &block, whole);
   take_time(pe, &dma, command);
   pe->counters.dma_bytes += dma.rows * dma.row_bytes;
-  struct circular_buffer *const cb = &pe->cp.buffers[dma.cb];
-  if (dma.moved != 0 && dma.side == SIDE_SPACE) circular_buffer_produce(cb, (uint32_t)dma.moved, cb->write_done);
-  if (dma.moved != 0 && dma.side == SIDE_DATA) circular_buffer_consume(cb, (uint32_t)dma.moved, cb->read_done);
+  move_pointer(pe, &dma);
+  return true;
+}
+
+/* ---- Indexed ---- */
+
+static uint64_t index_bytes(const struct command *command) {
+  return command->field[MTIA_DMA_IN_INDEXED_INDEX_TYPE_FIELD] != 0 ? 8 : 4;
+}
+
+bool dma_indexed_prepare(struct pe *pe, struct command *command) {
+  const struct dma dma = dma_of(command);
+  const uint64_t table_rows = command->sticky[STICKY_INDEX_ROWS], bytes = index_bytes(command);
+  uint64_t extent = block_extent(0, table_rows, dma.row_bytes, dma.global_stride);
+  if (table_rows >> 63 != 0 || __builtin_add_overflow(extent, dma.address, &extent))
+    return command_illegal_sticky(command, STICKY_INDEX_ROWS);
+  return prepare(pe, command, &dma) &&
+         command_needs_block(pe, command, (uint32_t)command->field[MTIA_DMA_IN_INDEXED_CB_INDEX_FIELD], SIDE_DATA,
+                             MTIA_DMA_IN_INDEXED_INDEX_OFFSET_FIELD, dma.rows, bytes, bytes);
+}
+
+/* The list of indices of a gather. */
+struct indices {
+  struct block block;
+  uint64_t bytes; /* of one */
+};
+
+static uint64_t index_at(const struct indices *indices, uint64_t row) {
+  const uint8_t *const at = block_row(&indices->block, row);
+  int32_t narrow;
+  int64_t wide;
+  if (indices->bytes == 4) return memcpy(&narrow, at, sizeof narrow), (uint64_t)(int64_t)narrow;
+  return memcpy(&wide, at, sizeof wide), (uint64_t)wide;
+}
+
+static const uint8_t *indexed_row(const struct pe *pe, const struct dma *dma, uint64_t index) {
+  return memory_at(pe->environment.memory, pe->context, dma->address + index * dma->global_stride, dma->row_bytes, MEMORY_READ);
+}
+
+static bool every_index_is_allowed(const struct pe *pe, const struct dma *dma, const struct indices *indices,
+                                   struct command *command) {
+  for (uint64_t row = 0; row < dma->rows; row++) {
+    const uint64_t index = index_at(indices, row);
+    if (index >= command->sticky[STICKY_INDEX_ROWS]) {
+      command->fault = (struct command_fault){MTIA_EXCEPTION_COMMAND_INDEX_FAULT, index};
+      return false;
+    }
+    if (indexed_row(pe, dma, index) != NULL) continue;
+    command->fault =
+        (struct command_fault){MTIA_EXCEPTION_COMMAND_BUS_FAULT, dma->address + index * dma->global_stride};
+    return false;
+  }
+  return true;
+}
+
+bool dma_indexed_execute(struct pe *pe, struct command *command) {
+  const struct dma dma = dma_of(command);
+  struct indices indices = {.bytes = index_bytes(command)};
+  struct block block;
+  if (!command_place_block(pe, command, &block, dma.cb, dma.side, MTIA_DMA_IN_OFFSET_FIELD, dma.rows, dma.row_bytes,
+                           dma.local_stride) ||
+      !command_place_block(pe, command, &indices.block, (uint32_t)command->field[MTIA_DMA_IN_INDEXED_CB_INDEX_FIELD],
+                           SIDE_DATA, MTIA_DMA_IN_INDEXED_INDEX_OFFSET_FIELD, dma.rows, indices.bytes, indices.bytes) ||
+      !every_index_is_allowed(pe, &dma, &indices, command))
+    return false;
+  for (uint64_t row = 0; row < dma.rows; row++) {
+    /* A list that lies in another buffer's memory may have changed under the rows that came before. */
+    const uint8_t *const from = indexed_row(pe, &dma, index_at(&indices, row));
+    if (from != NULL) memcpy(block_row(&block, row), from, dma.row_bytes);
+  }
+  take_time(pe, &dma, command);
+  pe->counters.dma_bytes += dma.rows * dma.row_bytes;
+  move_pointer(pe, &dma);
+  return true;
+}
+
+/* ---- Prefetch ---- */
+
+static struct dma prefetch_of(const struct command *command) {
+  return (struct dma){.address = command->field[MTIA_DMA_PREFETCH_ADDRESS_FIELD],
+                      .rows = command->sticky[0] & 0xffff,
+                      .row_bytes = command->sticky[0] >> 16 & 0xffffffffu,
+                      .global_stride = command->sticky[1],
+                      .members = 1,
+                      .right = MEMORY_READ};
+}
+
+bool dma_prefetch_prepare(struct pe *pe, struct command *command) {
+  const struct dma dma = prefetch_of(command);
+  return shape_is_legal(pe, command, &dma);
+}
+
+bool dma_prefetch_execute(struct pe *pe, struct command *command) {
+  const struct dma dma = prefetch_of(command);
+  if (whole_range(pe, &dma) == NULL && !every_row_is_allowed(pe, &dma, command)) return false;
+  command_finish(pe, command, command->issue, command->issue, command->issue);
   return true;
 }

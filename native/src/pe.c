@@ -155,7 +155,6 @@ void pe_reset(struct pe *pe, uint64_t vector) {
     pe->software_interrupt[number] = 0;
   }
   command_processor_clear(&pe->cp);
-  memset(pe->cp.registers, 0, sizeof pe->cp.registers);
   memset(pe->accumulators, 0, sizeof pe->accumulators);
   memset(pe->accumulator_states, 0, sizeof pe->accumulator_states);
   memset(pe->tables, 0, sizeof pe->tables);
@@ -173,6 +172,7 @@ void pe_start_job(struct pe *pe, const struct mtia_job_descriptor *descriptor) {
   memcpy(pe->local_memory, descriptor, sizeof *descriptor);
   memset(&pe->fault, 0, sizeof pe->fault);
   share_bandwidth(pe, (uint32_t)descriptor->columns * descriptor->rows);
+  pe->rectangle = (struct pe_rectangle){descriptor->column, descriptor->row, descriptor->columns, descriptor->rows};
   pe->context = descriptor->context;
   pe->has_job = true;
   pe->work_pending = false;

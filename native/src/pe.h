@@ -29,7 +29,10 @@ struct pe_environment {
   void (*job_done)(void *context, struct pe *pe, const struct pe_report *report);
 };
 
-struct pe_counters { uint64_t instructions, unit_commands, dma_bytes, matmul_multiplies; };
+struct pe_counters {
+  uint64_t instructions, unit_commands, dma_bytes, matmul_multiplies;
+  uint64_t multicast_saved_bytes; /* that a memory need not deliver again: other members of the group had them read */
+};
 
 enum pe_state {
   PE_IDLE,     /* both harts wait for an interrupt and no job is pending: nothing to run until something wakes it */

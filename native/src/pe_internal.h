@@ -26,6 +26,13 @@ struct time_model {
   uint64_t free[TIME_LINES];
 };
 
+/* How an index is made of row and column. */
+#define PE_COLUMNS 8u
+/* PEs of a job. */
+struct pe_rectangle {
+  uint32_t column, row, columns, rows;
+};
+
 /* How a hart stood when it last stopped. */
 enum hart_standing { STANDING_RUNNABLE, STANDING_WAITING, STANDING_STALLED };
 
@@ -51,6 +58,7 @@ struct pe {
   bool has_job;      /* between pe_start_job and JOB_DONE */
   bool work_pending; /* handed over to the harts */
   uint32_t context;
+  struct pe_rectangle rectangle;
   uint64_t job_start;
   uint64_t settle_left; /* instructions in which the harts may still come to rest before the hand-over */
   struct pe_report fault;
@@ -86,6 +94,10 @@ static inline uint32_t data_type_bytes(uint64_t type) {
 /* Commands of the units: prepare and execute. */
 bool dma_prepare(struct pe *pe, struct command *command);
 bool dma_execute(struct pe *pe, struct command *command);
+bool dma_indexed_prepare(struct pe *pe, struct command *command);
+bool dma_indexed_execute(struct pe *pe, struct command *command);
+bool dma_prefetch_prepare(struct pe *pe, struct command *command);
+bool dma_prefetch_execute(struct pe *pe, struct command *command);
 bool mml_prepare(struct pe *pe, struct command *command);
 bool mml_execute(struct pe *pe, struct command *command);
 bool acc_init_prepare(struct pe *pe, struct command *command);

@@ -6,6 +6,7 @@ static const struct suite {
   void (*run)(void);
 } suites[] = {{"commands", test_commands},
               {"order", test_order},
+              {"memory", test_memory},
               {"units", test_units},
               {"programs", test_programs},
               {"matmul", test_matmul}};

@@ -46,6 +46,7 @@ float random_float(struct random *random);
 /* The suites, each in a file of its own. */
 void test_commands(void);
 void test_order(void);
+void test_memory(void);
 void test_units(void);
 void test_programs(void);
 void test_matmul(void);

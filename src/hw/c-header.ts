@@ -114,6 +114,7 @@ export function renderCHeader(): string {
     ...constants('TYPE', unit.DATA_TYPE),
     ...constants('SE', unit.SE_FUNCTION),
     ...constants('SE_OPERATION', unit.SE_OPERATION),
+    ...constants('MULTICAST', unit.MULTICAST_AXIS),
     ...unitCommandMacros(),
     '',
     macro('PROTOCOL_VERSION', String(protocol.PROTOCOL_VERSION)),

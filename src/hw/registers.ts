@@ -332,7 +332,7 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
         'JOB_DONE',
         64,
         'WO',
-        'error code: reports the job as ended and clears WORK_PENDING; also clears every circular buffer, semaphore and pending command',
+        'error code: reports the job as ended and clears WORK_PENDING; also clears every circular buffer, semaphore, pending command and command register',
       ),
       register(0x20, 'FAULT_HART', 32, 'RW', 'hart that failed'),
       register(0x28, 'FAULT_CAUSE', 64, 'RW', 'mcause, or the value that the kernel returned'),
@@ -358,7 +358,7 @@ export const DMA_KIND = { HOST_TO_DEVICE: 1, DEVICE_TO_HOST: 2, DEVICE_TO_DEVICE
 export const DMA_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
 
 /** Exceptions beyond the privileged specification (causes 24-31 are designated for custom use). */
-export const CUSTOM_EXCEPTION = { ILLEGAL_COMMAND: 24, COMMAND_BUS_FAULT: 25 } as const;
+export const CUSTOM_EXCEPTION = { ILLEGAL_COMMAND: 24, COMMAND_BUS_FAULT: 25, COMMAND_INDEX_FAULT: 26 } as const;
 
 /** Offset of a register; throws where the name is unknown, so that a typing error cannot become offset 0. */
 export function registerOffset(block: string, name: string, index = 0): number {

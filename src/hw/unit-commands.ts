@@ -11,7 +11,9 @@
  *
  * An illegal field raises exception ILLEGAL_COMMAND before anything moves; mtval = command | (field number << 8), where a
  * command register that is no named field counts as field 32 + its index.
- * A memory access that the chip refuses raises COMMAND_BUS_FAULT on the issuing hart; mtval = address.
+ * A command that this generation lacks is illegal in field 63.
+ * A memory access that the chip refuses raises COMMAND_BUS_FAULT on the issuing hart; mtval = address. An index outside of
+ * its table raises COMMAND_INDEX_FAULT; mtval = the index.
  */
 
 export const OPCODE_LAUNCH = 0x0b;
@@ -24,6 +26,9 @@ export const DATA_TYPE_BYTES: Readonly<Record<DataTypeName, number>> = { INT8: 1
 /** Functions of the SIMD engine; TABLE_0 + n applies lookup table n. */
 export const SE_FUNCTION = { IDENTITY: 0, RELU: 1, TABLE_0: 16 } as const;
 export const SE_OPERATION = { ADD: 0, SUBTRACT: 1, MULTIPLY: 2, MAXIMUM: 3, MINIMUM: 4 } as const;
+
+/** PEs that read the same addresses: those of one row, or of one column, of the job's rectangle (I23 section 3). */
+export const MULTICAST_AXIS = { NONE: 0, ROW: 1, COLUMN: 2 } as const;
 
 export interface CommandField {
   readonly name: string;
@@ -69,6 +74,12 @@ export const COMMAND_REGISTERS: readonly CommandRegister[] = [
   { name: 'MLU_SHAPE', index: 8, doc: 'rows (15:0), elements of a row (31:16), bytes of an element (39:32)' },
   { name: 'MLU_SOURCE_STRIDE', index: 9, doc: 'bytes from row to row of the source' },
   { name: 'MLU_DESTINATION_STRIDE', index: 10, doc: 'bytes from row to row of the destination' },
+  {
+    name: 'DMA_MULTICAST',
+    index: 13,
+    doc: 'group of DMA_IN: axis (7:0; see MULTICAST_AXIS), bit per member (15:8): place along that row or column of the job, this PE among them; zero after every job',
+  },
+  { name: 'DMA_INDEX_ROWS', index: 14, doc: 'rows of the table that DMA_IN_INDEXED may read' },
 ];
 
 const rs1 = (name: string, low: number, bits: number, legal: string): CommandField => ({
@@ -174,6 +185,28 @@ export const UNIT_COMMANDS: readonly UnitCommand[] = [
       rs2('keep', 8, 1, '1: do not move the read pointer'),
       rs2('offset', 32, 32, OFFSET),
     ],
+  },
+  {
+    name: 'DMA_IN_INDEXED',
+    code: 0x12,
+    unit: 'FI',
+    doc: '2i: as DMA_IN, but row r comes from address + index r * DMA_GLOBAL_STRIDE. The indices lie at read pointer + indexOffset of cbIndex, whose pointer stays. One that is negative or not below DMA_INDEX_ROWS raises COMMAND_INDEX_FAULT before anything moves. Element- and space-checked.',
+    fields: [
+      rs1('address', 0, 64, 'of row 0 of the table'),
+      rs2('cb', 0, 8, CB),
+      rs2('keep', 60, 1, '1: do not move the write pointer'),
+      rs2('offset', 16, 22, OFFSET),
+      rs2('cbIndex', 8, 8, CB),
+      rs2('indexOffset', 38, 22, OFFSET),
+      rs2('indexType', 61, 1, '0: INT32, 1: INT64'),
+    ],
+  },
+  {
+    name: 'DMA_PREFETCH',
+    code: 0x13,
+    unit: 'FI',
+    doc: '2i: brings DMA_SHAPE rows, DMA_GLOBAL_STRIDE apart, from LPDDR into the SRAM cache (LLC). A hint: nothing waits for it, and without a cache it does nothing. The rows must be readable by the context.',
+    fields: [rs1('address', 0, 64, 'any')],
   },
   {
     name: 'ACC_INIT',

@@ -25,6 +25,7 @@ describe('processing element', () => {
   it.each([
     { suite: 'commands', cases: 4, what: 'refuses every illegal field before anything moves' },
     { suite: 'order', cases: 14, what: 'checks elements and space, keeps order, reports faults, tells the time' },
+    { suite: 'memory', cases: 7, what: 'reads by group, by index and ahead, and tells what the memories spared' },
     { suite: 'units', cases: 9, what: 'computes in every unit what the scalar definition says' },
     { suite: 'programs', cases: 8, what: 'runs jobs on both harts, in the same device time on every run' },
     { suite: 'matmul', cases: 4, what: 'multiplies bit by bit alike on every path' },
