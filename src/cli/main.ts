@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { bundlePath } from '../firmware-emu/index.js';
 import { addBenchCommand } from './commands/bench.js';
 import { addCompileCommand } from './commands/compile.js';
+import { addConformanceCommand } from './commands/conformance.js';
 import { addFirmwareCommands } from './commands/firmware.js';
 import { addInfoCommand } from './commands/info.js';
 import { addRunCommand } from './commands/run.js';
@@ -30,6 +31,7 @@ function createProgram(): Command {
   addRunCommand(program);
   addVerifyCommand(program);
   addCompileCommand(program);
+  addConformanceCommand(program);
   addInfoCommand(program);
   addFirmwareCommands(program);
   addBenchCommand(program);

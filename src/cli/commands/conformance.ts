@@ -1,0 +1,109 @@
+/** `mtia conformance`: hold a device, its firmware and this driver to docs/driver-contract.md. */
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { type Command, Option } from 'commander';
+import {
+  type Backend,
+  CASES,
+  CATEGORIES,
+  emulatorBackend,
+  nullBackend,
+  REPORTERS,
+  type ReporterName,
+  runConformance,
+  summarize,
+} from '../../conformance/index.js';
+import { loadBundle } from '../../firmware-emu/index.js';
+import type { Generation } from '../../hw/index.js';
+import { aboutFile, InputError } from '../errors.js';
+import { EXIT, exitCodeHelp } from '../exit-codes.js';
+import { untilInterrupted } from '../interrupt.js';
+import { deviceOption, nonNegativeInteger } from '../options.js';
+
+interface ConformanceOptions {
+  readonly device: Generation;
+  readonly backend: string;
+  readonly firmware?: string;
+  readonly allowUnsigned?: boolean;
+  readonly category?: readonly string[];
+  readonly reporter: ReporterName;
+  readonly seed?: number;
+  readonly strict?: boolean;
+}
+
+const BACKENDS: Readonly<Record<string, (generation: Generation) => Backend>> = {
+  emulator: emulatorBackend,
+  null: nullBackend,
+};
+
+function isBackend(value: unknown): value is Backend {
+  return typeof value === 'object' && value !== null && 'openCard' in value && 'capabilities' in value;
+}
+
+async function findBackend(name: string, generation: Generation): Promise<Backend> {
+  const known = BACKENDS[name];
+  if (known !== undefined) return known(generation);
+  const module: unknown = await aboutFile(name, () => import(pathToFileURL(resolve(name)).href));
+  const found = typeof module === 'object' && module !== null && 'backend' in module ? module.backend : undefined;
+  if (!isBackend(found)) {
+    throw new InputError(`${name}: exports no \`backend\` (see Backend in mtia-runtime/conformance)`);
+  }
+  return found;
+}
+
+function chooseCases(categories: readonly string[] | undefined): typeof CASES {
+  const unknown = categories?.find((name) => !CATEGORIES.includes(name));
+  if (unknown !== undefined) throw new InputError(`no category "${unknown}"; there are ${CATEGORIES.join(', ')}`);
+  return categories === undefined ? CASES : CASES.filter(({ category }) => categories.includes(category));
+}
+
+async function conformance(options: ConformanceOptions): Promise<void> {
+  const backend = await findBackend(options.backend, options.device);
+  const firmware = loadBundle(options.firmware, { allowUnsigned: options.allowUnsigned === true });
+  const cases = chooseCases(options.category);
+  const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
+  const reporter = REPORTERS[options.reporter]();
+  const print = (text: string): void => {
+    process.stdout.write(text);
+  };
+  const stop = new AbortController();
+  print(reporter.begin({ backend: backend.name, firmware: firmware.version, seed, cases: cases.length }));
+  const running = runConformance({
+    backend,
+    firmware,
+    cases,
+    seed,
+    signal: stop.signal,
+    onResult: (result) => print(reporter.result(result)),
+  });
+  const results = await untilInterrupted(
+    () => running,
+    async () => {
+      stop.abort();
+      await running;
+    },
+  );
+  const summary = summarize(results);
+  print(reporter.end(results, summary));
+  const broken = summary.failed > 0 || (options.strict === true && summary.unexpectedPasses > 0);
+  if (broken) process.exitCode = EXIT.VERIFICATION_FAILED;
+}
+
+export function addConformanceCommand(program: Command): void {
+  program
+    .command('conformance')
+    .description('hold a device, its firmware and this driver to the driver contract')
+    .addOption(deviceOption())
+    .option('--firmware <bundle>', 'firmware bundle to test instead of the one in the package')
+    .option('--allow-unsigned', 'boot the bundle of --firmware even if nobody signed it')
+    .option('--backend <name>', `${Object.keys(BACKENDS).join(', ')}, or a module that exports \`backend\``, 'emulator')
+    .option('--category <name...>', 'only cases of these categories')
+    .addOption(
+      new Option('--reporter <name>', 'how results are printed').choices(Object.keys(REPORTERS)).default('pretty'),
+    )
+    .option('--seed <n>', 'seed of everything that cases draw at random (default: a new one)', nonNegativeInteger)
+    .option('--strict', 'an expected failure that passes is an error')
+    .addHelpText('after', `\nCategories: ${CATEGORIES.join(', ')}`)
+    .addHelpText('after', exitCodeHelp([0, 1, 2, 130]))
+    .action(conformance);
+}

@@ -1,0 +1,13 @@
+/** A card that accepts and completes everything: what holds here is the driver's own doing. */
+import { NullFunction } from '../../driver/index.js';
+import type { Generation } from '../../hw/index.js';
+import type { Backend } from '../backend.js';
+
+export function nullBackend(generation: Generation): Backend {
+  return {
+    name: `null ${generation}`,
+    generation,
+    capabilities: new Set(['queues', 'vectors', 'workers']),
+    openCard: () => ({ pci: new NullFunction(generation) }),
+  };
+}

@@ -1,0 +1,25 @@
+/** What a backend can do. A case that requires what is missing is reported as unsupported, with the reason given here. */
+export const CAPABILITIES = {
+  memory: 'copies and fills move bytes',
+  isolation: 'IOMMU mappings, ownership of device pages and their faults are enforced',
+  kernels: 'kernels run on processing elements',
+  semaphores: 'waits wait for timeline semaphores',
+  boot: 'a boot ROM checks and starts the firmware',
+  registers: 'registers have their documented access and reset values',
+  queues: 'there is more than one queue beside the administration queue',
+  vectors: 'every queue can have an interrupt vector of its own',
+  broadcast: 'the work queue engine hands a job to a rectangle at once',
+  decompression: 'the host path decompresses GZIP',
+  'error correction': 'LPDDR has ECC, and errors can be injected',
+  debug: 'a debug door can halt the chip and read harts',
+  workers: 'worker threads may open devices of their own',
+} as const satisfies Readonly<Record<string, string>>;
+
+export type Capability = keyof typeof CAPABILITIES;
+
+export const ALL_CAPABILITIES: ReadonlySet<Capability> = new Set(Object.keys(CAPABILITIES) as Capability[]);
+
+/** All capabilities but those named. */
+export function without(...missing: readonly Capability[]): ReadonlySet<Capability> {
+  return new Set([...ALL_CAPABILITIES].filter((capability) => !missing.includes(capability)));
+}

@@ -1,0 +1,17 @@
+/** The conformance suite: one set of cases, any firmware, any chip, any `PciFunction`. */
+export type { Backend, Card, CardOptions } from './backend.js';
+export { emulatorBackend } from './backends/emulator.js';
+export { nullBackend } from './backends/null.js';
+export { ALL_CAPABILITIES, CAPABILITIES, type Capability, without } from './capabilities.js';
+export { type CaseOptions, type ConformanceCase, category, conformanceCase, unsupported } from './case.js';
+export { CASES, CATEGORIES } from './cases/index.js';
+export { Fixture } from './fixture.js';
+export { REPORTERS, type Reporter, type ReporterName } from './reporters/index.js';
+export {
+  type CaseResult,
+  type CaseStatus,
+  type RunOptions,
+  runConformance,
+  type Summary,
+  summarize,
+} from './runner.js';

@@ -1,0 +1,18 @@
+/** Reporters by the names that the command line knows. */
+import { jsonReporter } from './json.js';
+import { junitReporter } from './junit.js';
+import { prettyReporter } from './pretty.js';
+import type { Reporter } from './reporter.js';
+import { tapReporter } from './tap.js';
+
+export type { Reporter, RunHeader } from './reporter.js';
+
+export const REPORTERS = {
+  pretty: () => prettyReporter(false),
+  verbose: () => prettyReporter(true),
+  tap: tapReporter,
+  junit: junitReporter,
+  json: jsonReporter,
+} as const satisfies Readonly<Record<string, () => Reporter>>;
+
+export type ReporterName = keyof typeof REPORTERS;

@@ -1,0 +1,23 @@
+/** How results are told. A reporter is given each result as it comes, and the end; it returns what to print. */
+import type { CaseResult, Summary } from '../runner.js';
+
+export interface RunHeader {
+  readonly backend: string;
+  readonly firmware: string;
+  readonly seed: number;
+  readonly cases: number;
+}
+
+export interface Reporter {
+  begin(header: RunHeader): string;
+  result(result: CaseResult): string;
+  end(results: readonly CaseResult[], summary: Summary): string;
+}
+
+export function summaryLine(summary: Summary): string {
+  const { passed, failed, unsupported, expectedFailures, unexpectedPasses } = summary;
+  const parts = [`${passed} passed`, `${failed} failed`, `${unsupported} unsupported`];
+  if (expectedFailures > 0) parts.push(`${expectedFailures} expected failures`);
+  if (unexpectedPasses > 0) parts.push(`${unexpectedPasses} unexpected passes`);
+  return parts.join(', ');
+}

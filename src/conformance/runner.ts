@@ -1,0 +1,129 @@
+/** Runs cases one after another and says how each ended. */
+import type { FirmwareImage } from '../driver/index.js';
+import type { Backend } from './backend.js';
+import { CAPABILITIES } from './capabilities.js';
+import { type ConformanceCase, Unsupported } from './case.js';
+import { Fixture } from './fixture.js';
+import { Random } from './random.js';
+
+/** `unexpected-pass`: declared as an expected failure, and passed. */
+export type CaseStatus = 'pass' | 'fail' | 'unsupported' | 'expected-fail' | 'unexpected-pass';
+
+export interface CaseResult {
+  readonly category: string;
+  readonly name: string;
+  readonly contract: string;
+  readonly status: CaseStatus;
+  /** Why it did not simply pass. */
+  readonly reason: string | null;
+  readonly wallMs: number;
+}
+
+export interface RunOptions {
+  readonly backend: Backend;
+  readonly firmware: FirmwareImage;
+  readonly cases: readonly ConformanceCase[];
+  /** Decides everything that cases draw at random. */
+  readonly seed: number;
+  readonly onResult?: (result: CaseResult) => void;
+  /** Ends the run before the next case. */
+  readonly signal?: AbortSignal;
+  /** Stops at the first failure. */
+  readonly failFast?: boolean;
+}
+
+const DEFAULT_DEADLINE_MS = 10_000;
+/** Beyond the case's own deadline: closing has one of two seconds itself. */
+const CLOSE_DEADLINE_MS = 5_000;
+
+interface Outcome {
+  readonly status: 'pass' | 'fail' | 'unsupported';
+  readonly reason: string | null;
+}
+
+const PASS: Outcome = { status: 'pass', reason: null };
+
+/** Why the backend cannot run the case; undefined where it can. */
+function whyUnsupported(declared: ConformanceCase, backend: Backend): string | undefined {
+  const missing = declared.requires?.find((capability) => !backend.capabilities.has(capability));
+  if (missing !== undefined) return `${backend.name} lacks: ${CAPABILITIES[missing]}`;
+  const excluded = declared.excludes?.find((capability) => backend.capabilities.has(capability));
+  return excluded === undefined ? undefined : `only where not: ${CAPABILITIES[excluded]}`;
+}
+
+function within<T>(work: Promise<T>, deadlineMs: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not end within ${deadlineMs} ms`)), deadlineMs);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+const sentence = (error: unknown): string => (error instanceof Error ? `${error.name}: ${error.message}` : `${error}`);
+
+async function execute(declared: ConformanceCase, options: RunOptions): Promise<Outcome> {
+  const { backend, firmware, seed } = options;
+  const fixture = new Fixture({ backend, firmware, random: new Random(seed, `${declared.category}/${declared.name}`) });
+  let outcome = PASS;
+  try {
+    await within(declared.run(fixture), declared.deadlineMs ?? DEFAULT_DEADLINE_MS, 'the case');
+  } catch (error) {
+    const status = error instanceof Unsupported ? 'unsupported' : 'fail';
+    outcome = { status, reason: status === 'fail' ? sentence(error) : (error as Error).message };
+  }
+  try {
+    await within(fixture.close(), CLOSE_DEADLINE_MS, 'closing');
+  } catch (error) {
+    if (outcome.status === 'pass') outcome = { status: 'fail', reason: `after the case: ${sentence(error)}` };
+  }
+  return outcome;
+}
+
+function judge(declared: ConformanceCase, backend: Backend, outcome: Outcome): Pick<CaseResult, 'status' | 'reason'> {
+  const { expectedFail } = declared;
+  const expected = expectedFail !== undefined && (expectedFail.backends?.includes(backend.name) ?? true);
+  if (!expected || outcome.status === 'unsupported') return outcome;
+  if (outcome.status === 'fail') return { status: 'expected-fail', reason: expectedFail.reason };
+  return { status: 'unexpected-pass', reason: `declared as failing: ${expectedFail.reason}` };
+}
+
+async function runCase(declared: ConformanceCase, options: RunOptions): Promise<CaseResult> {
+  const { category, name, contract } = declared;
+  const start = performance.now();
+  const impossible = whyUnsupported(declared, options.backend);
+  const outcome: Outcome =
+    impossible === undefined ? await execute(declared, options) : { status: 'unsupported', reason: impossible };
+  const { status, reason } = judge(declared, options.backend, outcome);
+  return { category, name, contract, status, reason, wallMs: performance.now() - start };
+}
+
+export async function runConformance(options: RunOptions): Promise<readonly CaseResult[]> {
+  const results: CaseResult[] = [];
+  for (const declared of options.cases) {
+    if (options.signal?.aborted) break;
+    const result = await runCase(declared, options);
+    results.push(result);
+    options.onResult?.(result);
+    if (options.failFast === true && result.status === 'fail') break;
+  }
+  return results;
+}
+
+export interface Summary {
+  readonly passed: number;
+  readonly failed: number;
+  readonly unsupported: number;
+  readonly expectedFailures: number;
+  readonly unexpectedPasses: number;
+}
+
+export function summarize(results: readonly CaseResult[]): Summary {
+  const count = (status: CaseStatus): number => results.filter((result) => result.status === status).length;
+  return {
+    passed: count('pass'),
+    failed: count('fail'),
+    unsupported: count('unsupported'),
+    expectedFailures: count('expected-fail'),
+    unexpectedPasses: count('unexpected-pass'),
+  };
+}
