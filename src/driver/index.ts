@@ -22,7 +22,9 @@ export {
   type MtiaErrorOptions,
 } from './errors.js';
 export type { FirmwareImage } from './firmware-image.js';
-export { NullFunction } from './null-function.js';
+export { FaultInjectingFunction, type Faults } from './functions/fault-injecting-function.js';
+export { LoopbackFunction } from './functions/loopback-function.js';
+export { NullFunction } from './functions/null-function.js';
 export {
   type DmaRights,
   HOST_PAGE_BYTES,

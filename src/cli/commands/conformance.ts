@@ -7,6 +7,7 @@ import {
   CASES,
   CATEGORIES,
   emulatorBackend,
+  loopbackBackend,
   nullBackend,
   REPORTERS,
   type ReporterName,
@@ -33,6 +34,7 @@ interface ConformanceOptions {
 
 const BACKENDS: Readonly<Record<string, (generation: Generation) => Backend>> = {
   emulator: emulatorBackend,
+  loopback: loopbackBackend,
   null: nullBackend,
 };
 

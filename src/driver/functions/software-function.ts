@@ -1,12 +1,14 @@
 /**
- * A card that does nothing: it accepts every command and completes it at once. What remains is the cost of the driver and
- * of everything above it, which is what it measures. No copy moves a byte and no wait waits.
+ * A card made of this process's memory: registers, rings and interrupts behave as a driver expects, and a subclass says
+ * what a command does. Nothing of the chip is emulated here.
  */
 import {
   BOOT_STATUS,
   BUNDLE_HEADER,
   COMPLETION,
   decodeStruct,
+  ERROR_CODES,
+  type ErrorName,
   type Generation,
   HOST_COMMAND,
   IDENTITY,
@@ -17,8 +19,8 @@ import {
   registerOffset,
   SPECIFICATIONS,
   SUBMISSION,
-} from '../hw/index.js';
-import { closedError } from './errors.js';
+} from '../../hw/index.js';
+import { closedError } from '../errors.js';
 import {
   type DmaRights,
   HOST_PAGE_BYTES,
@@ -27,31 +29,66 @@ import {
   type PciFunction,
   type RegisterWidth,
   wholePages,
-} from './pci-function.js';
-import { wordOf } from './ring.js';
+} from '../pci-function.js';
+import { wordOf } from '../ring.js';
 
 const at = (name: string): number => registerOffset('BAR0', name);
 const inPage = (name: string): number => registerOffset('QUEUE_PAGE', name);
 const ENTRY_WORDS = COMPLETION.size / 4;
+const FIELD_A = wordOf(SUBMISSION, 'a') / 2;
+const FIELD_B = wordOf(SUBMISSION, 'b') / 2;
+const FIELD_C = wordOf(SUBMISSION, 'c') / 2;
+const FIELD_D = wordOf(SUBMISSION, 'd') / 2;
 const SUBMISSION_COOKIE = wordOf(SUBMISSION, 'cookie');
 const COMPLETION_COOKIE = wordOf(COMPLETION, 'cookie');
 const PLACE = wordOf(COMPLETION, 'place');
 const SEQUENCE = wordOf(COMPLETION, 'sequence');
+const STATUS = wordOf(COMPLETION, 'status');
+const VALUE = wordOf(COMPLETION, 'value');
 const DEVICE_TIME = at('DEVICE_TIME');
 const BOOT_DOORBELL = at('BOOT_DOORBELL');
 const TAIL = inPage('SUBMISSION_TAIL');
 const ENABLE = inPage('ENABLE');
 
-interface NullQueue {
+/** A command as it lies in the ring. */
+export interface SoftwareCommand {
+  readonly opcode: number;
+  readonly queue: number;
+  readonly context: number;
+  /** Fields a..d of mtia_submission. */
+  readonly a: bigint;
+  readonly b: bigint;
+  readonly c: bigint;
+  readonly d: bigint;
+}
+
+/** How a command ended; `value` is that of the completion. */
+export interface SoftwareOutcome {
+  readonly error: ErrorName;
+  readonly value?: bigint;
+}
+
+export const DONE: SoftwareOutcome = { error: 'OK' };
+
+export interface HostMapping {
+  readonly iova: bigint;
+  readonly pages: HostPages;
+  readonly rights: DmaRights;
+}
+
+interface SoftwareQueue {
   readonly submissions: Uint32Array;
+  readonly submissionWords: BigUint64Array;
   readonly completions: Uint32Array;
   readonly entries: number;
   readonly vector: number;
+  readonly context: number;
+  tail: number;
   done: number;
 }
 
 /** One MSI-X vector with a listener; several completions are one interrupt. */
-class NullInterrupt implements InterruptSubscription {
+class SoftwareInterrupt implements InterruptSubscription {
   readonly #listener: () => void;
   #referenced = false;
   #pending: NodeJS.Immediate | undefined;
@@ -85,17 +122,17 @@ class NullInterrupt implements InterruptSubscription {
   }
 }
 
-export class NullFunction implements PciFunction {
+export abstract class SoftwareFunction implements PciFunction {
   readonly name: string;
   readonly #registers = new DataView(new ArrayBuffer(PCI.BAR0_BYTES));
-  readonly #mapped = new Map<string, HostPages>();
-  readonly #queues = new Map<number, NullQueue>();
-  readonly #interrupts = new Map<number, NullInterrupt>();
+  readonly #mappings = new Map<number, Map<bigint, HostMapping>>();
+  readonly #queues = new Map<number, SoftwareQueue>();
+  readonly #interrupts = new Map<number, SoftwareInterrupt>();
   #nextAddress = BigInt(HOST_PAGE_BYTES);
   #closed = false;
 
-  constructor(generation: Generation = '2i') {
-    this.name = `null MTIA ${generation}`;
+  constructor(kind: string, generation: Generation) {
+    this.name = `${kind} MTIA ${generation}`;
     const specification = SPECIFICATIONS[generation];
     const { gridWidth, gridHeight, generationNumber, sramBytes, lpddrBytes } = specification;
     this.#set(at('IDENTITY'), 4, IDENTITY);
@@ -103,8 +140,13 @@ export class NullFunction implements PciFunction {
     this.#set(at('GRID'), 4, gridWidth.value + gridHeight.value * 0x100);
     this.#set(at('SRAM_BYTES'), 8, sramBytes.value);
     this.#set(at('LPDDR_BYTES'), 8, lpddrBytes.value);
-    this.functionReset();
+    this.#set(at('BOOT_STATUS'), 4, BOOT_STATUS.ROM_READY);
   }
+
+  /** What the command does; undefined while it has to wait: it is tried again after every other command. */
+  protected abstract execute(command: SoftwareCommand): SoftwareOutcome | undefined;
+  /** Forgets what a function reset clears. */
+  protected abstract clear(): void;
 
   configRead(offset: number): number {
     this.#checkOpen();
@@ -128,7 +170,7 @@ export class NullFunction implements PciFunction {
     if (offset < PCI.QUEUE_PAGE_OFFSET) return;
     const number = Math.floor((offset - PCI.QUEUE_PAGE_OFFSET) / PCI.QUEUE_PAGE_BYTES);
     const register = (offset - PCI.QUEUE_PAGE_OFFSET) % PCI.QUEUE_PAGE_BYTES;
-    if (register === TAIL) this.#complete(number, Number(value));
+    if (register === TAIL) this.#submit(number, Number(value));
     else if (register === ENABLE) this.#enable(number, Number(value) !== 0);
   }
 
@@ -153,19 +195,20 @@ export class NullFunction implements PciFunction {
     return { address, bytes, view: new Uint8Array(bytes), free: () => undefined };
   }
 
-  dmaMap(context: number, iova: bigint, pages: HostPages, _rights: DmaRights): void {
+  dmaMap(context: number, iova: bigint, pages: HostPages, rights: DmaRights): void {
     this.#checkOpen();
-    this.#mapped.set(`${context}:${iova}`, pages);
+    const mappings = this.#mappings.get(context) ?? new Map<bigint, HostMapping>();
+    this.#mappings.set(context, mappings.set(iova, { iova, pages, rights }));
   }
 
   dmaUnmap(context: number, iova: bigint): void {
     this.#checkOpen();
-    this.#mapped.delete(`${context}:${iova}`);
+    this.#mappings.get(context)?.delete(iova);
   }
 
   onInterrupt(vector: number, listener: () => void): InterruptSubscription {
     this.#checkOpen();
-    const interrupt = new NullInterrupt(listener);
+    const interrupt = new SoftwareInterrupt(listener);
     this.#interrupts.set(vector, interrupt);
     return interrupt;
   }
@@ -173,13 +216,23 @@ export class NullFunction implements PciFunction {
   functionReset(): void {
     this.#checkOpen();
     this.#queues.clear();
-    this.#mapped.clear();
+    this.#mappings.clear();
+    this.clear();
     this.#set(at('BOOT_STATUS'), 4, BOOT_STATUS.ROM_READY);
   }
 
   close(): void {
     this.#closed = true;
     for (const interrupt of this.#interrupts.values()) interrupt.close();
+  }
+
+  /** The mapping that holds an I/O virtual address of a context. */
+  protected mappingAt(context: number, address: bigint): HostMapping | undefined {
+    for (const mapping of this.#mappings.get(context)?.values() ?? []) {
+      const offset = address - mapping.iova;
+      if (offset >= 0n && offset < BigInt(mapping.pages.bytes)) return mapping;
+    }
+    return undefined;
   }
 
   #boot(): void {
@@ -198,32 +251,71 @@ export class NullFunction implements PciFunction {
     const entries = word('SUBMISSION_ENTRIES');
     const base = this.#registers.getBigUint64(page + inPage('SUBMISSION_BASE'), true);
     const completionBase = this.#registers.getBigUint64(page + inPage('COMPLETION_BASE'), true);
-    const rings = this.#mapped.get(`${context}:${base}`);
+    const rings = this.mappingAt(context, base);
     if (rings === undefined) return;
-    const { buffer, byteOffset } = rings.view;
-    const completionOffset = byteOffset + Number(completionBase - base);
+    const { buffer, byteOffset } = rings.pages.view;
+    const submissionOffset = byteOffset + Number(base - rings.iova);
+    const completionOffset = byteOffset + Number(completionBase - rings.iova);
     this.#queues.set(number, {
-      submissions: new Uint32Array(buffer, byteOffset, entries * ENTRY_WORDS),
+      submissions: new Uint32Array(buffer, submissionOffset, entries * ENTRY_WORDS),
+      submissionWords: new BigUint64Array(buffer, submissionOffset, entries * (ENTRY_WORDS / 2)),
       completions: new Uint32Array(buffer, completionOffset, entries * ENTRY_WORDS),
       entries,
       vector: word('VECTOR'),
+      context,
+      tail: 0,
       done: 0,
     });
   }
 
-  #complete(number: number, tail: number): void {
+  /** A command that ends may let commands of other queues go on. */
+  #submit(number: number, tail: number): void {
     const queue = this.#queues.get(number);
     if (queue === undefined) return;
-    const { submissions, completions, entries } = queue;
-    while (queue.done !== tail) {
-      const entry = (queue.done & (entries - 1)) * ENTRY_WORDS;
-      completions[entry + COMPLETION_COOKIE] = submissions[entry + SUBMISSION_COOKIE] ?? 0;
-      completions[entry + COMPLETION_COOKIE + 1] = submissions[entry + SUBMISSION_COOKIE + 1] ?? 0;
-      completions[entry + PLACE] = NOT_IN_A_PE;
-      queue.done = (queue.done + 1) >>> 0;
-      completions[entry + SEQUENCE] = queue.done;
+    queue.tail = tail;
+    for (let moved = true; moved; ) {
+      moved = false;
+      for (const [index, candidate] of this.#queues) moved = this.#run(index, candidate) || moved;
     }
+  }
+
+  #run(number: number, queue: SoftwareQueue): boolean {
+    const first = queue.done;
+    while (queue.done !== queue.tail) {
+      const outcome = this.execute(this.#commandAt(number, queue));
+      if (outcome === undefined) break;
+      this.#complete(queue, outcome);
+    }
+    if (queue.done === first) return false;
     this.#interrupts.get(queue.vector)?.raise();
+    return true;
+  }
+
+  #commandAt(number: number, { submissions, submissionWords, entries, done, context }: SoftwareQueue): SoftwareCommand {
+    const entry = (done & (entries - 1)) * ENTRY_WORDS;
+    const words = entry / 2;
+    return {
+      opcode: (submissions[entry] ?? 0) & 0xff,
+      queue: number,
+      context,
+      a: submissionWords[words + FIELD_A] ?? 0n,
+      b: submissionWords[words + FIELD_B] ?? 0n,
+      c: submissionWords[words + FIELD_C] ?? 0n,
+      d: submissionWords[words + FIELD_D] ?? 0n,
+    };
+  }
+
+  #complete(queue: SoftwareQueue, { error, value = 0n }: SoftwareOutcome): void {
+    const { submissions, completions, entries } = queue;
+    const entry = (queue.done & (entries - 1)) * ENTRY_WORDS;
+    completions[entry + COMPLETION_COOKIE] = submissions[entry + SUBMISSION_COOKIE] ?? 0;
+    completions[entry + COMPLETION_COOKIE + 1] = submissions[entry + SUBMISSION_COOKIE + 1] ?? 0;
+    completions[entry + STATUS] = ERROR_CODES[error].code;
+    completions[entry + VALUE] = Number(BigInt.asUintN(32, value));
+    completions[entry + VALUE + 1] = Number(BigInt.asUintN(32, value >> 32n));
+    completions[entry + PLACE] = NOT_IN_A_PE;
+    queue.done = (queue.done + 1) >>> 0;
+    completions[entry + SEQUENCE] = queue.done;
   }
 
   #set(offset: number, width: RegisterWidth, value: bigint | number): void {

@@ -1,0 +1,13 @@
+/** A card that moves bytes and keeps order, and computes nothing. */
+import { LoopbackFunction } from '../../driver/index.js';
+import type { Generation } from '../../hw/index.js';
+import type { Backend } from '../backend.js';
+
+export function loopbackBackend(generation: Generation): Backend {
+  return {
+    name: `loopback ${generation}`,
+    generation,
+    capabilities: new Set(['memory', 'isolation', 'semaphores', 'queues', 'vectors', 'workers']),
+    openCard: () => ({ pci: new LoopbackFunction(generation) }),
+  };
+}

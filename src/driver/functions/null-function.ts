@@ -1,0 +1,20 @@
+/**
+ * A card that does nothing: it accepts every command and completes it at once. What remains is the cost of the driver and
+ * of everything above it, which is what it measures. No copy moves a byte and no wait waits.
+ */
+import type { Generation } from '../../hw/index.js';
+import { DONE, SoftwareFunction, type SoftwareOutcome } from './software-function.js';
+
+export class NullFunction extends SoftwareFunction {
+  constructor(generation: Generation = '2i') {
+    super('null', generation);
+  }
+
+  protected override execute(): SoftwareOutcome {
+    return DONE;
+  }
+
+  protected override clear(): void {
+    // Nothing was kept.
+  }
+}
