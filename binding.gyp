@@ -50,6 +50,9 @@
         "native/src/simd_engine.c",
         "native/src/simd_engine_avx512.c",
         "native/src/simd_engine_portable.c",
+        "native/src/simd_engine_quantise.c",
+        "native/src/simd_engine_rows.c",
+        "native/src/simd_engine_vectors.c",
         "native/src/work_queue_engine.c"
       ],
       "include_dirs": ["native/include", "native/src"],

@@ -16,8 +16,8 @@ struct command;
 
 #define PE_HARTS 2
 #define COMMAND_FIELDS 10
-#define COMMAND_NEEDS 3
-#define COMMAND_STICKY 5
+#define COMMAND_NEEDS 5
+#define COMMAND_STICKY 6
 /* Number that mtval gives an illegal command register which is no named field: this + index of the register. */
 #define FIELD_OF_REGISTER(index) (32u + (index))
 /* And a command that the generation lacks. */

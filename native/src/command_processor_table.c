@@ -2,6 +2,7 @@
 #include "command_processor_table.h"
 #include <stddef.h>
 #include "pe_internal.h"
+#include "simd_engine_commands.h"
 
 #define LAST_BUFFER (MTIA_LIMIT_CIRCULAR_BUFFERS - 1)
 _Static_assert(MTIA_LIMIT_CIRCULAR_BUFFERS == 32, "the set of the initialised buffers has 32 bits");
@@ -82,6 +83,26 @@ static const struct command_field reduce_fields[] = {
     RANGE(RS2, MTIA_REDUCE_COLUMNS, 1, MATMUL_COLUMNS, 1),
     ANY(RS2, MTIA_REDUCE_STRIDE), /* depends on columns and type */
 };
+static const struct command_field re_row_range_fields[] = {
+    RANGE(RS1, MTIA_RE_ROW_RANGE_ACCUMULATOR, 0, MTIA_LIMIT_ACCUMULATORS - 1, 1),
+    BUFFER(RS1, MTIA_RE_ROW_RANGE_CB),
+    ANY(RS1, MTIA_RE_ROW_RANGE_MERGE),
+    ANY(RS1, MTIA_RE_ROW_RANGE_OFFSET),
+    RANGE(RS2, MTIA_RE_ROW_RANGE_ROWS, 1, MATMUL_ROWS, 1),
+    RANGE(RS2, MTIA_RE_ROW_RANGE_COLUMNS, 1, MATMUL_COLUMNS, 1),
+    RANGE(RS2, MTIA_RE_ROW_RANGE_STRIDE, 8, UINT32_MAX, 1),
+};
+#define SCALED_TYPES (1u << MTIA_TYPE_INT8 | 1u << MTIA_TYPE_FP16 | 1u << MTIA_TYPE_BF16 | 1u << MTIA_TYPE_FP32)
+static const struct command_field reduce_dequantise_fields[] = {
+    RANGE(RS1, MTIA_REDUCE_DEQUANTISE_ACCUMULATOR, 0, MTIA_LIMIT_ACCUMULATORS - 1, 1),
+    BUFFER(RS1, MTIA_REDUCE_DEQUANTISE_CB),
+    ONE_OF(RS1, MTIA_REDUCE_DEQUANTISE_FUNCTION, FUNCTIONS),
+    ONE_OF(RS1, MTIA_REDUCE_DEQUANTISE_TYPE, SCALED_TYPES),
+    ANY(RS1, MTIA_REDUCE_DEQUANTISE_OFFSET),
+    RANGE(RS2, MTIA_REDUCE_DEQUANTISE_ROWS, 1, MATMUL_ROWS, 1),
+    RANGE(RS2, MTIA_REDUCE_DEQUANTISE_COLUMNS, 1, MATMUL_COLUMNS, 1),
+    ANY(RS2, MTIA_REDUCE_DEQUANTISE_STRIDE), /* depends on columns and type */
+};
 static const struct command_field se_load_table_fields[] = {
     RANGE(RS1, MTIA_SE_LOAD_TABLE_SLOT, 0, MTIA_LIMIT_SE_TABLES - 1, 1),
     RANGE(RS1, MTIA_SE_LOAD_TABLE_ADDRESS, 0, UINT32_MAX, 32),
@@ -115,6 +136,34 @@ static const struct command_field se_row_accumulate_fields[] = {
     ONE_OF(RS1, MTIA_SE_ROW_ACCUMULATE_TYPE_OUT, ALL_TYPES),
     ANY(RS1, MTIA_SE_ROW_ACCUMULATE_SOURCE_OFFSET),
     ANY(RS2, MTIA_SE_ROW_ACCUMULATE_DESTINATION_OFFSET),
+};
+static const struct command_field se_quantise_fields[] = {
+    BUFFER(RS1, MTIA_SE_QUANTISE_CB_SOURCE),
+    BUFFER(RS1, MTIA_SE_QUANTISE_CB_DESTINATION),
+    ANY(RS1, MTIA_SE_QUANTISE_PER_ROW),
+    ONE_OF(RS1, MTIA_SE_QUANTISE_TYPE_IN, ALL_TYPES),
+    ANY(RS1, MTIA_SE_QUANTISE_SOURCE_OFFSET),
+    ANY(RS2, MTIA_SE_QUANTISE_DESTINATION_OFFSET),
+    ANY(RS2, MTIA_SE_QUANTISE_SCALE_OFFSET),
+    BUFFER(RS2, MTIA_SE_QUANTISE_CB_SCALE),
+};
+static const struct command_field se_dequantise_fields[] = {
+    BUFFER(RS1, MTIA_SE_DEQUANTISE_CB_SOURCE),
+    BUFFER(RS1, MTIA_SE_DEQUANTISE_CB_DESTINATION),
+    ONE_OF(RS1, MTIA_SE_DEQUANTISE_FUNCTION, FUNCTIONS),
+    ONE_OF(RS1, MTIA_SE_DEQUANTISE_TYPE_IN, ALL_TYPES),
+    ONE_OF(RS1, MTIA_SE_DEQUANTISE_TYPE_OUT, SCALED_TYPES),
+    ANY(RS1, MTIA_SE_DEQUANTISE_SOURCE_OFFSET),
+    ANY(RS2, MTIA_SE_DEQUANTISE_DESTINATION_OFFSET),
+};
+static const struct command_field se_row_reduce_fields[] = {
+    BUFFER(RS1, MTIA_SE_ROW_REDUCE_CB_SOURCE),
+    BUFFER(RS1, MTIA_SE_ROW_REDUCE_CB_DESTINATION),
+    RANGE(RS1, MTIA_SE_ROW_REDUCE_OPERATION, 0, MTIA_SE_ROW_OPERATION_SUM, 1),
+    ANY(RS1, MTIA_SE_ROW_REDUCE_MERGE),
+    ONE_OF(RS1, MTIA_SE_ROW_REDUCE_TYPE_IN, ALL_TYPES),
+    ANY(RS1, MTIA_SE_ROW_REDUCE_SOURCE_OFFSET),
+    ANY(RS2, MTIA_SE_ROW_REDUCE_DESTINATION_OFFSET),
 };
 /* MLU_TRANSPOSE and MLU_COPY have the same fields. */
 static const struct command_field mlu_fields[] = {
@@ -160,6 +209,11 @@ static const struct command_description descriptions[] = {
     [MTIA_COMMAND_MML] = {.name = "MML", FIELDS(mml_fields), REGISTERS(MML_SHAPE, 2), .prepare = mml_prepare,
                           .execute = mml_execute},
     [MTIA_COMMAND_REDUCE] = {.name = "REDUCE", FIELDS(reduce_fields), .prepare = reduce_prepare, .execute = reduce_execute},
+    [MTIA_COMMAND_RE_ROW_RANGE] = {.name = "RE_ROW_RANGE", FIELDS(re_row_range_fields), .first_generation = 2,
+                                   .prepare = re_row_range_prepare, .execute = re_row_range_execute},
+    [MTIA_COMMAND_REDUCE_DEQUANTISE] = {.name = "REDUCE_DEQUANTISE", FIELDS(reduce_dequantise_fields),
+                                        MORE_REGISTERS(ROW_SCALE, SE_VECTORS), .prepare = reduce_prepare,
+                                        .execute = reduce_execute},
     [MTIA_COMMAND_SE_LOAD_TABLE] = {.name = "SE_LOAD_TABLE", FIELDS(se_load_table_fields),
                                     .prepare = se_load_table_prepare, .execute = se_load_table_execute},
     [MTIA_COMMAND_SE_UNARY] = {.name = "SE_UNARY", FIELDS(se_unary_fields), REGISTERS(SE_SHAPE, 3),
@@ -169,6 +223,13 @@ static const struct command_description descriptions[] = {
     [MTIA_COMMAND_SE_ROW_ACCUMULATE] = {.name = "SE_ROW_ACCUMULATE", FIELDS(se_row_accumulate_fields),
                                         REGISTERS(SE_SHAPE, 3), .prepare = se_row_accumulate_prepare,
                                         .execute = se_row_accumulate_execute},
+    [MTIA_COMMAND_SE_QUANTISE] = {.name = "SE_QUANTISE", FIELDS(se_quantise_fields), REGISTERS(SE_SHAPE, 3),
+                                  .prepare = se_quantise_prepare, .execute = se_quantise_execute},
+    [MTIA_COMMAND_SE_DEQUANTISE] = {.name = "SE_DEQUANTISE", FIELDS(se_dequantise_fields), REGISTERS(SE_SHAPE, 3),
+                                    MORE_REGISTERS(ROW_SCALE, SE_VECTORS), .prepare = se_unary_prepare,
+                                    .execute = se_unary_execute},
+    [MTIA_COMMAND_SE_ROW_REDUCE] = {.name = "SE_ROW_REDUCE", FIELDS(se_row_reduce_fields), REGISTERS(SE_SHAPE, 3),
+                                    .prepare = se_row_reduce_prepare, .execute = se_row_reduce_execute},
     [MTIA_COMMAND_MLU_TRANSPOSE] = {.name = "MLU_TRANSPOSE", FIELDS(mlu_fields), REGISTERS(MLU_SHAPE, 3),
                                     .prepare = mlu_prepare, .execute = mlu_transpose_execute},
     [MTIA_COMMAND_MLU_COPY] = {.name = "MLU_COPY", FIELDS(mlu_fields), REGISTERS(MLU_SHAPE, 3), .prepare = mlu_prepare,

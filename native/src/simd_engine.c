@@ -1,9 +1,8 @@
 /* The SIMD engine: its commands. */
-#include "simd_engine.h"
+#include "simd_engine_commands.h"
 #include <string.h>
 #include "../include/mtia.h"
 #include "numeric_format.h"
-#include "pe_internal.h"
 
 /* From the first element in to the first element out. Assumed: not published. */
 #define SE_LATENCY 16
@@ -24,9 +23,7 @@ void se_apply(const struct se_path *path, uint32_t function, const struct se_tab
   if (function >= MTIA_SE_TABLE_0) path->table(values, count, &tables[function - MTIA_SE_TABLE_0]);
 }
 
-/* ---- Time ---- */
-
-static void take_time(struct pe *pe, const struct command *command, uint64_t ready, uint64_t elements, uint64_t bytes) {
+void se_take_time(struct pe *pe, const struct command *command, uint64_t ready, uint64_t elements, uint64_t bytes) {
   const uint64_t busy = later(divide_up(elements, pe->time.se_elements), cycles_of(bytes, pe->time.local_memory));
   const uint64_t start = time_line_take(pe, LINE_SE, later(command_operands_time(pe, command), ready), busy);
   command_finish(pe, command, start, start + busy, start + busy + SE_LATENCY);
@@ -65,46 +62,35 @@ bool se_load_table_execute(struct pe *pe, struct command *command) {
   struct se_table *const table = &pe->tables[command->field[MTIA_SE_LOAD_TABLE_SLOT_FIELD]];
   if (!se_table_load(table, pe->local_memory + command->field[MTIA_SE_LOAD_TABLE_ADDRESS_FIELD], (uint32_t)bytes))
     return command_illegal(command, MTIA_SE_LOAD_TABLE_BYTES_FIELD);
-  take_time(pe, command, 0, bytes / 4, bytes);
+  se_take_time(pe, command, 0, bytes / 4, bytes);
   table->ready = pe->time.free[LINE_SE];
   return true;
 }
 
-/* ---- Shapes ---- */
-
-struct shape { uint64_t rows, elements, first_stride, second_stride, destination_stride; };
-
-static struct shape shape_of(const struct command *command) {
-  return (struct shape){.rows = command->sticky[0] & 0xffff,
-                        .elements = command->sticky[0] >> 16 & 0xffff,
-                        .first_stride = command->sticky[1] & 0xffffffffu,
-                        .second_stride = command->sticky[1] >> 32,
-                        .destination_stride = command->sticky[2]};
-}
-
-static bool shape_is_legal(const struct pe *pe, struct command *command, const struct shape *shape) {
-  const bool legal = shape->rows != 0 && shape->rows <= pe->time.se_rows && shape->elements != 0;
-  return legal || command_illegal_sticky(command, 0);
-}
-
 /* Rows without gaps on every side are one long row. */
-static void join_rows(struct shape *shape, const struct block *blocks, const uint64_t *row_bytes, uint32_t count) {
+static void join_rows(struct se_shape *shape, const struct block *blocks, const uint64_t *row_bytes, uint32_t count) {
   for (uint32_t i = 0; i < count; i++)
     if (!blocks[i].contiguous || blocks[i].stride != row_bytes[i]) return;
   shape->elements *= shape->rows;
   shape->rows = 1;
 }
 
-static inline uint32_t chunk_at(const struct shape *shape, uint64_t at) {
-  return shape->elements - at < SE_CHUNK ? (uint32_t)(shape->elements - at) : SE_CHUNK;
-}
+/* ---- SE_UNARY, and SE_DEQUANTISE, which has vectors besides ---- */
 
-/* ---- SE_UNARY ---- */
+#define SAME_FIELD(name) \
+  _Static_assert((int)MTIA_SE_UNARY_##name##_FIELD == (int)MTIA_SE_DEQUANTISE_##name##_FIELD, "one function prepares both")
+SAME_FIELD(CB_SOURCE);
+SAME_FIELD(CB_DESTINATION);
+SAME_FIELD(FUNCTION);
+SAME_FIELD(TYPE_IN);
+SAME_FIELD(TYPE_OUT);
+SAME_FIELD(SOURCE_OFFSET);
+SAME_FIELD(DESTINATION_OFFSET);
 
 bool se_unary_prepare(struct pe *pe, struct command *command) {
-  const struct shape shape = shape_of(command);
+  const struct se_shape shape = se_shape_of(command);
   const uint64_t *const field = command->field, function = field[MTIA_SE_UNARY_FUNCTION_FIELD];
-  if (!shape_is_legal(pe, command, &shape)) return false;
+  if (!se_shape_is_legal(pe, command, &shape)) return false;
   if (function >= MTIA_SE_TABLE_0) command_uses_table(command, function - MTIA_SE_TABLE_0);
   return command_needs_block(pe, command, (uint32_t)field[MTIA_SE_UNARY_CB_SOURCE_FIELD], SIDE_DATA,
                              MTIA_SE_UNARY_SOURCE_OFFSET_FIELD, shape.rows,
@@ -112,11 +98,12 @@ bool se_unary_prepare(struct pe *pe, struct command *command) {
          command_needs_block(pe, command, (uint32_t)field[MTIA_SE_UNARY_CB_DESTINATION_FIELD], SIDE_SPACE,
                              MTIA_SE_UNARY_DESTINATION_OFFSET_FIELD, shape.rows,
                              shape.elements * data_type_bytes(field[MTIA_SE_UNARY_TYPE_OUT_FIELD]),
-                             shape.destination_stride);
+                             shape.destination_stride) &&
+         se_vectors_prepare(pe, command, shape.rows, shape.elements);
 }
 
 /* INT32 to INT32 without a table never becomes FP32, which could not hold it. */
-static void unary_exactly(const struct shape *shape, bool relu, const struct block *source, const struct block *destination) {
+static void unary_exactly(const struct se_shape *shape, bool relu, const struct block *source, const struct block *destination) {
   for (uint64_t row = 0; row < shape->rows; row++) {
     const uint8_t *const from = block_row(source, row);
     uint8_t *const to = block_row(destination, row);
@@ -129,41 +116,45 @@ static void unary_exactly(const struct shape *shape, bool relu, const struct blo
   }
 }
 
-static void unary_values(const struct pe *pe, const struct command *command, const struct shape *shape,
-                         const struct block *source, const struct block *destination) {
+static void unary_values(const struct pe *pe, const struct command *command, const struct se_shape *shape,
+                         const struct se_vectors *vectors, const struct block *source, const struct block *destination) {
   const uint64_t in = command->field[MTIA_SE_UNARY_TYPE_IN_FIELD], out = command->field[MTIA_SE_UNARY_TYPE_OUT_FIELD];
   const uint32_t in_bytes = data_type_bytes(in), out_bytes = data_type_bytes(out);
   float values[SE_CHUNK] __attribute__((aligned(64)));
   for (uint64_t row = 0; row < shape->rows; row++)
     for (uint64_t at = 0; at < shape->elements; at += SE_CHUNK) {
-      const uint32_t count = chunk_at(shape, at);
+      const uint32_t count = se_chunk_at(shape, at);
       pe->se->load[in](values, block_row(source, row) + at * in_bytes, count);
+      se_vectors_apply(pe->se, vectors, values, row, 1, at, count, count);
       se_apply(pe->se, (uint32_t)command->field[MTIA_SE_UNARY_FUNCTION_FIELD], pe->tables, values, count);
       pe->se->store[out](block_row(destination, row) + at * out_bytes, values, count);
     }
 }
 
 bool se_unary_execute(struct pe *pe, struct command *command) {
-  struct shape shape = shape_of(command);
+  struct se_shape shape = se_shape_of(command);
   const uint64_t *const field = command->field, function = field[MTIA_SE_UNARY_FUNCTION_FIELD];
   const uint64_t in = field[MTIA_SE_UNARY_TYPE_IN_FIELD], out = field[MTIA_SE_UNARY_TYPE_OUT_FIELD];
   const uint64_t row_bytes[2] = {shape.elements * data_type_bytes(in), shape.elements * data_type_bytes(out)};
-  const uint64_t elements = shape.rows * shape.elements;
+  const uint64_t elements = shape.rows * shape.elements, columns = shape.elements;
   struct block blocks[2];
+  struct se_vectors vectors;
   const struct se_table *const table = function >= MTIA_SE_TABLE_0 ? &pe->tables[function - MTIA_SE_TABLE_0] : NULL;
   if (table != NULL && table->segments == 0) return command_illegal(command, MTIA_SE_UNARY_FUNCTION_FIELD);
   if (!command_place_block(pe, command, &blocks[0], (uint32_t)field[MTIA_SE_UNARY_CB_SOURCE_FIELD], SIDE_DATA,
                            MTIA_SE_UNARY_SOURCE_OFFSET_FIELD, shape.rows, row_bytes[0], shape.first_stride) ||
       !command_place_block(pe, command, &blocks[1], (uint32_t)field[MTIA_SE_UNARY_CB_DESTINATION_FIELD], SIDE_SPACE,
-                           MTIA_SE_UNARY_DESTINATION_OFFSET_FIELD, shape.rows, row_bytes[1], shape.destination_stride))
+                           MTIA_SE_UNARY_DESTINATION_OFFSET_FIELD, shape.rows, row_bytes[1], shape.destination_stride) ||
+      !se_vectors_place(pe, command, shape.rows, columns, &vectors))
     return false;
-  join_rows(&shape, blocks, row_bytes, 2);
+  const uint64_t vector_bytes = se_vectors_bytes(&vectors, shape.rows, columns);
+  if (vector_bytes == 0) join_rows(&shape, blocks, row_bytes, 2);
   if (in == MTIA_TYPE_INT32 && out == MTIA_TYPE_INT32 && table == NULL)
     unary_exactly(&shape, function == MTIA_SE_RELU, &blocks[0], &blocks[1]);
   else
-    unary_values(pe, command, &shape, &blocks[0], &blocks[1]);
-  take_time(pe, command, table != NULL ? table->ready : 0, elements,
-            elements * (data_type_bytes(in) + data_type_bytes(out)));
+    unary_values(pe, command, &shape, &vectors, &blocks[0], &blocks[1]);
+  se_take_time(pe, command, table != NULL ? table->ready : 0, elements,
+               elements * (data_type_bytes(in) + data_type_bytes(out)) + vector_bytes);
   return true;
 }
 
@@ -177,7 +168,7 @@ static const struct operand binary_operands[3] = {
     {MTIA_SE_BINARY_CB_DESTINATION_FIELD, MTIA_SE_BINARY_DESTINATION_OFFSET_FIELD, SIDE_SPACE},
 };
 
-static void binary_geometry(const struct command *command, const struct shape *shape, uint64_t strides[3],
+static void binary_geometry(const struct command *command, const struct se_shape *shape, uint64_t strides[3],
                             uint64_t row_bytes[3]) {
   const uint32_t in = data_type_bytes(command->field[MTIA_SE_BINARY_TYPE_IN_FIELD]);
   strides[0] = shape->first_stride;
@@ -188,9 +179,9 @@ static void binary_geometry(const struct command *command, const struct shape *s
 }
 
 bool se_binary_prepare(struct pe *pe, struct command *command) {
-  const struct shape shape = shape_of(command);
+  const struct se_shape shape = se_shape_of(command);
   uint64_t strides[3], row_bytes[3];
-  if (!shape_is_legal(pe, command, &shape)) return false;
+  if (!se_shape_is_legal(pe, command, &shape)) return false;
   binary_geometry(command, &shape, strides, row_bytes);
   for (uint32_t i = 0; i < 3; i++) {
     const struct operand *const operand = &binary_operands[i];
@@ -201,7 +192,7 @@ bool se_binary_prepare(struct pe *pe, struct command *command) {
   return true;
 }
 
-static void binary_values(const struct pe *pe, const struct command *command, const struct shape *shape,
+static void binary_values(const struct pe *pe, const struct command *command, const struct se_shape *shape,
                           const struct block blocks[3]) {
   const uint64_t in = command->field[MTIA_SE_BINARY_TYPE_IN_FIELD], out = command->field[MTIA_SE_BINARY_TYPE_OUT_FIELD];
   const uint64_t operation = command->field[MTIA_SE_BINARY_OPERATION_FIELD];
@@ -209,7 +200,7 @@ static void binary_values(const struct pe *pe, const struct command *command, co
   float first[SE_CHUNK] __attribute__((aligned(64))), second[SE_CHUNK] __attribute__((aligned(64)));
   for (uint64_t row = 0; row < shape->rows; row++)
     for (uint64_t at = 0; at < shape->elements; at += SE_CHUNK) {
-      const uint32_t count = chunk_at(shape, at);
+      const uint32_t count = se_chunk_at(shape, at);
       pe->se->load[in](first, block_row(&blocks[0], row) + at * in_bytes, count);
       pe->se->load[in](second, block_row(&blocks[1], row) + at * in_bytes, count);
       pe->se->operation[operation](first, second, count);
@@ -218,7 +209,7 @@ static void binary_values(const struct pe *pe, const struct command *command, co
 }
 
 bool se_binary_execute(struct pe *pe, struct command *command) {
-  struct shape shape = shape_of(command);
+  struct se_shape shape = se_shape_of(command);
   const uint64_t elements = shape.rows * shape.elements;
   uint64_t strides[3], row_bytes[3], bytes = 0;
   struct block blocks[3];
@@ -232,19 +223,19 @@ bool se_binary_execute(struct pe *pe, struct command *command) {
   }
   join_rows(&shape, blocks, row_bytes, 3);
   binary_values(pe, command, &shape, blocks);
-  take_time(pe, command, 0, elements, bytes);
+  se_take_time(pe, command, 0, elements, bytes);
   return true;
 }
 
 /* ---- SE_ROW_ACCUMULATE ---- */
 
 bool se_row_accumulate_prepare(struct pe *pe, struct command *command) {
-  const struct shape shape = shape_of(command);
+  const struct se_shape shape = se_shape_of(command);
   const uint64_t *const field = command->field, out = field[MTIA_SE_ROW_ACCUMULATE_TYPE_OUT_FIELD];
   const uint64_t out_bytes = shape.elements * data_type_bytes(out);
   if (field[MTIA_SE_ROW_ACCUMULATE_ACCUMULATE_FIELD] != 0 && out != MTIA_TYPE_FP32)
     return command_illegal(command, MTIA_SE_ROW_ACCUMULATE_ACCUMULATE_FIELD);
-  if (!shape_is_legal(pe, command, &shape)) return false;
+  if (!se_shape_is_legal(pe, command, &shape)) return false;
   return command_needs_block(pe, command, (uint32_t)field[MTIA_SE_ROW_ACCUMULATE_CB_SOURCE_FIELD], SIDE_DATA,
                              MTIA_SE_ROW_ACCUMULATE_SOURCE_OFFSET_FIELD, shape.rows,
                              shape.elements * data_type_bytes(field[MTIA_SE_ROW_ACCUMULATE_TYPE_IN_FIELD]),
@@ -253,7 +244,7 @@ bool se_row_accumulate_prepare(struct pe *pe, struct command *command) {
                              MTIA_SE_ROW_ACCUMULATE_DESTINATION_OFFSET_FIELD, 1, out_bytes, out_bytes);
 }
 
-static void sum_rows(const struct pe *pe, const struct command *command, const struct shape *shape,
+static void sum_rows(const struct pe *pe, const struct command *command, const struct se_shape *shape,
                      const struct block *source, uint8_t *destination) {
   const uint64_t in = command->field[MTIA_SE_ROW_ACCUMULATE_TYPE_IN_FIELD];
   const uint64_t out = command->field[MTIA_SE_ROW_ACCUMULATE_TYPE_OUT_FIELD];
@@ -261,7 +252,7 @@ static void sum_rows(const struct pe *pe, const struct command *command, const s
   const uint32_t in_bytes = data_type_bytes(in), out_bytes = data_type_bytes(out);
   float sum[SE_CHUNK] __attribute__((aligned(64)));
   for (uint64_t at = 0; at < shape->elements; at += SE_CHUNK) {
-    const uint32_t count = chunk_at(shape, at);
+    const uint32_t count = se_chunk_at(shape, at);
     if (accumulate)
       pe->se->load[MTIA_TYPE_FP32](sum, destination + at * 4, count);
     else
@@ -273,7 +264,7 @@ static void sum_rows(const struct pe *pe, const struct command *command, const s
 }
 
 bool se_row_accumulate_execute(struct pe *pe, struct command *command) {
-  const struct shape shape = shape_of(command);
+  const struct se_shape shape = se_shape_of(command);
   const uint64_t *const field = command->field;
   const uint64_t in_bytes = shape.elements * data_type_bytes(field[MTIA_SE_ROW_ACCUMULATE_TYPE_IN_FIELD]);
   const uint64_t out_bytes = shape.elements * data_type_bytes(field[MTIA_SE_ROW_ACCUMULATE_TYPE_OUT_FIELD]);
@@ -287,7 +278,7 @@ bool se_row_accumulate_execute(struct pe *pe, struct command *command) {
     return false;
   sum_rows(pe, command, &shape, &source, block_row(&destination, 0));
   /* The destination row is an operand too: what wrote it must have finished. */
-  take_time(pe, command, accumulate ? pe->cp.buffers[to].write_done : 0, shape.rows * shape.elements,
+  se_take_time(pe, command, accumulate ? pe->cp.buffers[to].write_done : 0, shape.rows * shape.elements,
             shape.rows * in_bytes + out_bytes * (accumulate ? 2 : 1));
   return true;
 }

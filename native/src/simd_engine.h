@@ -20,6 +20,8 @@ struct se_table {
   float coefficients[(MTIA_LIMIT_SE_TABLE_BYTES - sizeof(struct mtia_se_table)) / 4] __attribute__((aligned(64)));
 };
 
+struct se_range;
+
 struct se_path {
   const char *name;
   /* Indexed by DATA_TYPE. Memory may have any alignment and never overlaps `values`. */
@@ -32,6 +34,8 @@ struct se_path {
   void (*table)(float *values, uint32_t count, const struct se_table *table);
   /* first = operation(first, second), indexed by SE_OPERATION */
   void (*operation[SE_OPERATIONS])(float *first, const float *second, uint32_t count);
+  /* Extends the range by values: se_range_extend, compiled for the path. */
+  void (*range)(struct se_range *range, const float *values, uint32_t count);
 };
 
 /* Members of a path out of functions that each implementation names alike: load_fp16, store_bf16, relu, add, ... */
@@ -43,6 +47,7 @@ struct se_path {
 #define SE_PATH_MEMBERS                                           \
   .load = SE_PER_TYPE(load), .store = SE_PER_TYPE(store),         \
   .accumulate = SE_PER_TYPE(accumulate), .relu = relu,            \
+  .range = range,                                                 \
   .table = apply_table, .operation = {                            \
     [MTIA_SE_OPERATION_ADD] = add,                                \
     [MTIA_SE_OPERATION_SUBTRACT] = subtract,                      \

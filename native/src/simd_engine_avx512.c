@@ -3,6 +3,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include "numeric_format.h"
+#include "simd_engine_range.h"
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
 #define INLINE static inline __attribute__((always_inline))
@@ -167,6 +168,10 @@ DEFINE_OPERATION(multiply, _mm512_mul_ps(a, b))
 /* VMAXPS and VMINPS give the second operand where one is a NaN or both are equal; a NaN in the first must be kept. */
 DEFINE_OPERATION(maximum, _mm512_mask_mov_ps(_mm512_max_ps(a, b), nan_lanes(a), a))
 DEFINE_OPERATION(minimum, _mm512_mask_mov_ps(_mm512_min_ps(a, b), nan_lanes(a), a))
+
+AVX512 static void range(struct se_range *range, const float *values, uint32_t count) {
+  se_range_extend(range, values, count);
+}
 
 const struct se_path se_avx512 = {.name = "avx512", SE_PATH_MEMBERS};
 #else

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "numeric_format.h"
 #include "simd_engine.h"
+#include "simd_engine_range.h"
 
 /* ---- One value: from memory, to memory ---- */
 
@@ -102,5 +103,7 @@ DEFINE_OPERATION(multiply, a *b)
 /* Of a NaN and a number: the NaN. Of two equal ones (+0 and -0): the second. */
 DEFINE_OPERATION(maximum, a > b || a != a ? a : b)
 DEFINE_OPERATION(minimum, a < b || a != a ? a : b)
+
+static void range(struct se_range *range, const float *values, uint32_t count) { se_range_extend(range, values, count); }
 
 const struct se_path se_portable = {.name = "portable", SE_PATH_MEMBERS};

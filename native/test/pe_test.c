@@ -8,6 +8,7 @@ static const struct suite {
               {"order", test_order},
               {"memory", test_memory},
               {"units", test_units},
+              {"quantise", test_quantise},
               {"programs", test_programs},
               {"matmul", test_matmul}};
 

@@ -48,6 +48,7 @@ void test_commands(void);
 void test_order(void);
 void test_memory(void);
 void test_units(void);
+void test_quantise(void);
 void test_programs(void);
 void test_matmul(void);
 

@@ -115,6 +115,7 @@ export function renderCHeader(): string {
     ...constants('SE', unit.SE_FUNCTION),
     ...constants('SE_OPERATION', unit.SE_OPERATION),
     ...constants('MULTICAST', unit.MULTICAST_AXIS),
+    ...constants('SE_ROW_OPERATION', unit.SE_ROW_OPERATION),
     ...unitCommandMacros(),
     '',
     macro('PROTOCOL_VERSION', String(protocol.PROTOCOL_VERSION)),

@@ -26,6 +26,8 @@ export const DATA_TYPE_BYTES: Readonly<Record<DataTypeName, number>> = { INT8: 1
 /** Functions of the SIMD engine; TABLE_0 + n applies lookup table n. */
 export const SE_FUNCTION = { IDENTITY: 0, RELU: 1, TABLE_0: 16 } as const;
 export const SE_OPERATION = { ADD: 0, SUBTRACT: 1, MULTIPLY: 2, MAXIMUM: 3, MINIMUM: 4 } as const;
+/** What SE_ROW_REDUCE makes of the elements of a row. */
+export const SE_ROW_OPERATION = { MAXIMUM: 0, MINIMUM: 1, ABSOLUTE_MAXIMUM: 2, SUM: 3 } as const;
 
 /** PEs that read the same addresses: those of one row, or of one column, of the job's rectangle (I23 section 3). */
 export const MULTICAST_AXIS = { NONE: 0, ROW: 1, COLUMN: 2 } as const;
@@ -80,6 +82,13 @@ export const COMMAND_REGISTERS: readonly CommandRegister[] = [
     doc: 'group of DMA_IN: axis (7:0; see MULTICAST_AXIS), bit per member (15:8): place along that row or column of the job, this PE among them; zero after every job',
   },
   { name: 'DMA_INDEX_ROWS', index: 14, doc: 'rows of the table that DMA_IN_INDEXED may read' },
+  {
+    name: 'ROW_SCALE',
+    index: 17,
+    doc: 'FP32 factors, one a row, at a read pointer: 1 to use them (0), circular buffer (15:8), offset (63:32)',
+  },
+  { name: 'COLUMN_SCALE', index: 18, doc: 'FP32 factors, one a column; as ROW_SCALE' },
+  { name: 'COLUMN_BIAS', index: 19, doc: 'FP32 summands, one a column; as ROW_SCALE' },
 ];
 
 const rs1 = (name: string, low: number, bits: number, legal: string): CommandField => ({
@@ -256,6 +265,37 @@ export const UNIT_COMMANDS: readonly UnitCommand[] = [
     ],
   },
   {
+    name: 'RE_ROW_RANGE',
+    code: 0x24,
+    unit: 'RE',
+    doc: '2i: minimum and maximum of each row of an accumulator, for dynamic quantisation (I25): two FP32 values a row, to write pointer + offset of cb, row r at r * stride. With merge set what lies there takes part. Space-checked; moves no pointer.',
+    fields: [
+      rs1('accumulator', 0, 8, '0..3'),
+      rs1('cb', 8, 8, CB),
+      rs1('merge', 16, 1, '0 or 1'),
+      rs1('offset', 32, 32, OFFSET),
+      rs2('rows', 0, 8, '1..32'),
+      rs2('columns', 8, 8, '1..32'),
+      rs2('stride', 32, 32, 'at least 8'),
+    ],
+  },
+  {
+    name: 'REDUCE_DEQUANTISE',
+    code: 0x25,
+    unit: 'RE',
+    doc: 'As REDUCE, but before function every value is multiplied by the factor of its row (ROW_SCALE), then by that of its column (COLUMN_SCALE), then COLUMN_BIAS is added; each of the three only where its register says so. Element- and space-checked; moves no pointer.',
+    fields: [
+      rs1('accumulator', 0, 8, '0..3'),
+      rs1('cb', 8, 8, CB),
+      rs1('function', 16, 8, 'see SE_FUNCTION'),
+      rs1('type', 24, 8, 'INT8, FP16, BF16 or FP32'),
+      rs1('offset', 32, 32, OFFSET),
+      rs2('rows', 0, 8, '1..32'),
+      rs2('columns', 8, 8, '1..32'),
+      rs2('stride', 32, 32, 'at least columns * bytes of type'),
+    ],
+  },
+  {
     name: 'SE_LOAD_TABLE',
     code: 0x30,
     unit: 'SE',
@@ -309,6 +349,52 @@ export const UNIT_COMMANDS: readonly UnitCommand[] = [
       rs1('accumulate', 16, 1, '1 only where typeOut is FP32'),
       rs1('typeIn', 24, 4, TYPE),
       rs1('typeOut', 28, 4, TYPE),
+      rs1('sourceOffset', 32, 32, OFFSET),
+      rs2('destinationOffset', 0, 32, OFFSET),
+    ],
+  },
+  {
+    name: 'SE_QUANTISE',
+    code: 0x34,
+    unit: 'SE',
+    doc: 'SE_SHAPE elements to INT8, symmetric: times the reciprocal of an FP32 scale, to nearest even, -127..127. The scale of row r lies at read pointer + scaleOffset + 4 r of cbScale, or one for all rows. Element- and space-checked; moves no pointer.',
+    fields: [
+      rs1('cbSource', 0, 8, CB),
+      rs1('cbDestination', 8, 8, CB),
+      rs1('perRow', 16, 1, '1: a scale for each row; 0: one for all'),
+      rs1('typeIn', 24, 4, TYPE),
+      rs1('sourceOffset', 32, 32, OFFSET),
+      rs2('destinationOffset', 0, 32, OFFSET),
+      rs2('scaleOffset', 32, 24, OFFSET),
+      rs2('cbScale', 56, 8, CB),
+    ],
+  },
+  {
+    name: 'SE_DEQUANTISE',
+    code: 0x35,
+    unit: 'SE',
+    doc: 'SE_SHAPE elements times the factor of their row (ROW_SCALE), times that of their column (COLUMN_SCALE), plus COLUMN_BIAS, each only where its register says so; then function and conversion. Element- and space-checked; moves no pointer.',
+    fields: [
+      rs1('cbSource', 0, 8, CB),
+      rs1('cbDestination', 8, 8, CB),
+      rs1('function', 16, 8, 'see SE_FUNCTION'),
+      rs1('typeIn', 24, 4, TYPE),
+      rs1('typeOut', 28, 4, 'INT8, FP16, BF16 or FP32'),
+      rs1('sourceOffset', 32, 32, OFFSET),
+      rs2('destinationOffset', 0, 32, OFFSET),
+    ],
+  },
+  {
+    name: 'SE_ROW_REDUCE',
+    code: 0x36,
+    unit: 'SE',
+    doc: 'operation over the elements of each row of SE_SHAPE: one FP32 value a row, SE_DESTINATION_STRIDE apart. With merge set what lies there takes part. Assumed: published of MTIA 2i are the range of an accumulator row (RE) and sums over rows. Element- and space-checked; moves no pointer.',
+    fields: [
+      rs1('cbSource', 0, 8, CB),
+      rs1('cbDestination', 8, 8, CB),
+      rs1('operation', 16, 4, 'see SE_ROW_OPERATION'),
+      rs1('merge', 20, 1, '0 or 1'),
+      rs1('typeIn', 24, 4, TYPE),
       rs1('sourceOffset', 32, 32, OFFSET),
       rs2('destinationOffset', 0, 32, OFFSET),
     ],
