@@ -42,6 +42,7 @@
         "native/src/pci_bar.c",
         "native/src/pci_config.c",
         "native/src/pe.c",
+        "native/src/pe_hart_access.c",
         "native/src/pe_registers.c",
         "native/src/peripherals.c",
         "native/src/queue_engine.c",

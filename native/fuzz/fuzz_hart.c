@@ -10,11 +10,15 @@ enum { PAGE_BYTES = 4096, RAM_BYTES = 4 * PAGE_BYTES, ROUNDS = 8, ROUND_BUDGET =
 static enum hart_access read_device(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value) {
   (void)context, (void)hart;
   *value = address * width;
-  return address < 2 * PAGE_BYTES ? HART_ACCESS_OK : HART_ACCESS_FAULT;
+  return address < 2 * PAGE_BYTES ? HART_ACCESS_OK : (enum hart_access)(1 + (address >> 12 & 1));
 }
 static enum hart_access write_device(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t value) {
   (void)context, (void)hart, (void)width, (void)value;
   return address < 2 * PAGE_BYTES ? HART_ACCESS_OK : HART_ACCESS_FAULT;
+}
+static uint8_t *atomic_memory(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes) {
+  (void)hart, (void)width;
+  return address >= TRAP_PAGE && address < TRAP_PAGE + PAGE_BYTES && !writes ? (uint8_t *)context + (address - TRAP_PAGE) : NULL;
 }
 static const uint8_t *code_page(void *context, struct hart *hart, uint64_t address) {
   (void)hart;
@@ -41,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   struct fuzz_input input = {data, bytes};
   /* On the heap, each at its own size: an access beside it is seen. */
   uint8_t *const ram = malloc(RAM_BYTES), *const trap_page = malloc(PAGE_BYTES);
-  const struct hart_environment environment = {trap_page, read_device, write_device, code_page, custom, no_time};
+  const struct hart_environment environment = {trap_page, read_device, write_device, atomic_memory, code_page, custom, no_time};
   struct code_cache *const cache = code_cache_create();
   struct hart *const hart = calloc(1, sizeof *hart);
   if (hart_create(hart, 0, &environment, cache) != 0) abort();

@@ -85,6 +85,7 @@ enum hart_access control_bus_read(void *context, struct hart *hart, uint64_t add
   *value = 0;
   uint32_t offset = 0, word = 0;
   const struct register_block *block = block_at(address, &offset);
+  if (block != NULL && address % width != 0) return HART_ACCESS_MISALIGNED;
   if (block == NULL) {
     bool read_only = false;
     const uint8_t *memory = slow_memory(chip, address, width, &read_only);
@@ -106,6 +107,7 @@ enum hart_access control_bus_write(void *context, struct hart *hart, uint64_t ad
   (void)hart;
   uint32_t offset = 0;
   const struct register_block *block = block_at(address, &offset);
+  if (block != NULL && address % width != 0) return HART_ACCESS_MISALIGNED;
   if (block == NULL) {
     bool read_only = false;
     uint8_t *memory = slow_memory(chip, address, width, &read_only);
@@ -120,6 +122,14 @@ enum hart_access control_bus_write(void *context, struct hart *hart, uint64_t ad
   /* A write may have served a source: its line must fall before the hart looks again. */
   control_core_update_lines(chip);
   return HART_ACCESS_OK;
+}
+
+uint8_t *control_bus_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes) {
+  struct chip *chip = context;
+  (void)hart;
+  bool read_only = false;
+  uint8_t *memory = slow_memory(chip, address, width, &read_only);
+  return writes && read_only ? NULL : memory;
 }
 
 const uint8_t *control_bus_code_page(void *context, struct hart *hart, uint64_t address) {

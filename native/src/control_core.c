@@ -62,6 +62,7 @@ int32_t control_core_create(struct chip *chip) {
       .context = chip,
       .read = control_bus_read,
       .write = control_bus_write,
+      .atomic = control_bus_atomic,
       .code_page = control_bus_code_page,
       .custom = control_custom,
       .time = control_time,

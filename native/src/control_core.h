@@ -72,6 +72,7 @@ void control_core_update_timers(struct chip *chip);
 /* control_bus.c: what lies outside the regions that harts reach by pointer. */
 enum hart_access control_bus_read(void *chip, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value);
 enum hart_access control_bus_write(void *chip, struct hart *hart, uint64_t address, uint32_t width, uint64_t value);
+uint8_t *control_bus_atomic(void *chip, struct hart *hart, uint64_t address, uint32_t width, bool writes);
 const uint8_t *control_bus_code_page(void *chip, struct hart *hart, uint64_t address);
 /* Memory (no registers) as the control core sees it; NULL where there is none. read_only is set for the ROM. */
 uint8_t *control_bus_memory(struct chip *chip, uint64_t address, uint64_t bytes, bool *read_only);

@@ -118,6 +118,10 @@ static void copy(const struct pe *pe, const struct dma *dma, const struct block 
   }
 }
 
+uint64_t memory_latency(const struct pe *pe, uint64_t address) {
+  return memory_kind_of(pe->environment.memory, address) == MEMORY_SRAM ? SRAM_LATENCY : LPDDR_LATENCY;
+}
+
 /* Get and put have a channel each; SRAM and LPDDR serve both. A group's memory delivers once what all of its members take. */
 static void take_time(struct pe *pe, const struct dma *dma, struct command *command) {
   const bool in = dma->right == MEMORY_READ;
@@ -130,7 +134,7 @@ static void take_time(struct pe *pe, const struct dma *dma, struct command *comm
       time_line_take(pe, in ? LINE_FI_GET : LINE_FI_PUT, command_operands_time(pe, command), channel_busy);
   const uint64_t memory_start = time_line_take(pe, sram ? LINE_SRAM : LINE_LPDDR, start, memory_busy);
   const uint64_t end = later(start + channel_busy, memory_start + memory_busy);
-  command_finish(pe, command, start, end, end + (sram ? SRAM_LATENCY : LPDDR_LATENCY));
+  command_finish(pe, command, start, end, end + memory_latency(pe, dma->address));
   pe->counters.multicast_saved_bytes += bytes - delivered;
 }
 

@@ -21,7 +21,11 @@ struct hart_region {
 #define HART_REGIONS 4
 
 /* Result of a slow access. */
-enum hart_access { HART_ACCESS_OK, HART_ACCESS_FAULT };
+enum hart_access {
+  HART_ACCESS_OK,
+  HART_ACCESS_FAULT,
+  HART_ACCESS_MISALIGNED /* memory takes any address, registers multiples of the width */
+};
 
 /* Result of a custom instruction. */
 enum hart_custom {
@@ -34,9 +38,11 @@ enum hart_custom {
 /* What surrounds a hart. All functions run on the thread that called hart_run. */
 struct hart_environment {
   void *context;
-  /* Any access outside the regions; address is aligned to width 1, 2, 4 or 8. */
+  /* Any access outside the regions, of width 1, 2, 4 or 8, at any address. */
   enum hart_access (*read)(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value);
   enum hart_access (*write)(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t value);
+  /* Memory outside the regions for an atomic of width 4 or 8 at a multiple of it, or NULL (access fault). LR does not write. */
+  uint8_t *(*atomic)(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes);
   /* Pointer to the 4096-byte page of code outside the regions, or NULL (instruction access fault). */
   const uint8_t *(*code_page)(void *context, struct hart *hart, uint64_t address);
   /* custom-0 and custom-1: the whole instruction word with the values of rs1 and rs2. */
@@ -60,7 +66,7 @@ struct hart {
   uint32_t fcsr;
   /* machine CSRs */
   uint64_t mstatus, mie, mtvec, mscratch, mepc, mcause, mtval, mcounteren;
-  uint64_t reservation; /* LR/SC; ~0 = none */
+  uint64_t reservation; /* LR/SC: the address, plus 1 where LR.D made it; ~0 = none */
   uint64_t id;          /* mhartid */
   /* Interrupt lines (bits 3, 7, 11 of mip); other threads set them, then wake the thread that runs the hart. */
   _Atomic uint64_t mip;

@@ -7,6 +7,7 @@ enum {
   CSR_MSTATUS = 0x300, CSR_MISA = 0x301, CSR_MIE = 0x304, CSR_MTVEC = 0x305, CSR_MCOUNTEREN = 0x306, CSR_MCOUNTINHIBIT = 0x320,
   CSR_MHPMEVENT3 = 0x323, CSR_MHPMEVENT31 = 0x33f,
   CSR_MSCRATCH = 0x340, CSR_MEPC = 0x341, CSR_MCAUSE = 0x342, CSR_MTVAL = 0x343, CSR_MIP = 0x344,
+  CSR_TSELECT = 0x7a0, CSR_TDATA1 = 0x7a1, CSR_TDATA2 = 0x7a2, CSR_TDATA3 = 0x7a3,
   CSR_PMPCFG0 = 0x3a0, CSR_PMPCFG14 = 0x3ae, CSR_PMPADDR0 = 0x3b0, CSR_PMPADDR63 = 0x3ef,
   CSR_MCYCLE = 0xb00, CSR_MINSTRET = 0xb02, CSR_MHPMCOUNTER3 = 0xb03, CSR_MHPMCOUNTER31 = 0xb1f,
   CSR_CYCLE = 0xc00, CSR_TIME = 0xc01, CSR_INSTRET = 0xc02, CSR_HPMCOUNTER3 = 0xc03, CSR_HPMCOUNTER31 = 0xc1f,
@@ -19,11 +20,15 @@ enum {
 /* MXL = 64 bits; A, C, D, F, I, M */
 #define MISA (2ull << 62 | 1 << 0 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 8 | 1 << 12)
 
-/* Registers that this hart has without a use for them: they read as zero and ignore writes. */
+/*
+ * Registers that this hart has without a use for them: they read as zero and ignore writes. So there are no counters of
+ * events, no entries of physical memory protection, and no debug triggers (tdata1 of type 0).
+ */
 static bool reads_as_zero(uint32_t number) {
   return (number >= CSR_MHPMCOUNTER3 && number <= CSR_MHPMCOUNTER31) || (number >= CSR_HPMCOUNTER3 && number <= CSR_HPMCOUNTER31) ||
          (number >= CSR_MHPMEVENT3 && number <= CSR_MHPMEVENT31) || (number >= CSR_PMPADDR0 && number <= CSR_PMPADDR63) ||
          (number >= CSR_PMPCFG0 && number <= CSR_PMPCFG14 && number % 2 == 0) || number == CSR_MCOUNTINHIBIT ||
+         (number >= CSR_TSELECT && number <= CSR_TDATA3) ||
          number == CSR_MVENDORID || number == CSR_MARCHID || number == CSR_MIMPID || number == CSR_MCONFIGPTR;
 }
 

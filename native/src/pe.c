@@ -51,37 +51,6 @@ static void time_model_init(struct pe *pe) {
   share_bandwidth(pe, 1);
 }
 
-/* ---- What a hart sees ---- */
-
-static enum hart_access read_outside(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value) {
-  struct pe *const pe = context;
-  if (address - MTIA_PE_REGISTERS_BASE < MTIA_PE_REGISTERS_SIZE)
-    return pe_register_read(pe, hart, address - MTIA_PE_REGISTERS_BASE, width, value);
-  const uint8_t *const at = memory_at(pe->environment.memory, pe->context, address, width, MEMORY_READ);
-  if (at == NULL) return HART_ACCESS_FAULT;
-  *value = 0;
-  memcpy(value, at, width);
-  return HART_ACCESS_OK;
-}
-
-static enum hart_access write_outside(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t value) {
-  struct pe *const pe = context;
-  if (address - MTIA_PE_REGISTERS_BASE < MTIA_PE_REGISTERS_SIZE)
-    return pe_register_write(pe, hart, address - MTIA_PE_REGISTERS_BASE, width, value);
-  uint8_t *const at = memory_at(pe->environment.memory, pe->context, address, width, MEMORY_WRITE);
-  if (at == NULL) return HART_ACCESS_FAULT;
-  memcpy(at, &value, width);
-  return HART_ACCESS_OK;
-}
-
-/* Code is what the firmware loaded; a context's own pages are data. */
-static const uint8_t *code_page(void *context, struct hart *hart, uint64_t address) {
-  struct pe *const pe = context;
-  (void)hart;
-  if (address - MTIA_SRAM_BASE >= MTIA_RESERVED_SRAM_FIRMWARE_BYTES) return NULL;
-  return memory_at(pe->environment.memory, pe->context, address & ~4095ull, 4096, MEMORY_READ);
-}
-
 static uint64_t time_of(void *context) {
   struct pe *const pe = context;
   return pe->environment.time(pe->environment.context);
@@ -118,9 +87,9 @@ struct pe *pe_create(uint32_t index, const struct pe_environment *environment, s
   pe->local_bytes = (uint64_t)environment->specification->local_memory_bytes;
   pe->matmul = matmul_path_select(matmul_path);
   pe->se = se_path_select(matmul_path);
-  pe->hart_environment = (struct hart_environment){.context = pe, .read = read_outside, .write = write_outside,
-                                                   .code_page = code_page, .custom = command_processor_custom,
-                                                   .time = time_of};
+  pe->hart_environment = (struct hart_environment){.context = pe, .read = pe_hart_read, .write = pe_hart_write,
+                                                   .atomic = pe_hart_atomic, .code_page = pe_hart_code_page,
+                                                   .custom = command_processor_custom, .time = time_of};
   time_model_init(pe);
   pe->local_memory = fresh_local_memory(pe);
   if (pe->local_memory == NULL) {
@@ -187,6 +156,7 @@ static void hand_over_job(struct pe *pe) {
   pe->job_start = later(pe->hart[0].cycles, pe->hart[1].cycles);
   pe->hart[0].cycles = pe->hart[1].cycles = pe->job_start;
   pe->turn_left = 0;
+  pe_drop_cached_lines(pe); /* what the jobs before left there must not show in this one's time */
   pe->work_pending = true;
   atomic_fetch_or(&pe->hart[0].mip, MIP_EXTERNAL);
 }

@@ -33,6 +33,9 @@ struct pe_rectangle {
   uint32_t column, row, columns, rows;
 };
 
+/* 32 KiB of 64-byte lines, direct-mapped: the size of a hart's data cache is not published. Assumed. */
+#define PE_CACHE_LINES 512
+
 /* How a hart stood when it last stopped. */
 enum hart_standing { STANDING_RUNNABLE, STANDING_WAITING, STANDING_STALLED };
 
@@ -65,9 +68,18 @@ struct pe {
   uint64_t turn_left; /* instructions that turn_hart may still run before the other hart has its turn */
   uint32_t turn_hart;
   uint8_t software_interrupt[PE_HARTS];
+  /* Data caches (pe_hart_access.c): line number of each entry, with the epoch of the job that loaded it. */
+  uint64_t cached_lines[PE_HARTS][PE_CACHE_LINES];
+  uint16_t cache_epoch;
   _Atomic bool interrupted;
 };
 
+/* pe_hart_access.c: the environment of both harts */
+enum hart_access pe_hart_read(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value);
+enum hart_access pe_hart_write(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t value);
+uint8_t *pe_hart_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes);
+void pe_drop_cached_lines(struct pe *pe);
+const uint8_t *pe_hart_code_page(void *context, struct hart *hart, uint64_t address);
 enum hart_access pe_register_read(struct pe *pe, struct hart *hart, uint64_t offset, uint32_t width, uint64_t *value);
 enum hart_access pe_register_write(struct pe *pe, struct hart *hart, uint64_t offset, uint32_t width, uint64_t value);
 void pe_finish_job(struct pe *pe, struct hart *hart, uint32_t result);
@@ -90,6 +102,9 @@ static inline uint32_t data_type_bytes(uint64_t type) {
       [MTIA_TYPE_INT8] = 1, [MTIA_TYPE_FP16] = 2, [MTIA_TYPE_BF16] = 2, [MTIA_TYPE_FP32] = 4, [MTIA_TYPE_INT32] = 4};
   return bytes[type];
 }
+
+/* From request to data of SRAM or LPDDR, in cycles (fabric_interface.c). */
+uint64_t memory_latency(const struct pe *pe, uint64_t address);
 
 /* Commands of the units: prepare and execute. */
 bool dma_prepare(struct pe *pe, struct command *command);

@@ -28,6 +28,10 @@ static enum hart_access no_write(void *context, struct hart *hart, uint64_t addr
   (void)context, (void)hart, (void)address, (void)width, (void)value;
   return HART_ACCESS_FAULT;
 }
+static uint8_t *no_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes) {
+  (void)context, (void)hart, (void)address, (void)width, (void)writes;
+  return NULL;
+}
 static enum hart_custom no_custom(void *context, struct hart *hart, uint32_t instruction, uint64_t rs1, uint64_t rs2, uint64_t *result, uint64_t *cause) {
   (void)context, (void)hart, (void)instruction, (void)rs1, (void)rs2, (void)result, (void)cause;
   return HART_CUSTOM_ILLEGAL;
@@ -118,7 +122,7 @@ int main(int count, char **arguments) {
     else name = arguments[i];
   }
   if (name == NULL) fail("which program?", "usage");
-  struct hart_environment environment = {NULL, no_read, no_write, code_page, no_custom, no_time};
+  struct hart_environment environment = {NULL, no_read, no_write, no_atomic, code_page, no_custom, no_time};
   struct code_cache *cache = code_cache_create();
   struct machine *m = create(&environment, cache);
   load_program(m, name);

@@ -11,6 +11,7 @@
 #define RAM 0x80000000ull
 #define ROM 0x10000ull
 #define DEVICE 0x20000000ull
+#define DEVICE_MEMORY (DEVICE + 0x1000)
 #define HANDLER (RAM + 0x2000)
 enum { RAM_BYTES = 0x10000, X0 = 0, A0 = 10, A1 = 11, A2 = 12, A3 = 13, T0 = 5 };
 enum { MSTATUS = 0x300, MIE = 0x304, MTVEC = 0x305, MSCRATCH = 0x340, MEPC = 0x341, MCAUSE = 0x342, MTVAL = 0x343, MIP = 0x344 };
@@ -19,6 +20,8 @@ enum { ECALL = 0x73, EBREAK = 0x100073, MRET = 0x30200073, WFI = 0x10500073, FEN
 struct machine {
   struct hart hart;
   uint8_t ram[RAM_BYTES], rom[8192];
+  uint64_t device_memory[2];
+  bool last_atomic_writes;
   uint64_t device_value, last_address, last_pc, last_instructions;
   uint32_t last_width;
   enum hart_custom custom_outcome;
@@ -37,18 +40,27 @@ static uint32_t amo(int funct5, int funct3, int rd, int rs1, int rs2) {
 static enum hart_access device_read(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value) {
   struct machine *m = context;
   m->last_address = address, m->last_width = width, m->last_pc = hart->pc, m->last_instructions = hart->instructions;
+  if (address % width != 0) return HART_ACCESS_MISALIGNED;
   *value = m->device_value;
   return address - DEVICE < 0x100 ? HART_ACCESS_OK : HART_ACCESS_FAULT;
 }
 static enum hart_access device_write(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t value) {
   struct machine *m = context;
   m->last_address = address, m->last_width = width, m->device_value = value;
+  if (address % width != 0) return HART_ACCESS_MISALIGNED;
   if (address == DEVICE + 8) atomic_fetch_or(&hart->mip, 8); /* a software interrupt to itself */
   return address - DEVICE < 0x100 ? HART_ACCESS_OK : HART_ACCESS_FAULT;
 }
 static const uint8_t *code_page(void *context, struct hart *hart, uint64_t address) {
   (void)hart;
   return address - ROM < 8192 ? ((struct machine *)context)->rom + (address - ROM) : NULL;
+}
+/* Two doublewords behind the registers of the device are memory. */
+static uint8_t *device_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes) {
+  struct machine *m = context;
+  m->last_address = address, m->last_width = width, m->last_atomic_writes = writes;
+  hart->cycles += 100;
+  return address - DEVICE_MEMORY < sizeof m->device_memory ? (uint8_t *)m->device_memory + (address - DEVICE_MEMORY) : NULL;
 }
 static enum hart_custom custom(void *context, struct hart *hart, uint32_t word, uint64_t rs1, uint64_t rs2, uint64_t *result, uint64_t *cause) {
   struct machine *m = context;
@@ -64,7 +76,7 @@ static uint64_t now(void *context) {
   return 4242;
 }
 
-static struct hart_environment environment = {NULL, device_read, device_write, code_page, custom, now};
+static struct hart_environment environment = {NULL, device_read, device_write, device_atomic, code_page, custom, now};
 
 static struct machine *create(struct code_cache *cache) {
   struct machine *m = calloc(1, sizeof *m);
@@ -377,6 +389,36 @@ static int reservations(struct machine *m) {
   return 0;
 }
 
+/* LR of one width reserves nothing for SC of the other. */
+static int reservation_widths(struct machine *m) {
+  m->hart.x[A0] = RAM + 0x1000;
+  for (uint32_t wide = 0; wide < 2; wide++) {
+    PROGRAM(m, amo(2, 2 + (int)wide, A2, A0, 0), amo(3, 3 - (int)wide, A3, A0, A1), WFI);
+    hart_register_write(&m->hart, 32, RAM);
+    atomic_store(&m->hart.fence_request, true);
+    CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A3] == 1);
+  }
+  return 0;
+}
+
+/* What the environment calls memory takes atomics like a region; LR asks for less than AMO and SC. */
+static int atomics_outside_regions(struct machine *m) {
+  m->hart.x[A0] = DEVICE_MEMORY + 8;
+  m->hart.x[A1] = 5;
+  m->device_memory[1] = 0xfffffffffffffffe;
+  PROGRAM(m, amo(2, 3, A2, A0, 0), WFI);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A2] == 0xfffffffffffffffe && !m->last_atomic_writes);
+  PROGRAM(m, amo(2, 3, A2, A0, 0), amo(3, 3, A3, A0, A1), amo(0, 2, A2, A0, A1), WFI);
+  hart_register_write(&m->hart, 32, RAM);
+  atomic_store(&m->hart.fence_request, true);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && m->hart.x[A3] == 0 && m->hart.x[A2] == 5 && m->device_memory[1] == 10);
+  CHECK(m->last_atomic_writes && m->last_width == 4 && m->hart.cycles == m->hart.instructions + 400);
+  m->hart.x[A0] = DEVICE_MEMORY + 16;
+  hart_register_write(&m->hart, 32, RAM);
+  CHECK(hart_run(&m->hart, 100) == HART_WAITING && trapped(m, 5, RAM, DEVICE_MEMORY + 16));
+  return 0;
+}
+
 static int host_flags_stay_apart(struct machine *m) {
   volatile double one = 1, three = 3, quotient = one / three; /* the host's inexact flag is up before the run */
   (void)quotient;
@@ -454,7 +496,7 @@ static const struct { const char *name; int (*run)(struct machine *m); } tests[]
   TEST(ecall_and_return), TEST(breakpoint), TEST(illegal_instructions), TEST(float_off), TEST(memory_faults), TEST(misaligned_ram),
   TEST(device_access), TEST(fetch_faults), TEST(across_pages), TEST(code_outside_regions), TEST(into_an_instruction), TEST(self_modifying),
   TEST(interrupts), TEST(wait_for_interrupt), TEST(interrupt_to_itself), TEST(enabling_interrupts), TEST(custom_instructions),
-  TEST(control_registers), TEST(counters), TEST(budgets), TEST(raise_between_runs), TEST(reservations), TEST(host_flags_stay_apart),
+  TEST(control_registers), TEST(counters), TEST(budgets), TEST(raise_between_runs), TEST(reservations), TEST(reservation_widths), TEST(atomics_outside_regions), TEST(host_flags_stay_apart),
   TEST(atomics_across_threads), TEST(private_memories), TEST(many_decodings)};
 
 int main(void) {

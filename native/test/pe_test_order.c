@@ -240,7 +240,67 @@ static void loads_and_stores_obey_it_too(void) {
   fixture_destroy(f);
 }
 
+static void atomics_obey_it_too(void) {
+  struct fixture *const f = fixture_create(2, 0);
+  struct hart *const hart = pe_hart(f->pe, 0);
+  const struct hart_environment *const e = hart->environment;
+  f->pe->context = 2;
+  CHECK(e->atomic(e->context, hart, MTIA_LPDDR_BASE + FAKE_HALF, 8, true) == f->memory->lpddr + FAKE_HALF);
+  CHECK(e->atomic(e->context, hart, MTIA_SRAM_BASE, 4, false) == f->memory->sram); /* shared for reading */
+  CHECK(e->atomic(e->context, hart, MTIA_SRAM_BASE, 4, true) == NULL);
+  CHECK(e->atomic(e->context, hart, MTIA_LPDDR_BASE, 4, false) == NULL);
+  CHECK(e->atomic(e->context, hart, MTIA_PE_REGISTERS_BASE + MTIA_PE_PE_INDEX, 4, true) == NULL);
+  fixture_destroy(f);
+}
+
+/* Memory takes any address, even across the border of two pages of one owner; registers do not. */
+static void misaligned_accesses_outside_work_on_memory_only(void) {
+  struct fixture *const f = fixture_create(2, 0);
+  struct hart *const hart = pe_hart(f->pe, 0);
+  const struct hart_environment *const e = hart->environment;
+  uint64_t value = 0;
+  f->pe->context = 1;
+  CHECK(e->write(e->context, hart, MTIA_LPDDR_BASE + 4093, 8, 0x1122334455667788) == HART_ACCESS_OK);
+  CHECK(e->read(e->context, hart, MTIA_LPDDR_BASE + 4095, 4, &value) == HART_ACCESS_OK);
+  CHECK_EQUAL(value, 0x33445566);
+  CHECK(e->read(e->context, hart, MTIA_LPDDR_BASE + FAKE_HALF - 1, 2, &value) == HART_ACCESS_FAULT);
+  CHECK(e->read(e->context, hart, MTIA_PE_REGISTERS_BASE + MTIA_PE_PE_INDEX + 1, 2, &value) == HART_ACCESS_MISALIGNED);
+  CHECK(e->write(e->context, hart, MTIA_PE_REGISTERS_BASE + MTIA_PE_JOB_DONE + 4, 8, 0) == HART_ACCESS_MISALIGNED);
+  fixture_destroy(f);
+}
+
 /* ---- Time ---- */
+
+/* Cycles of one access of hart 0. */
+static uint64_t read_cycles(struct fixture *f, uint64_t address, uint32_t width) {
+  struct hart *const hart = pe_hart(f->pe, 0);
+  const struct hart_environment *const e = hart->environment;
+  const uint64_t before = hart->cycles;
+  uint64_t value;
+  CHECK(e->read(e->context, hart, address, width, &value) == HART_ACCESS_OK);
+  return hart->cycles - before;
+}
+
+static void loads_wait_for_the_memory_once_a_line(void) {
+  struct fixture *const f = fixture_create(2, 0);
+  struct hart *const hart = pe_hart(f->pe, 0);
+  const struct hart_environment *const e = hart->environment;
+  f->pe->context = 1;
+  CHECK_EQUAL(read_cycles(f, MTIA_SRAM_BASE + 64, 8), 150);
+  CHECK_EQUAL(read_cycles(f, MTIA_SRAM_BASE + 64 + 56, 8), 0);
+  CHECK_EQUAL(read_cycles(f, MTIA_SRAM_BASE + 64 + 60, 8), 150); /* half of it in the next line */
+  CHECK_EQUAL(read_cycles(f, MTIA_LPDDR_BASE + 64 + 60, 8), 600);
+  CHECK_EQUAL(read_cycles(f, MTIA_SRAM_BASE + 64 + 32768, 8), 150); /* the place of the first line */
+  CHECK_EQUAL(read_cycles(f, MTIA_SRAM_BASE + 64, 8), 150);
+  const uint64_t before = hart->cycles;
+  CHECK(e->write(e->context, hart, MTIA_LPDDR_BASE + 4096, 8, 1) == HART_ACCESS_OK);
+  CHECK_EQUAL(hart->cycles, before); /* posted */
+  CHECK(e->atomic(e->context, hart, MTIA_LPDDR_BASE + 64, 8, true) != NULL);
+  CHECK_EQUAL(hart->cycles, before + 300); /* cached or not */
+  pe_drop_cached_lines(f->pe);
+  CHECK_EQUAL(read_cycles(f, MTIA_SRAM_BASE + 64, 8), 150);
+  fixture_destroy(f);
+}
 
 static void units_work_in_parallel_and_fences_take_over_time(void) {
   struct fixture *const f = fixture_create(2, 0);
@@ -294,6 +354,9 @@ void test_order(void) {
   RUN(dma_obeys_the_protection_of_the_job);
   RUN(a_late_fault_reaches_the_hart_that_issued);
   RUN(loads_and_stores_obey_it_too);
+  RUN(atomics_obey_it_too);
+  RUN(misaligned_accesses_outside_work_on_memory_only);
+  RUN(loads_wait_for_the_memory_once_a_line);
   RUN(units_work_in_parallel_and_fences_take_over_time);
   RUN(a_block_of_the_dpe_takes_32_cycles);
 }

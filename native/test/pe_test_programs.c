@@ -160,7 +160,7 @@ static void a_null_job_reports(void) {
   CHECK_EQUAL(run_job(f, 1), PE_IDLE);
   CHECK_EQUAL(f->reports, 1);
   CHECK_EQUAL(f->report.result, 0);
-  CHECK(f->report.cycles > 5 && f->report.cycles < 100);
+  CHECK(f->report.cycles > 150 && f->report.cycles < 250); /* the monitor loads its constants: one line of SRAM */
   char text[80];
   pe_wait_reason(f->pe, 0, text, sizeof text);
   CHECK(strcmp(text, "wfi") == 0);
@@ -223,8 +223,9 @@ static void two_harts_stream_a_product(void) {
   pe_read_counters(f->pe, &counters);
   CHECK_EQUAL(counters.dma_bytes, ROUNDS * 4096 + 4096);
   CHECK_EQUAL(counters.matmul_multiplies, ROUNDS * 65536);
-  /* 20 loads of 2 KiB over an eighth of LPDDR (18.96 bytes a cycle) take 2160 cycles, the result 216, latency twice 300. */
-  CHECK(f->report.cycles >= 2160 + 216 + 600 && f->report.cycles < 2160 + 216 + 600 + 250);
+  /* 20 loads of 2 KiB over an eighth of LPDDR (18.96 bytes a cycle) take 2160 cycles, the result 216, latency twice 300; before
+     and behind them the harts load up to four lines of constants from SRAM. */
+  CHECK(f->report.cycles >= 2160 + 216 + 600 && f->report.cycles < 2160 + 216 + 600 + 250 + 4 * 150);
   fixture_destroy(f);
 }
 
