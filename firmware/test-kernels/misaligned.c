@@ -1,4 +1,4 @@
-/* MISALIGNED: hart 0 loads a word from argument 0, an odd address of device memory (local memory would allow it). */
+/* MISALIGNED: hart 0 loads a word from argument 0, an odd address of a register (memory would allow it). */
 #include "mtia_kernel.h"
 
 uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {

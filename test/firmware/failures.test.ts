@@ -55,9 +55,9 @@ describe.each(['v1', '2i'] as const)('a kernel that fails on %s', (generation) =
     ['ILLEGAL_INSTRUCTION', [], 'KERNEL_FAULT', { hart: 1, cause: ILLEGAL_INSTRUCTION }],
     [
       'MISALIGNED',
-      [MEMORY_MAP.SRAM.base + 1n],
+      [MEMORY_MAP.PE_REGISTERS.base + 1n],
       'KERNEL_FAULT',
-      { hart: 0, cause: LOAD_MISALIGNED, value: MEMORY_MAP.SRAM.base + 1n },
+      { hart: 0, cause: LOAD_MISALIGNED, value: MEMORY_MAP.PE_REGISTERS.base + 1n },
     ],
     ['STACK_OVERFLOW', [1_000_000n], 'MEMORY_PROTECTION', { cause: STORE_ACCESS_FAULT }],
     ['RETURN_VALUE', [BigInt(KERNEL_RESULT.BAD_GRID)], 'INVALID_GRID', { cause: 1n }],
