@@ -3,6 +3,7 @@ import { Device as CardDevice, type DeviceOptions as CardDeviceOptions, type Fir
 import { Device, type DeviceOptions } from '../streaming-api/index.js';
 import type { Backend, Card, CardOptions } from './backend.js';
 import type { Random } from './random.js';
+import { Session } from './session.js';
 
 export interface FixtureParts {
   readonly backend: Backend;
@@ -38,6 +39,11 @@ export class Fixture {
     const device = await CardDevice.open(card.pci, this.firmware, rest);
     this.after(() => device.close());
     return device;
+  }
+
+  /** A context of a card with running firmware. */
+  async session(options: CardOptions & { readonly on?: CardDevice } = {}): Promise<Session> {
+    return Session.open(options.on ?? (await this.driver(options)), this.firmware);
   }
 
   /** A device of the Streaming API. */

@@ -6,6 +6,7 @@ export { nullBackend } from './backends/null.js';
 export { ALL_CAPABILITIES, CAPABILITIES, type Capability, without } from './capabilities.js';
 export { type CaseOptions, type ConformanceCase, category, conformanceCase, unsupported } from './case.js';
 export { CASES, CATEGORIES } from './cases/index.js';
+export { withTestKernels } from './firmware-under-test.js';
 export { Fixture } from './fixture.js';
 export { REPORTERS, type Reporter, type ReporterName } from './reporters/index.js';
 export {

@@ -65,6 +65,11 @@ async function execute(declared: ConformanceCase, options: RunOptions): Promise<
   const { backend, firmware, seed } = options;
   const fixture = new Fixture({ backend, firmware, random: new Random(seed, `${declared.category}/${declared.name}`) });
   let outcome = PASS;
+  const strays: unknown[] = [];
+  const onStray = (error: unknown): void => {
+    strays.push(error);
+  };
+  process.on('unhandledRejection', onStray);
   try {
     await within(declared.run(fixture), declared.deadlineMs ?? DEFAULT_DEADLINE_MS, 'the case');
   } catch (error) {
@@ -75,6 +80,11 @@ async function execute(declared: ConformanceCase, options: RunOptions): Promise<
     await within(fixture.close(), CLOSE_DEADLINE_MS, 'closing');
   } catch (error) {
     if (outcome.status === 'pass') outcome = { status: 'fail', reason: `after the case: ${sentence(error)}` };
+  } finally {
+    process.off('unhandledRejection', onStray);
+  }
+  if (outcome.status === 'pass' && strays.length > 0) {
+    return { status: 'fail', reason: `a failure that nobody could have caught: ${sentence(strays[0])}` };
   }
   return outcome;
 }

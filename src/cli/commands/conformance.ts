@@ -13,6 +13,7 @@ import {
   type ReporterName,
   runConformance,
   summarize,
+  withTestKernels,
 } from '../../conformance/index.js';
 import { loadBundle } from '../../firmware-emu/index.js';
 import type { Generation } from '../../hw/index.js';
@@ -61,7 +62,7 @@ function chooseCases(categories: readonly string[] | undefined): typeof CASES {
 
 async function conformance(options: ConformanceOptions): Promise<void> {
   const backend = await findBackend(options.backend, options.device);
-  const firmware = loadBundle(options.firmware, { allowUnsigned: options.allowUnsigned === true });
+  const firmware = withTestKernels(loadBundle(options.firmware, { allowUnsigned: options.allowUnsigned === true }));
   const cases = chooseCases(options.category);
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
   const reporter = REPORTERS[options.reporter]();

@@ -1,8 +1,25 @@
 /** Every case, in the order in which they run: what is below comes first, so that the first failure is nearest its cause. */
 import type { ConformanceCase } from '../case.js';
+import { codeLoadCases } from './code-load.js';
+import { discoveryCases } from './discovery.js';
+import { dmaCases } from './dma.js';
+import { failureCases } from './failures.js';
+import { interruptCases } from './interrupts.js';
+import { launchCases } from './launch.js';
 import { lifecycleCases } from './lifecycle.js';
 import { queueCases } from './queues.js';
+import { registerCases } from './registers.js';
 
-export const CASES: readonly ConformanceCase[] = [...lifecycleCases, ...queueCases];
+export const CASES: readonly ConformanceCase[] = [
+  ...registerCases,
+  ...discoveryCases,
+  ...lifecycleCases,
+  ...queueCases,
+  ...dmaCases,
+  ...interruptCases,
+  ...launchCases,
+  ...failureCases,
+  ...codeLoadCases,
+];
 
 export const CATEGORIES: readonly string[] = [...new Set(CASES.map((declared) => declared.category))];

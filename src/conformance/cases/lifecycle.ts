@@ -1,7 +1,34 @@
 /** Open and close. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { Device as CardDevice, FaultInjectingFunction, type InterruptSubscription } from '../../driver/index.js';
+import { BOOT_STATUS, HOST_COMMAND, registerOffset } from '../../hw/index.js';
 import { category, conformanceCase } from '../case.js';
 import { rejectsWith, settlesWithin } from '../expectations.js';
+
+const CLOSE_DEADLINE_MS = 2_500;
+const BOOT_STATUS_OFFSET = registerOffset('BAR0', 'BOOT_STATUS');
+
+const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
+
+/** A card whose driver went away without a word, as a process that was killed: its listeners are gone, the card runs on. */
+class AbandonedFunction extends FaultInjectingFunction {
+  readonly #subscriptions: InterruptSubscription[] = [];
+
+  override onInterrupt(vector: number, listener: () => void): InterruptSubscription {
+    const subscription = super.onInterrupt(vector, listener);
+    this.#subscriptions.push(subscription);
+    return subscription;
+  }
+
+  abandon(): void {
+    for (const subscription of this.#subscriptions) subscription.close();
+  }
+
+  override close(): void {
+    // The card belongs to the next driver.
+  }
+}
 
 export const lifecycleCases = category('lifecycle', {}, [
   conformanceCase('opens and takes commands', 'LIFE-1', {}, async (fixture) => {
@@ -10,29 +37,198 @@ export const lifecycleCases = category('lifecycle', {}, [
     assert.equal(device.properties.generation, fixture.backend.generation);
   }),
 
+  conformanceCase('says that its firmware is ready once it is open', 'LIFE-1', {}, async (fixture) => {
+    const card = fixture.card();
+    await fixture.driver({ card });
+    assert.equal(Number(card.pci.barRead(0, BOOT_STATUS_OFFSET, 4)), BOOT_STATUS.READY);
+  }),
+
+  conformanceCase('opens a card that another driver left running', 'LIFE-1', {}, async (fixture) => {
+    const { pci } = fixture.card();
+    const abandoned = new AbandonedFunction(pci);
+    const first = await CardDevice.open(abandoned, fixture.firmware);
+    await (await first.createContext()).createQueue();
+    abandoned.abandon();
+    const second = await fixture.driver({ card: { pci } });
+    const queue = await (await second.createContext()).createQueue();
+    await queue.submit({ opcode: HOST_COMMAND.NOP });
+  }),
+
+  conformanceCase('closes the card where open fails', 'LIFE-2', {}, async (fixture) => {
+    const faulty = new FaultInjectingFunction(fixture.card().pci);
+    let closed = 0;
+    const close = faulty.close.bind(faulty);
+    faulty.close = () => {
+      closed++;
+      close();
+    };
+    faulty.faults.corruptRead = (offset, value) => (offset === registerOffset('BAR0', 'IDENTITY') ? 0n : value);
+    await rejectsWith('DEVICE_LOST', CardDevice.open(faulty, fixture.firmware));
+    assert.equal(closed, 1);
+  }),
+
   conformanceCase('closes twice', 'LIFE-3', {}, async (fixture) => {
     const device = await fixture.device();
-    await device.close();
+    await Promise.all([device.close(), device.close()]);
     await device.close();
     assert.equal(device.closed, true);
   }),
 
-  conformanceCase('refuses use after close', 'LIFE-4', {}, async (fixture) => {
+  conformanceCase(
+    'closes with a waiting command outstanding',
+    'LIFE-3',
+    { requires: ['semaphores'] },
+    async (fixture) => {
+      const card = await fixture.driver();
+      const queue = await (await card.createContext()).createQueue();
+      const refused = rejectsWith('DEVICE_CLOSED', queue.submit({ opcode: HOST_COMMAND.WAIT, a: 0, b: 1 }));
+      await settlesWithin(CLOSE_DEADLINE_MS, 'close', card.close());
+      await refused;
+    },
+  ),
+
+  conformanceCase(
+    'closes with a full ring and more waiting for room',
+    'LIFE-3',
+    { requires: ['semaphores'] },
+    async (fixture) => {
+      const card = await fixture.driver();
+      const queue = await (await card.createContext()).createQueue();
+      const refused = Array.from({ length: 600 }, () =>
+        rejectsWith('DEVICE_CLOSED', queue.submit({ opcode: HOST_COMMAND.WAIT, a: 1, b: 1 })),
+      );
+      await settlesWithin(CLOSE_DEADLINE_MS, 'close', card.close());
+      await Promise.all(refused);
+    },
+  ),
+
+  conformanceCase(
+    'closes while a kernel runs that never ends',
+    'LIFE-3',
+    { requires: ['kernels'] },
+    async (fixture) => {
+      const card = await fixture.driver();
+      const session = await fixture.session({ on: card });
+      const { done } = await session.startLaunch('ENDLESS');
+      const refused = rejectsWith('DEVICE_CLOSED', done);
+      await settlesWithin(CLOSE_DEADLINE_MS, 'close', card.close());
+      await refused;
+    },
+  ),
+
+  conformanceCase('refuses every use of a closed device', 'LIFE-4', {}, async (fixture) => {
     const device = await fixture.device();
     const { defaultStream } = device;
     await device.close();
     await rejectsWith('DEVICE_CLOSED', () => device.allocate(64));
+    await rejectsWith('DEVICE_CLOSED', () => device.allocateHost(64));
     await rejectsWith('DEVICE_CLOSED', () => device.createStream());
+    await rejectsWith('DEVICE_CLOSED', () => device.emptyCache());
     await rejectsWith('DEVICE_CLOSED', () => defaultStream.recordEvent());
   }),
 
-  conformanceCase('closes with work outstanding', 'LIFE-3', { requires: ['semaphores'] }, async (fixture) => {
+  conformanceCase('refuses every use of a closed context', 'LIFE-4', {}, async (fixture) => {
     const card = await fixture.driver();
     const context = await card.createContext();
-    const queue = await context.createQueue();
-    const waits = queue.submit({ opcode: 7, a: 0, b: 1 });
-    const refused = rejectsWith('DEVICE_CLOSED', waits);
-    await settlesWithin(2_000, 'close', card.close());
+    await context.close();
+    await rejectsWith('DEVICE_CLOSED', () => context.createQueue());
+    await rejectsWith('DEVICE_CLOSED', () => context.allocateHost(4096));
+    await rejectsWith('DEVICE_CLOSED', () => context.assignPages(0n, 1));
+  }),
+
+  conformanceCase('refuses every access to a closed card', 'LIFE-4', {}, async (fixture) => {
+    const { pci } = fixture.card();
+    pci.close();
+    pci.close();
+    await rejectsWith('DEVICE_CLOSED', () => pci.barRead(0, 0, 4));
+    await rejectsWith('DEVICE_CLOSED', () => pci.configRead(0, 4));
+    await rejectsWith('DEVICE_CLOSED', () => pci.functionReset());
+  }),
+
+  conformanceCase('refuses a command on a closed queue', 'LIFE-4', {}, async (fixture) => {
+    const card = await fixture.driver();
+    const queue = await (await card.createContext()).createQueue();
+    await queue.close();
+    await rejectsWith('DEVICE_CLOSED', queue.submit({ opcode: HOST_COMMAND.NOP }));
+  }),
+
+  conformanceCase(
+    'opens and closes many times without leaving a descriptor',
+    'LIFE-5',
+    { deadlineMs: 60_000 },
+    async (fixture) => {
+      const once = async (): Promise<void> => {
+        const { pci } = fixture.backend.openCard({ threads: 1 });
+        const card = await CardDevice.open(pci, fixture.firmware);
+        await card.close();
+      };
+      await once();
+      const before = openDescriptors();
+      for (let times = 0; times < 50; times++) await once();
+      assert.ok(openDescriptors() <= before, `${openDescriptors() - before} descriptors were left open`);
+    },
+  ),
+
+  conformanceCase('uses the number of a closed context again', 'LIFE-7', {}, async (fixture) => {
+    const card = await fixture.driver();
+    for (let times = 0; times < 100; times++) {
+      const context = await card.createContext();
+      const queue = await context.createQueue();
+      await queue.submit({ opcode: HOST_COMMAND.NOP });
+      await context.close();
+    }
+  }),
+
+  conformanceCase(
+    'takes the pages of a closed context back',
+    'LIFE-7',
+    { requires: ['isolation'] },
+    async (fixture) => {
+      const card = await fixture.driver();
+      const first = await fixture.session({ on: card });
+      await first.write(first.memory, fixture.random.bytes(256));
+      await first.context.close();
+      const second = await fixture.session({ on: card });
+      const stolen = second.read(first.memory + 8n * BigInt(second.memoryBytes), 256);
+      await rejectsWith('MEMORY_PROTECTION', stolen);
+    },
+  ),
+
+  conformanceCase(
+    'settles what is outstanding when its context closes',
+    'LIFE-7',
+    { requires: ['semaphores'] },
+    async (fixture) => {
+      const card = await fixture.driver();
+      const context = await card.createContext();
+      const queue = await context.createQueue();
+      const refused = rejectsWith('DEVICE_CLOSED', queue.submit({ opcode: HOST_COMMAND.WAIT, a: 2, b: 1 }));
+      await context.close();
+      await refused;
+      const other = await (await card.createContext()).createQueue();
+      await other.submit({ opcode: HOST_COMMAND.NOP });
+    },
+  ),
+
+  conformanceCase('resolves `lost` with the reason when the card is ejected', 'LIFE-8', {}, async (fixture) => {
+    const faulty = new FaultInjectingFunction(fixture.card().pci);
+    const card = await fixture.driver({ card: { pci: faulty } });
+    const queue = await (await card.createContext()).createQueue();
+    faulty.faults.ejected = true;
+    const refused = rejectsWith('DEVICE_LOST', queue.submit({ opcode: HOST_COMMAND.NOP }));
+    assert.equal((await card.lost).code, 'DEVICE_LOST');
     await refused;
+  }),
+
+  conformanceCase('keeps `lost` pending while all is well', 'LIFE-8', {}, async (fixture) => {
+    const card = await fixture.driver();
+    let lost = false;
+    void card.lost.then(() => {
+      lost = true;
+    });
+    const queue = await (await card.createContext()).createQueue();
+    await queue.submit({ opcode: HOST_COMMAND.NOP });
+    await card.close();
+    assert.equal(lost, false);
   }),
 ]);

@@ -105,6 +105,7 @@ export class LoopbackFunction extends SoftwareFunction {
   }
 
   fill({ context, a, b, c }: SoftwareCommand): SoftwareOutcome {
+    if (a >= 1n << 32n || b % 4n !== 0n || c % 4n !== 0n) return { error: 'INVALID_COMMAND' };
     const pattern = new Uint8Array(4);
     new DataView(pattern.buffer).setUint32(0, Number(BigInt.asUintN(32, a)), true);
     return this.#walk(context, 'device', b, Number(c), 'write', (run, offset) => {

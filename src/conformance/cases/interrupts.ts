@@ -1,0 +1,143 @@
+/** How completions make themselves heard. */
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FaultInjectingFunction, type Queue } from '../../driver/index.js';
+import { HOST_COMMAND, LIMITS } from '../../hw/index.js';
+import { category, conformanceCase } from '../case.js';
+import { settlesWithin } from '../expectations.js';
+import type { Fixture } from '../fixture.js';
+
+const { NOP } = HOST_COMMAND;
+
+async function faultyQueue(
+  fixture: Fixture,
+): Promise<{ readonly faulty: FaultInjectingFunction; readonly queue: Queue }> {
+  const faulty = new FaultInjectingFunction(fixture.card().pci, () => fixture.random.next());
+  const card = await fixture.driver({ card: { pci: faulty } });
+  return { faulty, queue: await (await card.createContext()).createQueue() };
+}
+
+/** Every command completes once, whatever becomes of the interrupts. */
+async function expectAll(queue: Queue, rounds: number, burst: number): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    let settled = 0;
+    await Promise.all(Array.from({ length: burst }, () => queue.submit({ opcode: NOP }).then(() => settled++)));
+    assert.equal(settled, burst);
+  }
+  assert.equal(queue.outstanding, 0);
+}
+
+export const interruptCases = category('interrupts', {}, [
+  conformanceCase(
+    'raises the vector of the queue and no other',
+    'INT-1',
+    { requires: ['vectors', 'queues'] },
+    async (fixture) => {
+      const { pci } = fixture.card();
+      const card = await fixture.driver({ card: { pci } });
+      const context = await card.createContext();
+      const queue = await context.createQueue();
+      const free = LIMITS.MSIX_VECTORS - 1;
+      let strays = 0;
+      const stray = pci.onInterrupt(free, () => strays++);
+      stray.ref();
+      await expectAll(queue, 20, 20);
+      await sleep(20);
+      stray.close();
+      assert.equal(strays, 0);
+    },
+  ),
+
+  conformanceCase('loses no completion where one interrupt stands for many', 'INT-2', {}, async (fixture) => {
+    const { queue } = await faultyQueue(fixture);
+    await expectAll(queue, 10, 256);
+  }),
+
+  conformanceCase('completes though every interrupt is lost', 'INT-3', { deadlineMs: 20_000 }, async (fixture) => {
+    const { faulty, queue } = await faultyQueue(fixture);
+    faulty.faults.dropInterrupts = 1;
+    await expectAll(queue, 3, 300);
+  }),
+
+  conformanceCase(
+    'completes though half of the interrupts are lost',
+    'INT-3',
+    { deadlineMs: 20_000 },
+    async (fixture) => {
+      const { faulty, queue } = await faultyQueue(fixture);
+      faulty.faults.dropInterrupts = 0.5;
+      await expectAll(queue, 20, 20);
+    },
+  ),
+
+  conformanceCase('completes once though interrupts repeat', 'INT-3', {}, async (fixture) => {
+    const { faulty, queue } = await faultyQueue(fixture);
+    faulty.faults.repeatInterrupts = 3;
+    await expectAll(queue, 20, 30);
+  }),
+
+  conformanceCase('completes though interrupts are late', 'INT-3', {}, async (fixture) => {
+    const { faulty, queue } = await faultyQueue(fixture);
+    faulty.faults.delayInterruptsMs = 30;
+    await expectAll(queue, 5, 100);
+  }),
+
+  conformanceCase(
+    'completes nothing on interrupts that nothing caused',
+    'INT-3',
+    { requires: ['semaphores'] },
+    async (fixture) => {
+      const { faulty, queue } = await faultyQueue(fixture);
+      let completed = false;
+      const wait = queue.submit({ opcode: HOST_COMMAND.WAIT, a: 11, b: 1 }).then(
+        () => {
+          completed = true;
+        },
+        () => undefined,
+      );
+      for (let times = 0; times < 50; times++) {
+        faulty.raiseSpuriousInterrupts();
+        await sleep(1);
+      }
+      assert.equal(completed, false);
+      await queue.close();
+      await wait;
+    },
+  ),
+
+  conformanceCase('lets the event loop go on under a storm of completions', 'INT-4', {}, async (fixture) => {
+    const { queue } = await faultyQueue(fixture);
+    let turns = 0;
+    let stop = false;
+    const turn = (): void => {
+      turns++;
+      if (!stop) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await expectAll(queue, 40, 256);
+    stop = true;
+    assert.ok(turns >= 40, `the event loop had ${turns} turns in 40 bursts`);
+  }),
+
+  conformanceCase('calls no listener after its subscription is closed', 'INT-5', {}, async (fixture) => {
+    const faulty = new FaultInjectingFunction(fixture.card().pci);
+    const card = await fixture.driver({ card: { pci: faulty } });
+    const queue = await (await card.createContext()).createQueue();
+    faulty.faults.delayInterruptsMs = 20;
+    const done = queue.submit({ opcode: NOP }).catch(() => undefined);
+    await sleep(2);
+    await queue.close();
+    await done;
+    await sleep(50);
+  }),
+
+  conformanceCase('arrives after a function reset as before it', 'INT-6', {}, async (fixture) => {
+    const { pci } = fixture.card();
+    pci.functionReset();
+    pci.functionReset();
+    const card = await fixture.driver({ card: { pci } });
+    const queue = await (await card.createContext()).createQueue();
+    await settlesWithin(5_000, 'commands after a reset', expectAll(queue, 10, 100));
+    await expectAll(queue, 1, 1);
+  }),
+]);

@@ -1,0 +1,62 @@
+/** `mtia conformance` as scripts and build servers use it. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { mtia } from '../cli/mtia.js';
+
+const QUICK = ['conformance', '--backend', 'null', '--category', 'queues', '--seed', '7'];
+
+describe('mtia conformance', () => {
+  it('prints one JSON object with a result for each case', async () => {
+    const { code, stdout } = await mtia([...QUICK, '--reporter', 'json']);
+    expect(code).toBe(0);
+    const report: unknown = JSON.parse(stdout);
+    expect(report).toMatchObject({ seed: 7, failed: 0, expectedFailures: 0, cases: expect.any(Array) });
+    expect(report).toMatchObject({
+      cases: expect.arrayContaining([expect.objectContaining({ category: 'queues', status: 'pass', reason: null })]),
+    });
+  });
+
+  it('prints TAP that numbers every case', async () => {
+    const { code, stdout } = await mtia([...QUICK, '--reporter', 'tap']);
+    expect(code).toBe(0);
+    const planned = Number(/^1\.\.(\d+)$/m.exec(stdout)?.[1]);
+    expect(stdout.match(/^(not )?ok \d+ - /gm)).toHaveLength(planned);
+  });
+
+  it('prints JUnit XML whose counts agree', async () => {
+    const { code, stdout } = await mtia([...QUICK, '--reporter', 'junit']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^<\?xml version="1\.0"/);
+    const declared = Number(/tests="(\d+)"/.exec(stdout)?.[1]);
+    expect(stdout.match(/<testcase /g)).toHaveLength(declared);
+  });
+
+  it('exits with 1 where a case fails, and runs a backend from a file', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mtia-backend-'));
+    const file = join(folder, 'backend.mjs');
+    writeFileSync(
+      file,
+      `export const backend = {
+        name: 'broken', generation: '2i', capabilities: new Set(['queues']),
+        openCard: () => { throw new Error('no card in the slot'); },
+      };`,
+    );
+    const { code, stdout } = await mtia(['conformance', '--backend', file, '--category', 'queues']);
+    expect(code).toBe(1);
+    expect(stdout).toContain('no card in the slot');
+  });
+
+  it.each([
+    [['--backend', 'nowhere.mjs'], 'nowhere.mjs'],
+    [['--category', 'astrology'], 'astrology'],
+    [['--reporter', 'poem'], 'poem'],
+    [['--firmware', 'missing.bundle'], 'missing.bundle'],
+  ])('refuses %j in one sentence', async (options, named) => {
+    const { code, stderr } = await mtia(['conformance', ...options]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(named);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+});
