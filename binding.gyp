@@ -22,6 +22,7 @@
         "native/src/dot_product_engine.c",
         "native/src/event_count.c",
         "native/src/fabric_interface.c",
+        "native/src/gzip_decompressor.c",
         "native/src/hart.c",
         "native/src/hart_compressed.c",
         "native/src/hart_csr.c",

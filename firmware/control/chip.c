@@ -21,6 +21,7 @@ void chip_identify(struct chip *chip) {
       .sram_bytes = mmio_read64(REGISTER(SYSTEM_CONTROL, SRAM_BYTES)),
       .lpddr_bytes = mmio_read64(REGISTER(SYSTEM_CONTROL, LPDDR_BYTES)),
       .clock_mhz = (uint64_t)specification->clock_mhz,
+      .gunzip_mbs = megabytes_per_second(specification->gunzip_gbs),
       .pcie_mbs = megabytes_per_second(specification->pcie_gbs),
       .sram_mbs = megabytes_per_second(specification->sram_gbs),
       .lpddr_mbs = megabytes_per_second(specification->lpddr_gbs),
@@ -56,11 +57,16 @@ static uint64_t slower(uint64_t bytes, uint64_t mbs, uint64_t nanoseconds) {
   return needed > nanoseconds ? needed : nanoseconds;
 }
 
-uint64_t copy_nanoseconds(const struct chip *chip, uint32_t kind, uint64_t source, uint64_t destination, uint64_t bytes) {
+uint64_t transfer_nanoseconds(const struct chip *chip, const struct transfer *transfer) {
+  const uint32_t kind = transfer->kind;
+  const bool decompresses = kind == MTIA_DMA_HOST_TO_DEVICE_GUNZIP;
   struct traffic traffic = {0};
-  if (kind != MTIA_DMA_FILL32) add_traffic(&traffic, kind == MTIA_DMA_HOST_TO_DEVICE, source, bytes);
-  add_traffic(&traffic, kind == MTIA_DMA_DEVICE_TO_HOST, destination, bytes);
+  if (kind != MTIA_DMA_FILL32) {
+    add_traffic(&traffic, kind == MTIA_DMA_HOST_TO_DEVICE || decompresses, transfer->source, transfer->read_bytes);
+  }
+  add_traffic(&traffic, kind == MTIA_DMA_DEVICE_TO_HOST, transfer->destination, transfer->written_bytes);
   uint64_t nanoseconds = slower(traffic.pcie, chip->pcie_mbs, 0);
+  if (decompresses) nanoseconds = slower(transfer->written_bytes, chip->gunzip_mbs, nanoseconds);
   nanoseconds = slower(traffic.sram, chip->sram_mbs, nanoseconds);
   return slower(traffic.lpddr, chip->lpddr_mbs, nanoseconds);
 }

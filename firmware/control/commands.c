@@ -20,30 +20,38 @@ static uint32_t query(struct control *control, struct queue *queue) {
   return MTIA_ERROR_OK;
 }
 
+static bool can_decompress(const struct chip *chip) { return chip->gunzip_mbs != 0; }
+
 static const struct command COMMANDS[] = {
-    [MTIA_HOST_NOP] = {do_nothing, NULL, SCOPE_ANY},
-    [MTIA_HOST_COPY_HOST_TO_DEVICE] = {copy_start, copy_stop, SCOPE_CONTEXT},
-    [MTIA_HOST_COPY_DEVICE_TO_HOST] = {copy_start, copy_stop, SCOPE_CONTEXT},
-    [MTIA_HOST_COPY_DEVICE_TO_DEVICE] = {copy_start, copy_stop, SCOPE_CONTEXT},
-    [MTIA_HOST_FILL] = {fill_start, copy_stop, SCOPE_CONTEXT},
-    [MTIA_HOST_LAUNCH] = {launch_start, launch_stop, SCOPE_CONTEXT},
+    [MTIA_HOST_NOP] = {do_nothing, NULL, SCOPE_ANY, NULL},
+    [MTIA_HOST_COPY_HOST_TO_DEVICE] = {copy_start, copy_stop, SCOPE_CONTEXT, NULL},
+    [MTIA_HOST_COPY_DEVICE_TO_HOST] = {copy_start, copy_stop, SCOPE_CONTEXT, NULL},
+    [MTIA_HOST_COPY_DEVICE_TO_DEVICE] = {copy_start, copy_stop, SCOPE_CONTEXT, NULL},
+    [MTIA_HOST_FILL] = {fill_start, copy_stop, SCOPE_CONTEXT, NULL},
+    [MTIA_HOST_LAUNCH] = {launch_start, launch_stop, SCOPE_CONTEXT, NULL},
 #if MTIA_FEATURE_GRAPH_LAUNCH
-    [MTIA_HOST_GRAPH_LAUNCH] = {graph_start, launch_stop, SCOPE_CONTEXT},
+    [MTIA_HOST_GRAPH_LAUNCH] = {graph_start, launch_stop, SCOPE_CONTEXT, NULL},
 #endif
-    [MTIA_HOST_WAIT] = {semaphore_wait, semaphore_stop, SCOPE_ANY},
-    [MTIA_HOST_SIGNAL] = {semaphore_signal, NULL, SCOPE_ANY},
-    [MTIA_HOST_BARRIER] = {do_nothing, NULL, SCOPE_ANY},
-    [MTIA_HOST_CREATE_CONTEXT] = {context_create, NULL, SCOPE_ADMINISTRATION},
-    [MTIA_HOST_DESTROY_CONTEXT] = {context_destroy, context_drain_stop, SCOPE_ADMINISTRATION},
-    [MTIA_HOST_ASSIGN_PAGES] = {pages_assign, pages_assign_stop, SCOPE_ADMINISTRATION},
-    [MTIA_HOST_QUERY] = {query, NULL, SCOPE_ADMINISTRATION},
+    [MTIA_HOST_WAIT] = {semaphore_wait, semaphore_stop, SCOPE_ANY, NULL},
+    [MTIA_HOST_SIGNAL] = {semaphore_signal, NULL, SCOPE_ANY, NULL},
+    [MTIA_HOST_BARRIER] = {do_nothing, NULL, SCOPE_ANY, NULL},
+    [MTIA_HOST_COPY_HOST_TO_DEVICE_GUNZIP] = {gunzip_start, copy_stop, SCOPE_CONTEXT, can_decompress},
+    [MTIA_HOST_CREATE_CONTEXT] = {context_create, NULL, SCOPE_ADMINISTRATION, NULL},
+    [MTIA_HOST_DESTROY_CONTEXT] = {context_destroy, context_drain_stop, SCOPE_ADMINISTRATION, NULL},
+    [MTIA_HOST_ASSIGN_PAGES] = {pages_assign, pages_assign_stop, SCOPE_ADMINISTRATION, NULL},
+    [MTIA_HOST_QUERY] = {query, NULL, SCOPE_ADMINISTRATION, NULL},
 };
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
 
-uint64_t command_capabilities(void) {
+static bool is_possible(const struct chip *chip, uint32_t opcode) {
+  if (opcode >= COMMAND_COUNT || COMMANDS[opcode].start == NULL) return false;
+  return COMMANDS[opcode].possible == NULL || COMMANDS[opcode].possible(chip);
+}
+
+uint64_t command_capabilities(const struct chip *chip) {
   uint64_t capabilities = 0;
   for (uint32_t opcode = 0; opcode < COMMAND_COUNT; opcode++) {
-    if (COMMANDS[opcode].start != NULL) capabilities |= 1ull << opcode;
+    if (is_possible(chip, opcode)) capabilities |= 1ull << opcode;
   }
   return capabilities;
 }
@@ -61,7 +69,7 @@ static uint32_t check_scope(const struct control *control, struct queue *queue, 
 
 uint32_t command_check(const struct control *control, struct queue *queue, const struct command **command) {
   const struct mtia_submission *submission = &queue->submission;
-  if (submission->opcode >= COMMAND_COUNT || COMMANDS[submission->opcode].start == NULL) {
+  if (!is_possible(&control->chip, submission->opcode)) {
     return refuse(queue, MTIA_ERROR_UNSUPPORTED_COMMAND, submission->opcode);
   }
   const uint64_t reserved =

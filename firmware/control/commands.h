@@ -6,6 +6,6 @@
 /* Checks what all commands have in common. An error code; *command is set where it is OK. */
 uint32_t command_check(const struct control *control, struct queue *queue, const struct command **command);
 /* Bit per opcode that this firmware implements. */
-uint64_t command_capabilities(void);
+uint64_t command_capabilities(const struct chip *chip);
 
 #endif

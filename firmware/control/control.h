@@ -26,6 +26,8 @@ struct command {
   /* Ends at once what the command has under way; it completes nothing. NULL where there is nothing to end. */
   void (*stop)(struct control *, struct queue *);
   enum command_scope scope;
+  /* NULL: every chip can. */
+  bool (*possible)(const struct chip *);
 };
 
 /* A copy or fill that waits for a DMA channel or runs on one. */
@@ -33,6 +35,7 @@ struct copy {
   uint32_t kind; /* MTIA_DMA_* */
   uint32_t context;
   uint64_t source, destination, bytes;
+  uint64_t destination_bytes, produced; /* of a copy that decompresses: room, and what was written */
   void (*finished)(struct control *, struct queue *, uint32_t error);
 };
 

@@ -19,6 +19,7 @@ static void start_channel(struct copies *copies, uint32_t number, struct queue *
   mmio_write64(CHANNEL_REGISTER(number, SOURCE), copy->source);
   mmio_write64(CHANNEL_REGISTER(number, DESTINATION), copy->destination);
   mmio_write64(CHANNEL_REGISTER(number, BYTES), copy->bytes);
+  mmio_write64(CHANNEL_REGISTER(number, DESTINATION_BYTES), copy->destination_bytes);
   mmio_write32(CHANNEL_REGISTER(number, CONTEXT), copy->context);
   mmio_write32(CHANNEL_REGISTER(number, START), copy->kind);
 }
@@ -40,10 +41,16 @@ uint32_t copy_submit(struct control *control, struct queue *queue) {
 
 static void complete_copy(struct control *control, struct queue *queue, uint32_t error) {
   const struct copy *copy = &queue->copy;
-  if (error == MTIA_ERROR_OK) {
-    queue->completion.device_ns =
-        copy_nanoseconds(&control->chip, copy->kind, copy->source, copy->destination, copy->bytes);
-  }
+  const bool decompresses = copy->kind == MTIA_DMA_HOST_TO_DEVICE_GUNZIP;
+  const struct transfer transfer = {
+      .kind = copy->kind,
+      .source = copy->source,
+      .destination = copy->destination,
+      .read_bytes = copy->bytes,
+      .written_bytes = decompresses ? copy->produced : copy->bytes,
+  };
+  if (error == MTIA_ERROR_OK) queue->completion.device_ns = transfer_nanoseconds(&control->chip, &transfer);
+  if (error == MTIA_ERROR_OK && decompresses) queue->completion.value = copy->produced;
   queue_complete(control, queue, error);
 }
 
@@ -64,6 +71,21 @@ static uint32_t submit(struct control *control, struct queue *queue, uint32_t ki
 uint32_t copy_start(struct control *control, struct queue *queue) {
   if (queue->submission.d != 0) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, queue->submission.d);
   return submit(control, queue, KIND_OF_COMMAND[queue->submission.opcode]);
+}
+
+/* No bytes are no stream: the chip says so. */
+uint32_t gunzip_start(struct control *control, struct queue *queue) {
+  const struct mtia_submission *submission = &queue->submission;
+  queue->copy = (struct copy){
+      .kind = MTIA_DMA_HOST_TO_DEVICE_GUNZIP,
+      .context = queue->context,
+      .source = submission->a,
+      .destination = submission->b,
+      .bytes = submission->c,
+      .destination_bytes = submission->d,
+      .finished = complete_copy,
+  };
+  return copy_submit(control, queue);
 }
 
 uint32_t fill_start(struct control *control, struct queue *queue) {
@@ -93,6 +115,7 @@ static void collect(struct control *control, uint32_t number) {
   if (queue != NULL && error != MTIA_ERROR_OK) {
     queue->completion.value = mmio_read64(CHANNEL_REGISTER(number, FAULT_ADDRESS));
   }
+  if (queue != NULL) queue->copy.produced = mmio_read64(CHANNEL_REGISTER(number, PRODUCED));
   mmio_write32(CHANNEL_REGISTER(number, STATUS), status);
   *channel = (struct channel){.busy = false};
   if (queue != NULL) queue->copy.finished(control, queue, error);

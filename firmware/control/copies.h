@@ -4,6 +4,7 @@
 #include "control.h"
 
 uint32_t copy_start(struct control *control, struct queue *queue);
+uint32_t gunzip_start(struct control *control, struct queue *queue);
 uint32_t fill_start(struct control *control, struct queue *queue);
 void copy_stop(struct control *control, struct queue *queue);
 /* Starts queue->copy as soon as a channel is free; its `finished` is called then. COMMAND_RUNNING. */

@@ -39,7 +39,7 @@ static uint32_t initialise(struct control *control, uint64_t bundle, uint64_t bu
   queues_initialise(&control->queues);
   jobs_initialise(&control->jobs);
   timers_initialise(control);
-  control->capabilities = command_capabilities();
+  control->capabilities = command_capabilities(&control->chip);
   return monitor_start(control);
 }
 

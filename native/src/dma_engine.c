@@ -68,6 +68,10 @@ static uint64_t refused_at(struct chip *chip, const struct end *end, uint32_t co
   return memory_first_refused(chip->memory, context, address, bytes, write ? MEMORY_WRITE : MEMORY_READ);
 }
 
+static void count_bytes(struct chip *chip, uint64_t bytes) {
+  atomic_fetch_add_explicit(&chip->dma_engine.bytes, bytes, memory_order_relaxed);
+}
+
 /* Moves the next chunk; finishes the channel where it was the last one or is refused. */
 static void step(struct chip *chip, struct dma_channel *channel) {
   struct dma_transfer *transfer = &channel->transfer;
@@ -96,11 +100,71 @@ static void step(struct chip *chip, struct dma_channel *channel) {
     if (has_source) memmove(destination.host, source.host, bytes);
     else fill32(destination.host, bytes, (uint32_t)transfer->source);
     transfer->moved += bytes;
-    atomic_fetch_add_explicit(&chip->dma_engine.bytes, bytes, memory_order_relaxed);
+    count_bytes(chip, bytes);
   }
   close_end(&source);
   close_end(&destination);
   if (error != MTIA_ERROR_OK || transfer->moved == transfer->bytes) finish(channel, error, fault);
+}
+
+/* Hands the next piece of the compressed stream over. */
+static uint32_t give_compressed(struct chip *chip, struct dma_transfer *transfer, struct gzip_decompressor *gzip, uint64_t *fault) {
+  size_t room = 0;
+  uint8_t *to = gzip_give(gzip, &room);
+  uint64_t bytes = transfer->bytes - transfer->moved;
+  if (bytes > room) bytes = room;
+  if (bytes > 0) {
+    struct end source = {.on_host = true};
+    *fault = transfer->source + transfer->moved;
+    uint32_t error = open_end(chip, &source, transfer->context, *fault, &bytes, false);
+    if (error != MTIA_ERROR_OK) return error;
+    memcpy(to, source.host, bytes);
+    close_end(&source);
+  }
+  transfer->moved += bytes;
+  gzip_given(gzip, bytes, transfer->moved == transfer->bytes);
+  return MTIA_ERROR_OK;
+}
+
+/* Writes what has been decompressed. */
+static uint32_t take_decompressed(struct chip *chip, struct dma_transfer *transfer, struct gzip_decompressor *gzip, uint64_t *fault) {
+  size_t bytes = 0;
+  const uint8_t *from = gzip_take(gzip, &bytes);
+  uint64_t at = transfer->destination + transfer->produced;
+  struct end destination = {.on_host = false};
+  uint64_t writable = bytes;
+  if (bytes > transfer->destination_bytes - transfer->produced) {
+    *fault = gzip_offset(gzip);
+    return MTIA_ERROR_DECOMPRESSION;
+  }
+  uint32_t error = open_end(chip, &destination, transfer->context, at, &writable, true);
+  if (error != MTIA_ERROR_OK) {
+    *fault = refused_at(chip, &destination, transfer->context, at, bytes, true);
+    return error;
+  }
+  memcpy(destination.host, from, bytes);
+  transfer->produced += bytes;
+  count_bytes(chip, bytes);
+  return MTIA_ERROR_OK;
+}
+
+/* As step, of a channel that decompresses: one buffer of input or of output. */
+static void step_gunzip(struct chip *chip, struct dma_channel *channel, struct gzip_decompressor *gzip) {
+  struct dma_transfer *transfer = &channel->transfer;
+  uint64_t fault = 0;
+  uint32_t error = MTIA_ERROR_OK;
+  if (atomic_load(&channel->abort)) {
+    finish(channel, MTIA_ERROR_ABORTED, 0);
+    return;
+  }
+  enum gzip_result result = gzip_run(gzip);
+  if (result == GZIP_WANTS_INPUT) error = give_compressed(chip, transfer, gzip, &fault);
+  else error = take_decompressed(chip, transfer, gzip, &fault);
+  if (error == MTIA_ERROR_OK && result == GZIP_DAMAGED) {
+    error = MTIA_ERROR_DECOMPRESSION;
+    fault = gzip_offset(gzip);
+  }
+  if (error != MTIA_ERROR_OK || result == GZIP_DONE) finish(channel, error, fault);
 }
 
 static void *dma_thread(void *argument) {
@@ -115,7 +179,8 @@ static void *dma_thread(void *argument) {
       struct dma_channel *channel = &engine->channels[index];
       if (status_of(channel) != MTIA_DMA_STATUS_BUSY) continue;
       busy = true;
-      step(chip, channel);
+      if (channel->transfer.kind == MTIA_DMA_HOST_TO_DEVICE_GUNZIP) step_gunzip(chip, channel, &engine->decompressors[index]);
+      else step(chip, channel);
       if (status_of(channel) == MTIA_DMA_STATUS_BUSY) continue;
       event_count_notify(&engine->idle, 1);
       control_core_notify(chip);
@@ -126,6 +191,7 @@ static void *dma_thread(void *argument) {
 }
 
 int32_t dma_engine_start(struct chip *chip) {
+  for (uint32_t index = 0; index < MTIA_LIMIT_DMA_CHANNELS; index++) gzip_create(&chip->dma_engine.decompressors[index]);
   int32_t status = chip_thread_start(&chip->dma_engine.thread, "mtia-dma", dma_thread, chip);
   chip->dma_engine.thread_runs = status == MTIA_ERROR_OK;
   return status;
@@ -150,7 +216,7 @@ void dma_engine_reset(struct chip *chip) {
       if (status_of(channel) != MTIA_DMA_STATUS_BUSY) break;
       event_count_wait(&engine->idle, ticket, EVENT_COUNT_FOREVER);
     }
-    channel->source = channel->destination = channel->bytes = 0;
+    channel->source = channel->destination = channel->bytes = channel->destination_bytes = 0;
     channel->context = 0;
     channel->error = 0;
     channel->fault_address = 0;
@@ -174,13 +240,19 @@ bool dma_engine_busy(const struct dma_engine *engine) {
   return false;
 }
 
+static bool has_kind(const struct chip *chip, uint32_t kind) {
+  if (kind == MTIA_DMA_HOST_TO_DEVICE_GUNZIP) return chip->specification.gunzip_gbs > 0;
+  return kind >= MTIA_DMA_HOST_TO_DEVICE && kind <= MTIA_DMA_FILL32;
+}
+
 static void start(struct chip *chip, struct dma_channel *channel, uint32_t kind) {
+  bool decompresses = kind == MTIA_DMA_HOST_TO_DEVICE_GUNZIP;
   if (status_of(channel) == MTIA_DMA_STATUS_BUSY) return;
-  if (kind < MTIA_DMA_HOST_TO_DEVICE || kind > MTIA_DMA_FILL32 || channel->context >= MTIA_LIMIT_CONTEXTS) {
+  if (!has_kind(chip, kind) || channel->context >= MTIA_LIMIT_CONTEXTS) {
     finish(channel, MTIA_ERROR_INVALID_COMMAND, 0);
     return;
   }
-  if (channel->bytes == 0) {
+  if (channel->bytes == 0 && !decompresses) {
     finish(channel, MTIA_ERROR_OK, 0);
     return;
   }
@@ -189,12 +261,14 @@ static void start(struct chip *chip, struct dma_channel *channel, uint32_t kind)
       .source = channel->source,
       .destination = channel->destination,
       .bytes = channel->bytes,
+      .destination_bytes = channel->destination_bytes,
       .context = channel->context,
       .kind = kind,
       .descending = kind == MTIA_DMA_DEVICE_TO_DEVICE && overlaps,
   };
   atomic_store(&channel->abort, false);
-  if (channel->bytes <= INLINE_BYTES) {
+  if (decompresses) gzip_start(&chip->dma_engine.decompressors[channel - chip->dma_engine.channels]);
+  else if (channel->bytes <= INLINE_BYTES) {
     /* The DMA thread does not look at a channel that is not BUSY. */
     atomic_store(&channel->status, MTIA_DMA_STATUS_IDLE);
     while (status_of(channel) == MTIA_DMA_STATUS_IDLE) step(chip, channel);
@@ -235,6 +309,10 @@ bool dma_engine_read64(struct chip *chip, uint32_t offset, uint64_t *value) {
     case MTIA_DMA_ENGINE_SOURCE: *value = channel->source; return true;
     case MTIA_DMA_ENGINE_DESTINATION: *value = channel->destination; return true;
     case MTIA_DMA_ENGINE_BYTES: *value = channel->bytes; return true;
+    case MTIA_DMA_ENGINE_DESTINATION_BYTES: *value = channel->destination_bytes; return true;
+    case MTIA_DMA_ENGINE_PRODUCED:
+      *value = status_of(channel) == MTIA_DMA_STATUS_BUSY ? 0 : channel->transfer.produced;
+      return true;
     case MTIA_DMA_ENGINE_FAULT_ADDRESS:
       *value = status_of(channel) == MTIA_DMA_STATUS_FAULT ? channel->fault_address : 0;
       return true;
@@ -262,6 +340,7 @@ bool dma_engine_write64(struct chip *chip, uint32_t offset, uint64_t value) {
     case MTIA_DMA_ENGINE_SOURCE: channel->source = value; return true;
     case MTIA_DMA_ENGINE_DESTINATION: channel->destination = value; return true;
     case MTIA_DMA_ENGINE_BYTES: channel->bytes = value; return true;
+    case MTIA_DMA_ENGINE_DESTINATION_BYTES: channel->destination_bytes = value; return true;
     default: return dma_engine_read64(chip, offset, &value);
   }
 }

@@ -7,16 +7,18 @@
 #include <stdint.h>
 #include "event_count.h"
 #include "generated/mtia_hw.h"
+#include "gzip_decompressor.h"
 
 struct chip;
 
 struct dma_channel {
   /* Registers, of the control thread. */
-  uint64_t source, destination, bytes;
+  uint64_t source, destination, bytes, destination_bytes;
   uint32_t context;
   /* The transfer under way, of the DMA thread from START until STATUS is not BUSY. */
   struct dma_transfer {
     uint64_t source, destination, bytes, moved;
+    uint64_t destination_bytes, produced; /* of HOST_TO_DEVICE_GUNZIP */
     uint32_t context, kind;
     bool descending; /* the ranges overlap such that the last bytes must move first */
   } transfer;
@@ -33,6 +35,7 @@ struct dma_engine {
   struct event_count idle;
   _Atomic bool stopping;
   _Atomic uint64_t bytes; /* counter */
+  struct gzip_decompressor decompressors[MTIA_LIMIT_DMA_CHANNELS];
   pthread_t thread;
   bool thread_runs;
 };

@@ -8,6 +8,8 @@ export interface CompletionRecord {
   readonly deviceUs: number;
   /** Jobs that the command handed to PEs. */
   readonly jobs: number;
+  /** Bytes that a decompressing copy wrote. */
+  readonly bytes?: number;
   /** Answer to QUERY. */
   readonly query?: FirmwareQuery;
 }
@@ -30,6 +32,7 @@ export function commandName(opcode: number): string {
 export function readRecord(ring: RingPair, entry: number, opcode: number): CompletionRecord {
   const deviceUs = ring.deviceNs(entry) / 1000;
   const jobs = ring.jobs(entry);
+  if (opcode === HOST_COMMAND.COPY_HOST_TO_DEVICE_GUNZIP) return { deviceUs, jobs, bytes: Number(ring.value(entry)) };
   if (opcode !== HOST_COMMAND.QUERY) return { deviceUs, jobs };
   return {
     deviceUs,

@@ -12,7 +12,7 @@ export interface FaultPlace {
   /** mcause of a trap, or the value that a kernel returned. */
   readonly cause?: bigint;
   readonly pc?: bigint;
-  /** mtval of a trap, or the address or field at fault. */
+  /** mtval of a trap, the address or field at fault, or the offset in compressed data. */
   readonly value?: bigint;
   /** Number of the job in a graph. */
   readonly jobIndex?: number;
@@ -55,6 +55,7 @@ const REMEDY: Partial<Readonly<Record<ErrorName, string>>> = {
   KERNEL_FAULT: 'debug the kernel at this program counter',
   KERNEL_TIMEOUT: 'raise the deadline or correct the kernel',
   DEADLOCK: 'check what the kernel pushes into and pops from its circular buffers',
+  DECOMPRESSION: 'check the data at the offset that value gives, and that the destination has room for all of it',
   INDEX_OUT_OF_RANGE: 'check the indices against the number of rows',
   INVALID_GRAPH: 'compile the graph again',
   INSUFFICIENT_LOCAL_MEMORY: 'use smaller tiles or a larger rectangle',

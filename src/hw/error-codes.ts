@@ -37,6 +37,11 @@ export const ERROR_CODES = {
   ABORTED: { code: 15, fault: 'caller', doc: 'the command was aborted' },
   DEADLOCK: { code: 16, fault: 'kernel', doc: 'every hart of the job waits and nothing can wake one' },
   ILLEGAL_UNIT_COMMAND: { code: 17, fault: 'kernel', doc: 'a unit command carries an illegal field' },
+  DECOMPRESSION: {
+    code: 19,
+    fault: 'caller',
+    doc: 'the compressed data is damaged or cut off, or longer than its destination once decompressed',
+  },
   INSUFFICIENT_LOCAL_MEMORY: { code: 18, fault: 'caller', doc: 'the job does not fit the local memory of a PE' },
 
   BOOT_BAD_BUNDLE: { code: 40, fault: 'firmware', doc: 'the boot ROM refused the bundle: malformed header or section' },

@@ -16,6 +16,8 @@ export const HOST_COMMAND = {
   WAIT: 7,
   SIGNAL: 8,
   BARRIER: 9,
+  /** Only where the chip can decompress (SPECIFICATIONS.gunzipGBs). */
+  COPY_HOST_TO_DEVICE_GUNZIP: 10,
   /** The rest is accepted on queue 0 only. */
   CREATE_CONTEXT: 16,
   DESTROY_CONTEXT: 17,
@@ -56,7 +58,7 @@ export const SUBMISSION = defineStruct(
     {
       name: 'd',
       type: 'u64',
-      doc: 'LAUNCH: rectangle, encoded as WORK_QUEUE_ENGINE.RECTANGLE. ASSIGN_PAGES: 1 = assign, 0 = take back',
+      doc: 'LAUNCH: rectangle, encoded as WORK_QUEUE_ENGINE.RECTANGLE. COPY_HOST_TO_DEVICE_GUNZIP: bytes of the destination. ASSIGN_PAGES: 1 = assign, 0 = take back',
     },
     { name: 'reserved_tail', type: 'u64', count: 2, doc: 'must be zero' },
   ],
@@ -71,7 +73,11 @@ export const COMPLETION = defineStruct('mtia_completion', 64, 'One entry of a co
   { name: 'place', type: 'u32', doc: 'of a failure: PE index (15:0), hart (23:16), 0xffffffff = not in a PE' },
   { name: 'cause', type: 'u64', doc: 'of a failure: mcause or kernel value. QUERY: firmware version' },
   { name: 'pc', type: 'u64', doc: 'of a failure: program counter. QUERY: capabilities' },
-  { name: 'value', type: 'u64', doc: 'of a failure: mtval, address or offending field. QUERY: number of kernels' },
+  {
+    name: 'value',
+    type: 'u64',
+    doc: 'of a failure: mtval, address or offending field; DECOMPRESSION: offset in the source. QUERY: number of kernels. COPY_HOST_TO_DEVICE_GUNZIP: bytes written',
+  },
   { name: 'job_index', type: 'u32', doc: 'of a failure in a graph: number of the job' },
   { name: 'kernel', type: 'u32', doc: 'of a failure: kernel id' },
 ]);

@@ -219,7 +219,19 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
         },
       ),
       register(0x24, 'ERROR', 32, 'RO', 'error code when STATUS is FAULT', { count: 4, stride: 0x80 }),
-      register(0x28, 'FAULT_ADDRESS', 64, 'RO', 'address that faulted', { count: 4, stride: 0x80 }),
+      register(
+        0x28,
+        'FAULT_ADDRESS',
+        64,
+        'RO',
+        'address that faulted; of a DECOMPRESSION error the offset in the source',
+        { count: 4, stride: 0x80 },
+      ),
+      register(0x30, 'DESTINATION_BYTES', 64, 'RW', 'HOST_TO_DEVICE_GUNZIP: bytes that may be written', {
+        count: 4,
+        stride: 0x80,
+      }),
+      register(0x38, 'PRODUCED', 64, 'RO', 'HOST_TO_DEVICE_GUNZIP: bytes written', { count: 4, stride: 0x80 }),
     ],
   },
   {
@@ -354,7 +366,14 @@ export const INTERRUPT_SOURCE = {
   QUEUE_CHANGED: 4,
 } as const;
 
-export const DMA_KIND = { HOST_TO_DEVICE: 1, DEVICE_TO_HOST: 2, DEVICE_TO_DEVICE: 3, FILL32: 4 } as const;
+export const DMA_KIND = {
+  HOST_TO_DEVICE: 1,
+  DEVICE_TO_HOST: 2,
+  DEVICE_TO_DEVICE: 3,
+  FILL32: 4,
+  /** BYTES of a gzip stream in host memory (RFC 1952, one member or several) become at most DESTINATION_BYTES. */
+  HOST_TO_DEVICE_GUNZIP: 5,
+} as const;
 export const DMA_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
 
 /** Exceptions beyond the privileged specification (causes 24-31 are designated for custom use). */

@@ -1,9 +1,9 @@
 /** Copies and fills of one stream. Arrays travel through pinned memory that is taken for the command and given back after it. */
-import { type Command, type CompletionRecord, invalidArgument } from '../driver/index.js';
+import { type Command, type CompletionRecord, invalidArgument, MtiaError } from '../driver/index.js';
 import { HOST_COMMAND } from '../hw/index.js';
 import type { PinnedMemory } from '../memmgr/index.js';
 import type { CommandStream } from './command-stream.js';
-import { type CopyOptions, copyRange } from './copy-range.js';
+import { type Compression, type CopyOptions, copyRange, decompressionRange, type UploadOptions } from './copy-range.js';
 import type { DeviceBuffer } from './device-buffer.js';
 import { HostBuffer } from './host-buffer.js';
 import { bytesOf } from './typed-array.js';
@@ -21,6 +21,10 @@ function copyCommand(name: CopyName, a: bigint, b: bigint, bytes: number): Comma
   return { opcode: bytes === 0 ? HOST_COMMAND.NOP : HOST_COMMAND[name], a, b, c: bytes, d: 0, deadlineUs: 0 };
 }
 
+function gunzipCommand(a: bigint, b: bigint, bytes: number, room: number): Command {
+  return { opcode: HOST_COMMAND.COPY_HOST_TO_DEVICE_GUNZIP, a, b, c: bytes, d: room, deadlineUs: 0 };
+}
+
 function sizeOf(memory: HostBuffer | ArrayBufferView): number {
   return memory instanceof HostBuffer ? memory.bytes : memory.byteLength;
 }
@@ -30,19 +34,22 @@ export class Copier {
   readonly #pinned: PinnedMemory;
   /** Stands for the device: buffers of another one are refused. */
   readonly #owner: object;
+  readonly #decompression: readonly Compression[];
 
-  constructor(commands: CommandStream, pinned: PinnedMemory, owner: object) {
+  constructor(commands: CommandStream, pinned: PinnedMemory, owner: object, decompression: readonly Compression[]) {
     this.#commands = commands;
     this.#pinned = pinned;
     this.#owner = owner;
+    this.#decompression = decompression;
   }
 
   toDevice(
     destination: DeviceBuffer,
     source: HostBuffer | ArrayBufferView,
-    options: CopyOptions,
+    options: UploadOptions,
   ): Promise<CompletionRecord> {
     this.#checkOwner(destination);
+    if (options.decompress !== undefined) return this.#decompressed(destination, source, options);
     const { bytes, sourceOffset, destinationOffset } = copyRange(destination.bytes, sizeOf(source), 'source', options);
     const b = destination.address + BigInt(destinationOffset);
     if (source instanceof HostBuffer) {
@@ -52,10 +59,51 @@ export class Copier {
     }
     this.#commands.checkOpen();
     if (bytes === 0) return this.#commands.submit(copyCommand('COPY_HOST_TO_DEVICE', 0n, b, 0));
+    return this.#staged(destination, source, sourceOffset, bytes, (iova) =>
+      copyCommand('COPY_HOST_TO_DEVICE', iova, b, bytes),
+    );
+  }
+
+  #decompressed(
+    destination: DeviceBuffer,
+    source: HostBuffer | ArrayBufferView,
+    options: UploadOptions,
+  ): Promise<CompletionRecord> {
+    const { decompress } = options;
+    if (decompress === undefined || !this.#decompression.includes(decompress)) {
+      const able = this.#decompression.length === 0 ? 'nothing' : this.#decompression.join(', ');
+      throw new MtiaError(
+        'UNSUPPORTED_COMMAND',
+        `this card decompresses ${able}, not ${decompress}; decompress on the host, or use an MTIA 2i`,
+      );
+    }
+    const { bytes, sourceOffset, destinationOffset, room } = decompressionRange(
+      destination.bytes,
+      sizeOf(source),
+      options,
+    );
+    const b = destination.address + BigInt(destinationOffset);
+    if (source instanceof HostBuffer) {
+      this.#checkOwner(source);
+      const command = gunzipCommand(source.iova + BigInt(sourceOffset), b, bytes, room);
+      return this.#commands.submit(command, [destination.uses, source.uses]);
+    }
+    this.#commands.checkOpen();
+    if (bytes === 0) return this.#commands.submit(gunzipCommand(0n, b, 0, room), [destination.uses]);
+    return this.#staged(destination, source, sourceOffset, bytes, (iova) => gunzipCommand(iova, b, bytes, room));
+  }
+
+  /** Copies the bytes to pinned memory now; the command reads them there. */
+  #staged(
+    destination: DeviceBuffer,
+    source: ArrayBufferView,
+    offset: number,
+    bytes: number,
+    command: (iova: bigint) => Command,
+  ): Promise<CompletionRecord> {
     const staging = this.#pinned.allocate(bytes);
-    staging.view.set(bytesOf(source).subarray(sourceOffset, sourceOffset + bytes));
-    const command = copyCommand('COPY_HOST_TO_DEVICE', staging.iova, b, bytes);
-    const done = this.#commands.submit(command, [destination.uses]);
+    staging.view.set(bytesOf(source).subarray(offset, offset + bytes));
+    const done = this.#commands.submit(command(staging.iova), [destination.uses]);
     this.#commands.release(done, staging.free);
     return done;
   }

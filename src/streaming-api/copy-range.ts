@@ -10,6 +10,17 @@ export interface CopyOptions {
   readonly bytes?: number;
 }
 
+/** How the bytes of the source are encoded. */
+export type Compression = 'gzip';
+
+export interface UploadOptions extends CopyOptions {
+  /**
+   * The source is compressed, and the card decompresses it on its way in. `bytes` and `sourceOffset` then count compressed
+   * bytes; what comes out may fill the destination up to its end, and the completion record says how much it was.
+   */
+  readonly decompress?: Compression;
+}
+
 export interface CopyRange {
   readonly destinationOffset: number;
   readonly sourceOffset: number;
@@ -19,6 +30,18 @@ export interface CopyRange {
 function checkPart(what: string, total: number, offset: number, bytes: number): void {
   if (Number.isSafeInteger(offset) && offset >= 0 && offset + bytes <= total) return;
   throw invalidArgument(`${bytes} bytes at offset ${offset} leave the ${what} of ${total} bytes`);
+}
+
+/** As copyRange, of a source that is decompressed: all of the destination behind its offset may be written. */
+export function decompressionRange(
+  destinationBytes: number,
+  sourceBytes: number,
+  { destinationOffset = 0, sourceOffset = 0, bytes = sourceBytes - sourceOffset }: CopyOptions,
+): CopyRange & { readonly room: number } {
+  if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalidArgument(`cannot decompress ${bytes} bytes`);
+  checkPart('destination', destinationBytes, destinationOffset, 0);
+  checkPart('source', sourceBytes, sourceOffset, bytes);
+  return { destinationOffset, sourceOffset, bytes, room: destinationBytes - destinationOffset };
 }
 
 /** Resolves the options against both sizes; `whole` is the size that counts where the options name none. */

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { FirmwareImage, Grid, PciFunction } from '../driver/index.js';
 import type { Generation } from '../hw/index.js';
+import type { Compression } from './copy-range.js';
 
 export interface DeviceOptions {
   /** Which chip to emulate; '2i' when absent. A card given as `pci` knows its own generation. */
@@ -33,6 +34,8 @@ export interface DeviceProperties {
   /** Bytes of on-chip SRAM. */
   readonly sramBytes: number;
   readonly firmwareVersion: string;
+  /** What Stream.copyToDevice can decompress on the card; nothing on v1. */
+  readonly decompression: readonly Compression[];
   /** Names of the kernels that the firmware bundle holds. */
   readonly kernels: readonly string[];
 }

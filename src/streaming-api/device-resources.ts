@@ -1,5 +1,6 @@
 /** What a Device holds of its card: one context, its memory, its queues. Streams and models are made from it. */
 import { type Device as Card, type Context, closedError, type FirmwareImage, MtiaError } from '../driver/index.js';
+import { HOST_COMMAND } from '../hw/index.js';
 import {
   type AllocationOptions,
   type DeviceAllocation,
@@ -9,6 +10,7 @@ import {
 } from '../memmgr/index.js';
 import { ARGUMENT_BYTES } from './argument-slots.js';
 import type { CompiledModel } from './compiled-model.js';
+import type { Compression } from './copy-range.js';
 import type { ModelHost } from './model-memory.js';
 import { Stream } from './stream.js';
 import { Timelines } from './timelines.js';
@@ -48,6 +50,12 @@ export class DeviceResources implements ModelHost {
     this.#timelines = new Timelines(context);
   }
 
+  /** What the card decompresses on the way in. */
+  get decompression(): readonly Compression[] {
+    const able = (this.card.capabilities >> BigInt(HOST_COMMAND.COPY_HOST_TO_DEVICE_GUNZIP)) & 1n;
+    return able === 0n ? [] : ['gzip'];
+  }
+
   get owner(): object {
     return this;
   }
@@ -76,6 +84,7 @@ export class DeviceResources implements ModelHost {
         timelines: this.#timelines,
         pinned: this.pinned,
         argumentMemory,
+        decompression: this.decompression,
         onClosed: (closed) => this.streams.delete(closed),
       });
       this.streams.add(stream);

@@ -66,6 +66,7 @@ export class Device implements AsyncDisposable {
       totalMemory: card.lpddrBytes,
       sramBytes: card.sramBytes,
       firmwareVersion: card.firmwareVersion,
+      decompression: resources.decompression,
       kernels: [...firmware.kernels.keys()],
     };
   }

@@ -11,7 +11,7 @@ export { ERROR_CODES, type ErrorName, type Generation } from '../hw/index.js';
 export type { AllocationOptions, MemoryKind, MemoryStatistics } from '../memmgr/index.js';
 export { CompiledModel } from './compiled-model.js';
 export type { FillOptions } from './copier.js';
-export type { CopyOptions } from './copy-range.js';
+export type { Compression, CopyOptions, UploadOptions } from './copy-range.js';
 export { Device, type DeviceMemoryStatistics } from './device.js';
 export { DeviceBuffer } from './device-buffer.js';
 export type { DeviceOptions, DeviceProperties } from './device-options.js';

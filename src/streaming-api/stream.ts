@@ -3,7 +3,7 @@ import type { DeviceAllocation, PinnedMemory } from '../memmgr/index.js';
 import { ArgumentSlots } from './argument-slots.js';
 import { CommandStream } from './command-stream.js';
 import { Copier, type FillOptions } from './copier.js';
-import type { CopyOptions } from './copy-range.js';
+import type { Compression, CopyOptions, UploadOptions } from './copy-range.js';
 import type { DeviceBuffer } from './device-buffer.js';
 import { Event } from './event.js';
 import type { HostBuffer } from './host-buffer.js';
@@ -20,6 +20,8 @@ export interface StreamParts {
   readonly pinned: PinnedMemory;
   /** Device memory for launch arguments. */
   readonly argumentMemory: DeviceAllocation;
+  /** What the card decompresses. */
+  readonly decompression: readonly Compression[];
   readonly onClosed: (stream: Stream) => void;
 }
 
@@ -47,7 +49,7 @@ export class Stream implements AsyncDisposable {
   constructor(parts: StreamParts) {
     this.#parts = parts;
     this.commands = new CommandStream(parts.queue, parts.timelines);
-    this.#copier = new Copier(this.commands, parts.pinned, parts.owner);
+    this.#copier = new Copier(this.commands, parts.pinned, parts.owner, parts.decompression);
     const slots = new ArgumentSlots(parts.pinned, parts.argumentMemory);
     this.#launcher = new Launcher(this.commands, slots, parts.owner);
   }
@@ -57,12 +59,13 @@ export class Stream implements AsyncDisposable {
    *
    * ```ts
    * stream.copyToDevice(buffer, new Float32Array(16), { destinationOffset: 64 });
+   * stream.copyToDevice(weights, await readFile('weights.gz'), { decompress: 'gzip' });
    * ```
    */
   copyToDevice(
     destination: DeviceBuffer,
     source: HostBuffer | ArrayBufferView,
-    options: CopyOptions = {},
+    options: UploadOptions = {},
   ): Promise<CompletionRecord> {
     return this.#enqueue(() => this.#copier.toDevice(destination, source, options));
   }

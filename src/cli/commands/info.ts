@@ -27,6 +27,7 @@ const LABEL: Readonly<Record<FigureName, string>> = {
   lpddrMaximumBytes: 'LPDDR, largest',
   lpddrGBs: 'LPDDR bandwidth',
   pcieGBs: 'PCI Express bandwidth',
+  gunzipGBs: 'GZIP decompression',
   contextSramBytes: 'context SRAM',
   descriptorSramBytes: 'descriptor SRAM',
   int8Tops: 'INT8 matrix products',
