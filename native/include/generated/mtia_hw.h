@@ -80,6 +80,7 @@
 #define MTIA_DMA_DEVICE_TO_HOST 2
 #define MTIA_DMA_DEVICE_TO_DEVICE 3
 #define MTIA_DMA_FILL32 4
+#define MTIA_DMA_HOST_TO_DEVICE_GUNZIP 5
 #define MTIA_DMA_STATUS_IDLE 0
 #define MTIA_DMA_STATUS_BUSY 1
 #define MTIA_DMA_STATUS_DONE 2
@@ -152,6 +153,8 @@
 #define MTIA_DMA_ENGINE_STATUS 0x20
 #define MTIA_DMA_ENGINE_ERROR 0x24
 #define MTIA_DMA_ENGINE_FAULT_ADDRESS 0x28
+#define MTIA_DMA_ENGINE_DESTINATION_BYTES 0x30
+#define MTIA_DMA_ENGINE_PRODUCED 0x38
 
 #define MTIA_WORK_QUEUE_ENGINE_DESCRIPTOR 0x0
 #define MTIA_WORK_QUEUE_ENGINE_RECTANGLE 0x8
@@ -227,6 +230,7 @@
 #define MTIA_ERROR_ABORTED 15
 #define MTIA_ERROR_DEADLOCK 16
 #define MTIA_ERROR_ILLEGAL_UNIT_COMMAND 17
+#define MTIA_ERROR_DECOMPRESSION 19
 #define MTIA_ERROR_INSUFFICIENT_LOCAL_MEMORY 18
 #define MTIA_ERROR_BOOT_BAD_BUNDLE 40
 #define MTIA_ERROR_BOOT_BAD_HASH 41
@@ -708,6 +712,7 @@
 #define MTIA_HOST_WAIT 7
 #define MTIA_HOST_SIGNAL 8
 #define MTIA_HOST_BARRIER 9
+#define MTIA_HOST_COPY_HOST_TO_DEVICE_GUNZIP 10
 #define MTIA_HOST_CREATE_CONTEXT 16
 #define MTIA_HOST_DESTROY_CONTEXT 17
 #define MTIA_HOST_ASSIGN_PAGES 18
@@ -952,6 +957,7 @@ struct mtia_specification {
   double lpddr_maximum_bytes;
   double lpddr_gbs;
   double pcie_gbs;
+  double gunzip_gbs;
   double context_sram_bytes;
   double descriptor_sram_bytes;
   double int8_tops;
@@ -966,8 +972,8 @@ struct mtia_specification {
   double tdp_watts;
 };
 #define MTIA_SPECIFICATIONS { \
-  {.generation_number = 1, .clock_mhz = 800, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 1, .local_memory_bytes = 131072, .local_memory_gbs = 400, .sram_bytes = 134217728, .sram_gbs = 800, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 176, .pcie_gbs = 16, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 102.4, .fp16_tflops = 51.2, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 32, .row_accumulate_rows = 32, .dma_alignment = 32, .broadcast_dispatch = 0, .job_launch_ns = 5000, .job_replace_ns = 2500, .tdp_watts = 25}, \
-  {.generation_number = 2, .clock_mhz = 1350, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 4, .local_memory_bytes = 393216, .local_memory_gbs = 1000, .sram_bytes = 268435456, .sram_gbs = 2700, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 204.8, .pcie_gbs = 32, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 354, .fp16_tflops = 177, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 64, .row_accumulate_rows = 128, .dma_alignment = 1, .broadcast_dispatch = 1, .job_launch_ns = 1000, .job_replace_ns = 500, .tdp_watts = 85}, \
+  {.generation_number = 1, .clock_mhz = 800, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 1, .local_memory_bytes = 131072, .local_memory_gbs = 400, .sram_bytes = 134217728, .sram_gbs = 800, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 176, .pcie_gbs = 16, .gunzip_gbs = 0, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 102.4, .fp16_tflops = 51.2, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 32, .row_accumulate_rows = 32, .dma_alignment = 32, .broadcast_dispatch = 0, .job_launch_ns = 5000, .job_replace_ns = 2500, .tdp_watts = 25}, \
+  {.generation_number = 2, .clock_mhz = 1350, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 4, .local_memory_bytes = 393216, .local_memory_gbs = 1000, .sram_bytes = 268435456, .sram_gbs = 2700, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 204.8, .pcie_gbs = 32, .gunzip_gbs = 25, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 354, .fp16_tflops = 177, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 64, .row_accumulate_rows = 128, .dma_alignment = 1, .broadcast_dispatch = 1, .job_launch_ns = 1000, .job_replace_ns = 500, .tdp_watts = 85}, \
 }
 
 #endif
