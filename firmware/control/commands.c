@@ -3,6 +3,7 @@
 #include "contexts.h"
 #include "copies.h"
 #include "graphs.h"
+#include "host_structure.h"
 #include "launches.h"
 #include "semaphores.h"
 
@@ -10,6 +11,9 @@
 static uint32_t do_nothing(struct control *control, struct queue *queue) {
   (void)control;
   (void)queue;
+#if MTIA_TEST_READS_HOST_MEMORY
+  if (queue->submission.a != 0) return host_structure_read(queue);
+#endif
   return MTIA_ERROR_OK;
 }
 

@@ -78,6 +78,7 @@ static void serve(struct control *control) {
   queues_run(control);
   /* Failed and stopped jobs free PEs outside jobs_collect as well. */
   jobs_start_waiting(control);
+  mmio_write32(REGISTER(WATCHDOG, KICK), 1);
 }
 
 static void fail(uint32_t error) {
@@ -92,6 +93,7 @@ _Noreturn void control_main(uint64_t bundle, uint64_t bundle_bytes) {
     fail(error);
     for (;;) wait_for_interrupt();
   }
+  mmio_write64(REGISTER(WATCHDOG, PERIOD), MTIA_WATCHDOG_NS);
   enable_interrupts();
   announce(control);
   for (;;) {

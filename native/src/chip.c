@@ -55,6 +55,8 @@ static int32_t create_blocks(struct chip *chip, const struct mtia_open_parameter
 }
 
 static void power_on(struct chip *chip) {
+  pci_inbound_reset(chip);
+  control_watchdog_reset(chip);
   queue_engine_reset(chip);
   dma_engine_reset(chip);
   work_queue_engine_reset(chip);
@@ -79,6 +81,7 @@ int32_t chip_create(const struct mtia_open_parameters *parameters, struct chip *
   chip_clock_start(&chip->clock);
   console_create(&chip->console);
   iommu_create(&chip->iommu);
+  pci_inbound_create(&chip->pci_inbound);
   pci_config_create(&chip->config, parameters->generation);
   work_queue_engine_create(&chip->work_queue_engine);
   int32_t status = msix_create(&chip->msix);
@@ -104,6 +107,7 @@ void chip_destroy(struct chip *chip) {
   work_queue_engine_destroy(&chip->work_queue_engine);
   pci_config_destroy(&chip->config);
   iommu_destroy(&chip->iommu);
+  pci_inbound_destroy(&chip->pci_inbound);
   msix_destroy(&chip->msix);
   console_destroy(&chip->console);
   memory_destroy(chip->memory);
@@ -137,6 +141,8 @@ void chip_function_reset(struct chip *chip) {
   pthread_mutex_lock(&chip->administration);
   if (!chip->halted) stop_harts(chip);
   dma_engine_reset(chip);
+  pci_inbound_reset(chip);
+  control_watchdog_reset(chip);
   queue_engine_reset(chip);
   iommu_unmap_all(&chip->iommu);
   memory_unassign_all(chip->memory);

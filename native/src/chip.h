@@ -7,6 +7,7 @@
 #include "chip_clock.h"
 #include "console.h"
 #include "control_core.h"
+#include "control_watchdog.h"
 #include "dma_engine.h"
 #include "generated/mtia_hw.h"
 #include "iommu.h"
@@ -15,6 +16,7 @@
 #include "msix.h"
 #include "mtia.h"
 #include "pci_config.h"
+#include "pci_inbound.h"
 #include "pe.h"
 #include "queue_engine.h"
 #include "scheduler.h"
@@ -34,6 +36,8 @@ struct chip {
   struct dma_engine dma_engine;
   struct work_queue_engine work_queue_engine;
   struct control_core control_core;
+  struct control_watchdog control_watchdog;
+  struct pci_inbound pci_inbound;
   struct scheduler scheduler;
 
   struct pe_environment pe_environment;
@@ -57,6 +61,9 @@ void chip_resume(struct chip *chip);
 
 /* Any thread: code has changed; every PE hart decodes it anew. */
 void chip_fence_pes(struct chip *chip);
+
+/* pci_bar.c: a write of BAR0 takes effect. */
+void pci_bar_apply_write(struct chip *chip, uint32_t offset, uint32_t width, uint64_t value);
 
 static inline uint32_t chip_grid(const struct chip *chip) {
   return (uint32_t)chip->specification.grid_width | (uint32_t)chip->specification.grid_height << 8;

@@ -27,6 +27,8 @@ static const struct register_block blocks[] = {
                                             work_queue_engine_write64},
     BLOCK_OF(MTIA_QUEUE_ENGINE_BASE) = {queue_engine_read32, queue_engine_read64, queue_engine_write32, queue_engine_write64},
     BLOCK_OF(MTIA_SYSTEM_CONTROL_BASE) = {system_control_read32, system_control_read64, system_control_write32, system_control_write64},
+    BLOCK_OF(MTIA_WATCHDOG_BASE) = {watchdog_read32, watchdog_read64, watchdog_write32, watchdog_write64},
+    BLOCK_OF(MTIA_HOST_READ_BASE) = {host_read_read32, host_read_read64, host_read_write32, host_read_write64},
 };
 
 static const struct register_block *block_at(uint64_t address, uint32_t *offset) {

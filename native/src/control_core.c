@@ -217,6 +217,7 @@ enum hart_stop control_core_run_hart(struct chip *chip, uint32_t index, uint64_t
 static uint64_t time_to_sleep(struct chip *chip) {
   struct control_core *core = &chip->control_core;
   uint64_t first = UINT64_MAX;
+  if (atomic_load(&chip->control_watchdog.recorded) != 0) return EVENT_COUNT_FOREVER;
   for (uint32_t index = 0; index < core->hart_count; index++) {
     bool counts = (core->harts[index].mie & INTERRUPT_TIMER) != 0;
     if (counts && core->timer_compare[index] < first) first = core->timer_compare[index];
@@ -261,7 +262,7 @@ static void *control_thread(void *argument) {
     queue_engine_service(chip);
     control_core_update_timers(chip);
     control_core_update_lines(chip);
-    bool more = run_harts(core);
+    bool more = !control_watchdog_look(chip) && run_harts(core);
     work_queue_engine_finish_start(chip, !more);
     more |= event_count_changed(&core->wake, ticket);
     deliver_interrupts(chip, more);

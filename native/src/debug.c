@@ -161,6 +161,7 @@ int32_t mtia_debug_run(struct mtia_device *device, uint32_t core, uint32_t hart,
 }
 
 static void control_wait_reason(struct chip *chip, uint32_t hart, char *text, uint32_t bytes) {
+  if (hart == 0 && pci_inbound_describe(chip, text, bytes)) return;
   bool waits = (atomic_load(&chip->control_core.waiting) >> hart & 1) != 0;
   snprintf(text, bytes, "%s", waits ? "wfi" : "running");
 }

@@ -23,8 +23,10 @@ static uint64_t read_word(struct chip *chip, uint32_t offset) {
     case MTIA_BAR0_PANIC_PC: return atomic_load(&mailbox->panic_pc);
     case MTIA_BAR0_PANIC_VALUE: return atomic_load(&mailbox->panic_value);
     case MTIA_BAR0_DEVICE_TIME: return chip_clock_now(&chip->clock);
-    default: return 0;
+    default: break;
   }
+  uint32_t in_report = offset - MTIA_BAR0_WATCHDOG_REPORT;
+  return in_report < MTIA_WATCHDOG_REPORT_BYTES ? control_watchdog_report(chip, in_report) : 0;
 }
 
 static _Atomic uint64_t *writable_word(struct mailbox *mailbox, uint32_t offset) {
@@ -83,6 +85,11 @@ static void register_write64(struct chip *chip, uint32_t offset, uint64_t value)
   register_write32(chip, offset + 4, (uint32_t)(value >> 32));
 }
 
+void pci_bar_apply_write(struct chip *chip, uint32_t offset, uint32_t width, uint64_t value) {
+  if (width == 8) register_write64(chip, offset, value);
+  else register_write32(chip, offset, (uint32_t)value);
+}
+
 static uint64_t bar_bytes(uint32_t bar) { return bar == 0 ? MTIA_PCI_BAR0_BYTES : bar == 2 ? MTIA_PCI_BAR2_BYTES : 0; }
 
 static bool is_range(uint32_t bar, uint64_t offset, uint64_t bytes) {
@@ -127,12 +134,9 @@ int32_t pci_bar_write(struct chip *chip, uint32_t bar, uint64_t offset, uint32_t
   if (bar == 2) {
     uint8_t *memory = window(chip, offset, width, MEMORY_WRITE);
     if (memory != NULL) memcpy(memory, &value, width);
-  } else if (width == 8) {
-    register_write64(chip, (uint32_t)offset, value);
-  } else {
-    register_write32(chip, (uint32_t)offset, (uint32_t)value);
+    return MTIA_ERROR_OK;
   }
-  return MTIA_ERROR_OK;
+  return pci_inbound_write(chip, (uint32_t)offset, width, value);
 }
 
 /* Registers as a block: whole 4-byte words, in ascending order. */
@@ -169,7 +173,8 @@ int32_t pci_bar_write_block(struct chip *chip, uint32_t bar, uint64_t offset, co
   for (uint64_t at = 0; at < bytes; at += 4) {
     uint32_t value;
     memcpy(&value, (const uint8_t *)data + at, sizeof(value));
-    register_write32(chip, (uint32_t)(offset + at), value);
+    int32_t status = pci_inbound_write(chip, (uint32_t)(offset + at), sizeof(value), value);
+    if (status != MTIA_ERROR_OK) return status;
   }
   return MTIA_ERROR_OK;
 }

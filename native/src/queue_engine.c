@@ -370,7 +370,10 @@ bool queue_engine_read32(struct chip *chip, uint32_t offset, uint32_t *value) {
     return true;
   }
   switch (offset) {
-    case MTIA_QUEUE_ENGINE_PENDING: *value = queue_engine_pending(engine); return true;
+    case MTIA_QUEUE_ENGINE_PENDING:
+      pci_inbound_doorbells_taken(chip);
+      *value = queue_engine_pending(engine);
+      return true;
     case MTIA_QUEUE_ENGINE_ENABLED: *value = atomic_load(&engine->enabled); return true;
     case MTIA_QUEUE_ENGINE_COMPLETION_POST: *value = 0; return true;
     case MTIA_QUEUE_ENGINE_POST_ERROR: *value = engine->post_error; return true;

@@ -10,6 +10,7 @@ import {
   PROTOCOL_VERSION,
   RESERVED,
   SPECIFICATIONS,
+  WATCHDOG_REPORT_BYTES,
 } from '../hw/index.js';
 import type { CardRegisters } from './card-registers.js';
 import { deviceError, MtiaError } from './errors.js';
@@ -122,6 +123,11 @@ export function diagnose(registers: CardRegisters): MtiaError | undefined {
   }
   if (status !== BOOT_STATUS.FAILED) {
     return new MtiaError('DEVICE_LOST', `the card was reset behind the driver (boot status ${status}); open it again`);
+  }
+  if (errorNameOf(registers.read32('BOOT_ERROR')) === 'WATCHDOG_EXPIRED') {
+    const report = registers.readText('WATCHDOG_REPORT', WATCHDOG_REPORT_BYTES);
+    const cause = new MtiaError('WATCHDOG_EXPIRED', `the control firmware made no progress: ${report}`);
+    return new MtiaError('DEVICE_LOST', `the device stopped answering (${report}); open it again`, { cause });
   }
   const place = panicPlace(registers);
   return deviceError('DEVICE_LOST', place, { cause: deviceError('FIRMWARE_PANIC', place) });

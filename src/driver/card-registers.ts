@@ -56,6 +56,14 @@ export class CardRegisters {
     }
   }
 
+  /** Zero-terminated text in registers. */
+  readText(name: string, bytes: number): string {
+    const text = new BigUint64Array(bytes / 8);
+    for (const index of text.keys()) text[index] = this.#pci.barRead(BAR0, at(name) + 8 * index, 8);
+    const end = new Uint8Array(text.buffer).indexOf(0);
+    return Buffer.from(text.buffer, 0, end < 0 ? bytes : end).toString('latin1');
+  }
+
   get offTheBus(): boolean {
     return this.read32('IDENTITY') === ALL_ONES;
   }

@@ -150,11 +150,13 @@ export class Device {
 
   #lose(error: MtiaError): void {
     if (this.#loss !== undefined) return;
-    this.#loss = error;
-    this.#logger.error({ err: error }, 'device lost');
+    // What the card itself says is nearer to the cause than the call that failed.
+    const loss = this.#diagnose() ?? error;
+    this.#loss = loss;
+    this.#logger.error({ err: loss }, 'device lost');
     this.#watchdog.stop();
-    this.#administration.failAll(error);
-    this.#announceLoss(error);
+    this.#administration.failAll(loss);
+    this.#announceLoss(loss);
   }
 
   #checkUsable(): void {

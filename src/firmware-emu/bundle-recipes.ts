@@ -39,6 +39,7 @@ const CONTROL_SOURCES = [
   'copies.c',
   'failures.c',
   'graphs.c',
+  'host_structure.c',
   'jobs.c',
   'kernels.c',
   'launches.c',
@@ -134,6 +135,7 @@ export const BENCHMARK_BUNDLE = `${BUNDLES_FOLDER}/benchmark.bundle`;
 export const TEST_KERNELS_BUNDLE = `${BUNDLES_FOLDER}/test/test-kernels.bundle`;
 export const WITHOUT_GRAPH_LAUNCH_BUNDLE = `${BUNDLES_FOLDER}/test/without-graph-launch.bundle`;
 export const DROP_BIAS_BUNDLE = `${BUNDLES_FOLDER}/test/drop-bias.bundle`;
+export const READS_HOST_MEMORY_BUNDLE = `${BUNDLES_FOLDER}/test/reads-host-memory.bundle`;
 
 const WITHOUT_BIAS: readonly string[] = ['-DMTIA_TEST_DROP_BIAS'];
 
@@ -154,6 +156,12 @@ export const BUNDLES: readonly BundleRecipe[] = [
     description: 'for tests: does not implement GRAPH_LAUNCH',
     controlOptions: ['-DMTIA_FEATURE_GRAPH_LAUNCH=0'],
     kernels: KERNELS,
+  },
+  {
+    path: READS_HOST_MEMORY_BUNDLE,
+    description: 'for tests: a defect, the control core reads host memory and waits for it',
+    controlOptions: ['-DMTIA_TEST_READS_HOST_MEMORY=1', '-DMTIA_WATCHDOG_NS=200000000ull'],
+    kernels: KERNELS.filter((kernel) => kernel.name === 'NULL'),
   },
   {
     path: DROP_BIAS_BUNDLE,

@@ -15,6 +15,7 @@ export {
   EXTERNAL_KERNEL_ID,
   type ExternalKernelName,
   FIRMWARE_VERSION,
+  READS_HOST_MEMORY_BUNDLE,
   TEST_KERNELS_BUNDLE,
   WITHOUT_GRAPH_LAUNCH_BUNDLE,
 } from './bundle-recipes.js';

@@ -62,10 +62,13 @@ export const ERROR_CODES = {
   },
   FIRMWARE_PANIC: { code: 44, fault: 'firmware', doc: 'the control firmware trapped' },
 
+  WATCHDOG_EXPIRED: { code: 45, fault: 'firmware', doc: 'the control firmware made no progress' },
+
   CHIP_CLOSED: { code: 64, fault: 'host', doc: 'the device handle is closed' },
   CHIP_BAD_ARGUMENT: { code: 65, fault: 'host', doc: 'a C ABI argument is out of range' },
   CHIP_NO_MEMORY: { code: 66, fault: 'host', doc: 'the host has no memory for the device' },
   CHIP_SYSTEM: { code: 67, fault: 'host', doc: 'a system call of the emulated chip failed' },
+  CHIP_LINK_DOWN: { code: 69, fault: 'device', doc: 'the PCI Express link took no more writes (credits exhausted)' },
   CHIP_NOT_HALTED: { code: 68, fault: 'host', doc: 'the hart must be halted for this debug access' },
 
   DEVICE_LOST: { code: 128, fault: 'device', doc: 'the device stopped answering; open it again' },

@@ -82,6 +82,13 @@ export const MEMORY_MAP = {
     seenBy: 'control core',
     doc: 'PE reset, memory protection, chip identity',
   },
+  WATCHDOG: { base: 0x2008_0000n, size: 4n * KB, seenBy: 'control core', doc: 'watchdog of control hart 0' },
+  HOST_READ: {
+    base: 0x2009_0000n,
+    size: 4n * KB,
+    seenBy: 'control core',
+    doc: 'reads of host memory by the control core',
+  },
   PE_WINDOW: { base: 0x4000_0000n, size: 64n * MB, seenBy: 'control core', doc: 'local memory of PE n at n x 1 MiB' },
   SRAM: { base: 0x8000_0000n, size: 256n * MB, seenBy: 'both', doc: 'on-chip SRAM shared by all PEs' },
   LPDDR: { base: 0x10_0000_0000n, size: 128n * 1024n * MB, seenBy: 'both', doc: 'LPDDR5' },

@@ -82,6 +82,9 @@ export const BOOT_STATUS = { RESET: 0, ROM_READY: 1, LOADING: 2, READY: 3, FAILE
 /** BAR0.IDENTITY: ASCII "MTIA", little endian. */
 export const IDENTITY = 0x4149544d;
 
+/** BAR0.WATCHDOG_REPORT. */
+export const WATCHDOG_REPORT_BYTES = 256;
+
 export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
   {
     name: 'BAR0',
@@ -107,6 +110,17 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
       register(0x060, 'PANIC_PC', 64, 'RO', 'mepc of a control firmware trap'),
       register(0x068, 'PANIC_VALUE', 64, 'RO', 'mtval of a control firmware trap'),
       register(0x070, 'DEVICE_TIME', 64, 'RO', 'nanoseconds since power-on, as MTIME'),
+      register(
+        0x100,
+        'WATCHDOG_REPORT',
+        64,
+        'RO',
+        'ASCII, zero terminated: who waited for whom when the watchdog expired',
+        {
+          count: WATCHDOG_REPORT_BYTES / 8,
+          stride: 8,
+        },
+      ),
     ],
   },
   {
@@ -324,6 +338,27 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
     ],
   },
   {
+    name: 'WATCHDOG',
+    at: 'WATCHDOG',
+    doc: 'Counts the device time in which control hart 0 runs; stands still in wfi and while a debugger holds the chip. On expiry the control core stops until a reset, BOOT_STATUS is FAILED, BOOT_ERROR is WATCHDOG_EXPIRED, and BAR0.WATCHDOG_REPORT says who waits for whom.',
+    registers: [
+      register(0x00, 'PERIOD', 64, 'RW', 'nanoseconds without a kick after which it expires; 0 = off'),
+      register(0x08, 'KICK', 32, 'WO', 'any value: counts from zero again'),
+    ],
+  },
+  {
+    name: 'HOST_READ',
+    at: 'HOST_READ',
+    doc: 'One read of eight bytes of host memory. Its completion does not pass posted writes of the host that came before it, and those wait while the doorbell FIFO is full, which only QUEUE_ENGINE.PENDING empties: firmware that waits here under load deadlocks (I25 section 5.5). The control firmware of this package never uses it.',
+    registers: [
+      register(0x00, 'ADDRESS', 64, 'RW', 'I/O virtual address, inside one mapping'),
+      register(0x08, 'CONTEXT', 32, 'RW', 'whose IOMMU table applies'),
+      register(0x0c, 'START', 32, 'WO', 'any value: sends the read'),
+      register(0x10, 'STATUS', 32, 'RO', 'see HOST_READ_STATUS'),
+      register(0x18, 'DATA', 64, 'RO', 'what was read'),
+    ],
+  },
+  {
     name: 'PE',
     at: 'PE_REGISTERS',
     doc: 'What a PE sees of itself.',
@@ -374,6 +409,7 @@ export const DMA_KIND = {
   /** BYTES of a gzip stream in host memory (RFC 1952, one member or several) become at most DESTINATION_BYTES. */
   HOST_TO_DEVICE_GUNZIP: 5,
 } as const;
+export const HOST_READ_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
 export const DMA_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
 
 /** Exceptions beyond the privileged specification (causes 24-31 are designated for custom use). */
