@@ -11,7 +11,7 @@ const { cflags, defines, include_dirs, ldflags, libraries } = JSON.parse(
 
 /** What the parts of the chip that make up a processing element, and a hart, are called. */
 const PE_PARTS =
-  /^(pe|command_processor|circular_buffer|fabric_interface|dot_product_engine|reduction_engine|simd_engine|memory_layout_unit|matmul|hart|code_cache)(_\w+)?\.c$/;
+  /^(pe|command_processor|circular_buffer|fabric_interface|dot_product_engine|reduction_engine|simd_engine|memory_layout_unit|matmul|arithmetic|hart|code_cache)(_\w+)?\.c$/;
 const HART_PARTS = /^(hart|code_cache)\w*\.c$/;
 
 function filesIn(folder, pattern) {

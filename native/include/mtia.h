@@ -22,9 +22,19 @@ struct mtia_open_parameters {
   uint32_t matmul_path;   /* see enum mtia_matmul_path; 0 = fastest that this host has */
 };
 
-enum mtia_matmul_path { MTIA_MATMUL_FASTEST = 0, MTIA_MATMUL_PORTABLE = 1, MTIA_MATMUL_AVX512 = 2 };
+/* Instructions that the units' arithmetic is computed with; every path gives the same bits. */
+enum mtia_matmul_path {
+  MTIA_MATMUL_FASTEST = 0,
+  MTIA_MATMUL_PORTABLE = 1,
+  MTIA_MATMUL_AVX512 = 2,
+  MTIA_MATMUL_AVX2 = 3,
+  MTIA_MATMUL_AMX = 4,
+  MTIA_MATMUL_NEON = 5
+};
 
 MTIA_API uint32_t mtia_c_abi_version(void);
+/* Bit n: this host can run path n of enum mtia_matmul_path. mtia_open refuses any other with CHIP_MATMUL_PATH. */
+MTIA_API uint32_t mtia_matmul_paths(void);
 MTIA_API int32_t mtia_open(const struct mtia_open_parameters *parameters, struct mtia_device **device);
 /* Stops and joins every thread of the device, closes its eventfds, frees its memory. Idempotent. */
 MTIA_API int32_t mtia_close(struct mtia_device *device);
@@ -97,7 +107,7 @@ struct mtia_counters {
   uint64_t jobs;
 };
 MTIA_API int32_t mtia_debug_counters(struct mtia_device *device, struct mtia_counters *counters);
-/* Name of the matmul path in use ("avx512", "portable"). */
+/* Name of the matmul path in use ("avx512", "portable", ...). */
 MTIA_API int32_t mtia_debug_matmul_path(struct mtia_device *device, char *text, uint32_t bytes);
 
 #endif

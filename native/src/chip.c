@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "arithmetic_path.h"
 
 int32_t chip_thread_start(pthread_t *thread, const char *name, void *(*body)(void *), void *argument) {
   /* A new thread inherits the signal mask: signals are the business of the host's own threads. */
@@ -29,7 +30,7 @@ static int32_t create_pes(struct chip *chip) {
   chip->pe_code = code_cache_create();
   if (chip->pe_code == NULL) return MTIA_ERROR_CHIP_NO_MEMORY;
   for (uint32_t index = 0; index < count; index++) {
-    chip->pes[index] = pe_create(index, &chip->pe_environment, chip->pe_code, chip->matmul_path);
+    chip->pes[index] = pe_create(index, &chip->pe_environment, chip->pe_code, chip->arithmetic);
     if (chip->pes[index] == NULL) return MTIA_ERROR_CHIP_NO_MEMORY;
     chip->pe_count++;
   }
@@ -72,11 +73,13 @@ static int32_t start_threads(struct chip *chip, const struct mtia_open_parameter
 
 int32_t chip_create(const struct mtia_open_parameters *parameters, struct chip **result) {
   static const struct mtia_specification specifications[] = MTIA_SPECIFICATIONS;
+  const struct arithmetic_path *const arithmetic = arithmetic_path_select(parameters->matmul_path);
+  if (arithmetic == NULL) return MTIA_ERROR_CHIP_MATMUL_PATH;
   struct chip *chip = calloc(1, sizeof(*chip));
   if (chip == NULL) return MTIA_ERROR_CHIP_NO_MEMORY;
   chip->generation = parameters->generation;
   chip->specification = specifications[parameters->generation - 1];
-  chip->matmul_path = parameters->matmul_path;
+  chip->arithmetic = arithmetic;
   pthread_mutex_init(&chip->administration, NULL);
   chip_clock_start(&chip->clock);
   console_create(&chip->console);

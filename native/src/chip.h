@@ -25,7 +25,7 @@
 struct chip {
   struct mtia_specification specification;
   uint32_t generation;
-  uint32_t matmul_path;
+  const struct arithmetic_path *arithmetic;
   struct chip_clock clock;
   struct console console;
   struct memory *memory;

@@ -1,6 +1,7 @@
 /* The debug door: what JTAG offers. */
 #include <stdio.h>
 #include <string.h>
+#include "arithmetic_path.h"
 #include "device.h"
 
 int32_t mtia_debug_console_read(struct mtia_device *device, char *text, uint32_t bytes, uint32_t *copied) {
@@ -215,6 +216,6 @@ int32_t mtia_debug_matmul_path(struct mtia_device *device, char *text, uint32_t 
   if (text == NULL || bytes == 0) return MTIA_ERROR_CHIP_BAD_ARGUMENT;
   int32_t status = device_enter(device, &chip);
   if (status != MTIA_ERROR_OK) return status;
-  snprintf(text, bytes, "%s", matmul_path_name(chip->matmul_path));
+  snprintf(text, bytes, "%s", chip->arithmetic->name);
   return device_leave(device, MTIA_ERROR_OK);
 }

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <sys/mman.h>
+#include "arithmetic_path.h"
 #include "chip.h"
 #include "device.h"
 
@@ -29,8 +30,10 @@ static bool are_parameters(const struct mtia_open_parameters *parameters) {
   if (parameters->generation < 1 || parameters->generation > sizeof(specifications) / sizeof(specifications[0])) return false;
   uint64_t most = (uint64_t)specifications[parameters->generation - 1].lpddr_maximum_bytes;
   return parameters->lpddr_bytes <= most && parameters->lpddr_bytes % LPDDR_GRANULE_BYTES == 0 &&
-         parameters->pe_threads <= MOST_PE_THREADS && parameters->matmul_path <= MTIA_MATMUL_AVX512;
+         parameters->pe_threads <= MOST_PE_THREADS && parameters->matmul_path <= MTIA_MATMUL_NEON;
 }
+
+uint32_t mtia_matmul_paths(void) { return arithmetic_paths_here(); }
 
 int32_t mtia_open(const struct mtia_open_parameters *parameters, struct mtia_device **result) {
   if (parameters == NULL || result == NULL || !are_parameters(parameters)) return MTIA_ERROR_CHIP_BAD_ARGUMENT;

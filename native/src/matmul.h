@@ -28,14 +28,16 @@ struct matmul_path {
   matmul_function *int8, *fp16, *bf16;
 };
 
-/* The path for a value of enum mtia_matmul_path; one that this host cannot run gives the portable path. */
-const struct matmul_path *matmul_path_select(uint32_t matmul_path);
-
 extern const struct matmul_path matmul_portable;
 #if defined(__x86_64__)
-/* Need AVX-512 F, BW, DQ, VL and VNNI. */
-extern const struct matmul_path matmul_avx512_bf16; /* and AVX512_BF16 */
+extern const struct matmul_path matmul_avx2; /* needs AVX2, FMA, F16C */
+/* Need AVX-512 F, BW, DQ, VL and VNNI, and what AVX2 needs. */
 extern const struct matmul_path matmul_avx512;
+extern const struct matmul_path matmul_avx512_bf16; /* and AVX512_BF16 */
+extern const struct matmul_path matmul_amx;         /* and AMX_TILE, AMX_INT8, AMX_BF16 */
+#elif defined(__aarch64__)
+extern const struct matmul_path matmul_neon;
+extern const struct matmul_path matmul_neon_dot_product; /* needs FEAT_DotProd */
 #endif
 
 #endif

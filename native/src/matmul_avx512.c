@@ -4,36 +4,13 @@
  */
 #include "matmul.h"
 #if defined(__x86_64__)
-#include <immintrin.h>
 #include <string.h>
+#include "matmul_x86.h"
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")))
 #define AVX512_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,avx512bf16")))
-#define INLINE static inline __attribute__((always_inline))
-
-/* Keeps the compiler from holding packed rows in registers: a multiply-add takes its factor from memory at no cost. */
-#define PACKED_ROWS_ARE_IN_MEMORY(rows) __asm__ volatile("" : : "r"(rows) : "memory")
-
-/* The sums of a tile must live in registers: loops over its rows and column vectors are unrolled at any -O level. */
-#define UNROLL _Pragma("GCC unroll 8")
-/* The loop along k is not unrolled further, or the compiler spills. */
-#define ROLLED _Pragma("GCC unroll 1")
-
 #define TILE_ROWS 4
 #define VECTOR_COLUMNS 16
-#define MXCSR_FLUSH 0x8040u /* FTZ and DAZ: denormals are zero, on input and on output */
-#define MXCSR_ROUND_NEAREST_MASKED 0x1f80u
-
-/*
- * Runs a kernel with denormals flushed. The kernel is a call through a pointer, so the compiler cannot move its arithmetic
- * across the change of mode.
- */
-static void run_flushed(matmul_function *kernel, union accumulator *accumulator, const struct matmul_operands *operands) {
-  const unsigned int saved = _mm_getcsr();
-  _mm_setcsr(MXCSR_ROUND_NEAREST_MASKED | MXCSR_FLUSH);
-  kernel(accumulator, operands);
-  _mm_setcsr(saved);
-}
 
 /* Lanes of the two column vectors that are stored. */
 struct column_masks { __mmask16 mask[2]; };
@@ -293,7 +270,7 @@ AVX512 static void int8_avx512(union accumulator *accumulator, const struct matm
   }
 }
 
-const struct matmul_path matmul_avx512_bf16 = {"avx512", int8_avx512, fp16_avx512, bf16_dot};
+const struct matmul_path matmul_avx512_bf16 = {"avx512 with VDPBF16PS", int8_avx512, fp16_avx512, bf16_dot};
 const struct matmul_path matmul_avx512 = {"avx512", int8_avx512, fp16_avx512, bf16_widened};
 #else
 typedef int matmul_avx512_is_for_x86_64; /* C forbids an empty translation unit */

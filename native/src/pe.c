@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "arithmetic_path.h"
 #include "pe_internal.h"
 
 /*
@@ -76,7 +77,8 @@ static uint8_t *fresh_local_memory(struct pe *pe) {
   return (uint8_t *)(((uintptr_t)pe->local_allocation + LOCAL_ALIGNMENT - 1) & ~(uintptr_t)(LOCAL_ALIGNMENT - 1));
 }
 
-struct pe *pe_create(uint32_t index, const struct pe_environment *environment, struct code_cache *code, uint32_t matmul_path) {
+struct pe *pe_create(uint32_t index, const struct pe_environment *environment, struct code_cache *code,
+                     const struct arithmetic_path *arithmetic) {
   const size_t bytes = (sizeof(struct pe) + 63) / 64 * 64;
   struct pe *const pe = aligned_alloc(64, bytes);
   if (pe == NULL) return NULL;
@@ -85,8 +87,8 @@ struct pe *pe_create(uint32_t index, const struct pe_environment *environment, s
   pe->environment = *environment;
   pe->generation = (uint32_t)environment->specification->generation_number;
   pe->local_bytes = (uint64_t)environment->specification->local_memory_bytes;
-  pe->matmul = matmul_path_select(matmul_path);
-  pe->se = se_path_select(matmul_path);
+  pe->matmul = arithmetic->matmul;
+  pe->se = arithmetic->se;
   pe->hart_environment = (struct hart_environment){.context = pe, .read = pe_hart_read, .write = pe_hart_write,
                                                    .atomic = pe_hart_atomic, .code_page = pe_hart_code_page,
                                                    .custom = command_processor_custom, .time = time_of};

@@ -11,6 +11,7 @@
 #include "generated/mtia_hw.h"
 
 struct pe;
+struct arithmetic_path;
 
 struct pe_report {
   uint32_t result; /* error code */
@@ -40,8 +41,9 @@ enum pe_state {
   PE_BLOCKED   /* has a job, but no hart can go on and nothing inside the PE can change that */
 };
 
-/* matmul_path: enum mtia_matmul_path. Returns NULL where memory is short. */
-struct pe *pe_create(uint32_t index, const struct pe_environment *environment, struct code_cache *code, uint32_t matmul_path);
+/* Returns NULL where memory is short. */
+struct pe *pe_create(uint32_t index, const struct pe_environment *environment, struct code_cache *code,
+                     const struct arithmetic_path *arithmetic);
 void pe_destroy(struct pe *pe);
 /* Clears units and local memory and starts both harts at vector. Not while pe_run is under way. */
 void pe_reset(struct pe *pe, uint64_t vector);
@@ -62,7 +64,5 @@ struct hart *pe_hart(struct pe *pe, uint32_t hart);
 uint8_t *pe_local_memory(struct pe *pe, uint64_t *bytes);
 void pe_read_counters(const struct pe *pe, struct pe_counters *counters);
 void pe_wait_reason(const struct pe *pe, uint32_t hart, char *text, uint32_t bytes);
-/* Name of a matmul path that this host can run ("portable", "avx512"), resolving MTIA_MATMUL_FASTEST. */
-const char *matmul_path_name(uint32_t matmul_path);
 
 #endif

@@ -1,22 +1,10 @@
 /* The SIMD engine: its commands. */
 #include "simd_engine_commands.h"
 #include <string.h>
-#include "../include/mtia.h"
 #include "numeric_format.h"
 
 /* From the first element in to the first element out. Assumed: not published. */
 #define SE_LATENCY 16
-
-const struct se_path *se_path_select(uint32_t matmul_path) {
-#if defined(__x86_64__)
-  if (matmul_path != MTIA_MATMUL_PORTABLE && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return &se_avx512;
-#else
-  (void)matmul_path;
-#endif
-  return &se_portable;
-}
 
 void se_apply(const struct se_path *path, uint32_t function, const struct se_table *tables, float *values, uint32_t count) {
   if (function == MTIA_SE_RELU) path->relu(values, count);

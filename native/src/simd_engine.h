@@ -58,10 +58,11 @@ struct se_path {
 
 extern const struct se_path se_portable;
 #if defined(__x86_64__)
+extern const struct se_path se_avx2;   /* needs AVX2, FMA, F16C */
 extern const struct se_path se_avx512; /* needs AVX-512 F, BW, DQ, VL */
+#elif defined(__aarch64__)
+extern const struct se_path se_neon;
 #endif
-/* As matmul_path_select: MTIA_MATMUL_PORTABLE asks for plain C, anything else for the fastest. */
-const struct se_path *se_path_select(uint32_t matmul_path);
 
 /* Fills a table from its bytes in local memory. False: segments, degree or size are not legal. */
 bool se_table_load(struct se_table *table, const uint8_t *source, uint32_t bytes);

@@ -19,7 +19,7 @@ static void arguments(void) {
   bad[3].lpddr_bytes = 4096;
   bad[4].lpddr_bytes = 1ull << 40;
   bad[5].pe_threads = 1u << 30;
-  bad[6].matmul_path = 3;
+  bad[6].matmul_path = MTIA_MATMUL_NEON + 1;
   for (size_t index = 0; index < sizeof(bad) / sizeof(bad[0]); index++) CHECK_EQUAL(mtia_open(&bad[index], &device), MTIA_ERROR_CHIP_BAD_ARGUMENT);
   CHECK_EQUAL(mtia_open(NULL, &device), MTIA_ERROR_CHIP_BAD_ARGUMENT);
   CHECK_EQUAL(mtia_open(&good, NULL), MTIA_ERROR_CHIP_BAD_ARGUMENT);

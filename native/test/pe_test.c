@@ -1,4 +1,5 @@
-/* Runs one suite, or all: a line a case, exit status 1 where one failed. */
+/* Runs one suite, or all, with a seed or without: a line a case, exit status 1 where one failed. */
+#include <stdlib.h>
 #include "pe_test.h"
 
 static const struct suite {
@@ -13,6 +14,7 @@ static const struct suite {
               {"matmul", test_matmul}};
 
 int main(int argc, char **argv) {
+  if (argc > 2) test_seed = strtoull(argv[2], NULL, 10);
   for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++)
     if (argc < 2 || strcmp(argv[1], suites[i].name) == 0) suites[i].run();
   return test_failures != 0;

@@ -51,8 +51,12 @@ void test_units(void);
 void test_quantise(void);
 void test_programs(void);
 void test_matmul(void);
+/* A case of test_matmul with a file of its own. */
+void amx_code_is_right_on_modelled_tiles(void);
 
 extern uint32_t test_failures;
+/* Random numbers of the suites that take a seed: the second argument of the program. */
+extern uint64_t test_seed;
 #define CHECK(condition)                                                               \
   do {                                                                                 \
     if (!(condition)) {                                                                \

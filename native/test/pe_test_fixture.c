@@ -1,7 +1,9 @@
+#include "arithmetic_path.h"
 #include "pe_test.h"
 #include <stdlib.h>
 
 uint32_t test_failures;
+uint64_t test_seed = 1;
 
 /* ---- Fake memory ---- */
 
@@ -39,7 +41,7 @@ struct fixture *fixture_create(uint32_t generation, uint32_t matmul_path) {
   fixture->code = code_cache_create();
   const struct pe_environment environment = {.context = fixture, .memory = fixture->memory, .time = no_time,
                                              .specification = &specifications[generation - 1], .job_done = note_report};
-  fixture->pe = pe_create(5, &environment, fixture->code, matmul_path);
+  fixture->pe = pe_create(5, &environment, fixture->code, arithmetic_path_select(matmul_path));
   return fixture;
 }
 

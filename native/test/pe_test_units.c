@@ -64,9 +64,7 @@ static void formats_round_as_the_specification_says(void) {
   CHECK_EQUAL((uint32_t)int8_of_fp32(-200), (uint32_t)-128);
 }
 
-/* ---- Paths of the SIMD engine ---- */
-
-#define VALUES 1000
+/* ---- Lookup tables; matmul_test.c compares the paths ---- */
 
 static void make_table(uint8_t *bytes, uint32_t segments, uint32_t degree, struct random *random) {
   const float low = -6, high = 6;
@@ -86,58 +84,6 @@ static bool same_floats(const float *a, const float *b, uint32_t count) {
       return false;
     }
   return true;
-}
-
-static void compare_types(const struct se_path *path, struct random *random, uint32_t count) {
-  uint8_t source[VALUES * 4 + 1], expected[VALUES * 4 + 1], found[VALUES * 4 + 1];
-  float a[VALUES], b[VALUES];
-  for (uint32_t type = 0; type < SE_DATA_TYPES; type++) {
-    fill(source + 1, type, count, random);
-    se_portable.load[type](a, source + 1, count);
-    path->load[type](b, source + 1, count);
-    CHECK(same_floats(b, a, count));
-    for (uint32_t i = 0; i < count; i++) a[i] = b[i] = random_float(random);
-    memset(expected, 0x55, sizeof expected);
-    memset(found, 0x55, sizeof found);
-    se_portable.store[type](expected + 1, a, count);
-    path->store[type](found + 1, a, count);
-    CHECK(memcmp(expected, found, sizeof found) == 0); /* and nothing beyond the end */
-    se_portable.accumulate[type](a, source + 1, count);
-    path->accumulate[type](b, source + 1, count);
-    CHECK(same_floats(b, a, count));
-  }
-}
-
-static void compare_functions(const struct se_path *path, struct random *random, uint32_t count) {
-  uint8_t bytes[MTIA_LIMIT_SE_TABLE_BYTES];
-  struct se_table table;
-  float a[VALUES], b[VALUES], second[VALUES];
-  for (uint32_t function = 0; function < 3 + SE_OPERATIONS; function++) {
-    make_table(bytes, function == 1 ? 240 : 1 + (uint32_t)random_next(random) % 240, function == 1 ? 3 : 1, random);
-    CHECK(se_table_load(&table, bytes, sizeof bytes));
-    for (uint32_t i = 0; i < count; i++) {
-      a[i] = b[i] = random_float(random);
-      second[i] = i % 5 == 0 ? -a[i] : random_float(random);
-    }
-    for (uint32_t which = 0; which < 2; which++) {
-      const struct se_path *const p = which == 0 ? &se_portable : path;
-      float *const values = which == 0 ? a : b;
-      if (function < 2) p->table(values, count, &table);
-      else if (function == 2) p->relu(values, count);
-      else p->operation[function - 3](values, second, count);
-    }
-    CHECK(same_floats(b, a, count));
-  }
-}
-
-static void paths_agree_bit_by_bit(void) {
-  const struct se_path *const path = se_path_select(MTIA_MATMUL_FASTEST);
-  struct random random = {1};
-  for (uint32_t i = 0; i < 300; i++) {
-    const uint32_t count = i < 40 ? i : 1 + (uint32_t)random_next(&random) % VALUES;
-    compare_types(path, &random, count);
-    compare_functions(path, &random, count);
-  }
 }
 
 static void tables_are_evaluated_step_by_step(void) {
@@ -403,7 +349,6 @@ static void mlu_moves_elements(void) {
 
 void test_units(void) {
   RUN(formats_round_as_the_specification_says);
-  RUN(paths_agree_bit_by_bit);
   RUN(tables_are_evaluated_step_by_step);
   RUN(se_unary_converts_between_all_types);
   RUN(se_binary_operates_on_pairs);

@@ -1,6 +1,6 @@
 /** Options that several commands share, and how their values are read. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { MatmulPath } from '../driver/index.js';
+import { MATMUL_PATHS, type MatmulPath } from '../driver/index.js';
 import type { Generation } from '../hw/index.js';
 
 /** Where commands run, as commander leaves it. */
@@ -9,7 +9,7 @@ export interface DeviceFlags {
   readonly firmware?: string;
   readonly allowUnsigned?: boolean;
   readonly threads?: number;
-  readonly matmul: MatmulPath;
+  readonly matmul?: MatmulPath;
   readonly logLevel: string;
 }
 
@@ -64,9 +64,10 @@ export function addDeviceOptions(command: Command): Command {
     .option('--allow-unsigned', 'boot the bundle of --firmware even if nobody signed it')
     .option('--threads <n>', 'host threads that execute PEs (default: the processors of this machine)', positiveInteger)
     .addOption(
-      new Option('--matmul <path>', 'how the host multiplies for the DPE; results are the same bit by bit')
-        .choices(['fastest', 'portable'])
-        .default('fastest'),
+      new Option(
+        '--matmul <path>',
+        'how the host computes; results are the same bit by bit (default: MTIA_MATMUL, or the fastest)',
+      ).choices(MATMUL_PATHS),
     )
     .addOption(
       new Option('--log-level <level>', 'what driver, firmware and runtime log to stderr, as JSON lines')

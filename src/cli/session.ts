@@ -20,7 +20,11 @@ async function openDevice(flags: DeviceFlags): Promise<Device> {
     throw new InputError('--allow-unsigned is about the bundle of --firmware, which is not given');
   }
   const { device: generation, threads, matmul: matmulPath, firmware } = flags;
-  const pci = openEmulator({ generation, matmulPath, ...(threads === undefined ? {} : { threads }) });
+  const pci = openEmulator({
+    generation,
+    ...(matmulPath === undefined ? {} : { matmulPath }),
+    ...(threads === undefined ? {} : { threads }),
+  });
   const logger = stderrLogger(flags.logLevel);
   return Device.open({
     pci,

@@ -7,6 +7,7 @@ export {
   CONTROL_CORE,
   type DebugCalls,
   type EmulatorOptions,
+  MATMUL_PATHS,
   type MatmulPath,
   MOST_INSTRUCTIONS,
   openEmulator,

@@ -17,6 +17,7 @@ export const C_ABI_VERSION = 1;
 
 export const C_FUNCTIONS = {
   mtia_c_abi_version: { result: 'u32', parameters: [] },
+  mtia_matmul_paths: { result: 'u32', parameters: [] },
   mtia_open: { result: 'i32', parameters: ['buffer', 'buffer'] },
   mtia_close: { result: 'i32', parameters: ['address'] },
   mtia_pci_config_read: { result: 'i32', parameters: ['address', 'u32', 'u32', 'buffer'] },
@@ -69,8 +70,10 @@ export const OPEN_PARAMETERS = defineStruct('mtia_open_parameters', 24, 'Argumen
   { name: 'matmul_path', type: 'u32', doc: 'see MATMUL_PATH' },
 ]);
 
-export const MATMUL_PATH = { fastest: 0, portable: 1, avx512: 2 } as const;
+/** Instructions of the host that the units' arithmetic is computed with. */
+export const MATMUL_PATH = { fastest: 0, portable: 1, avx512: 2, avx2: 3, amx: 4, neon: 5 } as const;
 export type MatmulPath = keyof typeof MATMUL_PATH;
+export const MATMUL_PATHS = Object.keys(MATMUL_PATH) as readonly MatmulPath[];
 
 export const COUNTERS = defineStruct('mtia_counters', 56, 'Counters since power-on.', [
   { name: 'struct_bytes', type: 'u32', doc: 'size of this structure' },

@@ -1,8 +1,15 @@
 /** One open device of the C library: the handle, and the translation of C statuses into errors. */
 import { ERROR_CODES, encodeStruct, errorNameOf, type Generation, SPECIFICATIONS } from '../../hw/index.js';
-import { closedError, MtiaError } from '../errors.js';
+import { closedError, invalidArgument, MtiaError } from '../errors.js';
 import type { ForeignBinding } from './c-abi.js';
-import { type CFunctionName, type CLibrary, MATMUL_PATH, type MatmulPath, OPEN_PARAMETERS } from './c-abi.js';
+import {
+  type CFunctionName,
+  type CLibrary,
+  MATMUL_PATH,
+  MATMUL_PATHS,
+  type MatmulPath,
+  OPEN_PARAMETERS,
+} from './c-abi.js';
 import { loadLibrary, selectBinding } from './library-path.js';
 
 export interface EmulatorOptions {
@@ -11,7 +18,19 @@ export interface EmulatorOptions {
   readonly lpddrBytes?: number;
   /** Host threads that execute PEs; the number of processors when absent. */
   readonly threads?: number;
+  /** What MTIA_MATMUL says when absent, and the fastest that this host has when that is not set. Results are the same. */
   readonly matmulPath?: MatmulPath;
+}
+
+function isMatmulPath(name: string): name is MatmulPath {
+  return Object.hasOwn(MATMUL_PATH, name);
+}
+
+/** The path that MTIA_MATMUL names; the fastest when it is not set. */
+function matmulPathOfEnvironment(): MatmulPath {
+  const name = process.env.MTIA_MATMUL ?? 'fastest';
+  if (isMatmulPath(name)) return name;
+  throw invalidArgument(`MTIA_MATMUL is "${name}"; set it to one of ${MATMUL_PATHS.join(', ')}`);
 }
 
 /** Throws the error that a status of the C library stands for. */
@@ -57,16 +76,28 @@ export class EmulatedDevice {
   }
 
   #open(options: EmulatorOptions): bigint {
+    const matmulPath = options.matmulPath ?? matmulPathOfEnvironment();
     const parameters = new Uint8Array(OPEN_PARAMETERS.size);
     encodeStruct(OPEN_PARAMETERS, new DataView(parameters.buffer), 0, {
       struct_bytes: OPEN_PARAMETERS.size,
       generation: SPECIFICATIONS[options.generation].generationNumber.value,
       lpddr_bytes: BigInt(options.lpddrBytes ?? 0),
       pe_threads: options.threads ?? 0,
-      matmul_path: MATMUL_PATH[options.matmulPath ?? 'fastest'],
+      matmul_path: MATMUL_PATH[matmulPath],
     });
     const handle = new BigUint64Array(1);
-    this.check(this.library.mtia_open(parameters, new Uint8Array(handle.buffer)), 'mtia_open');
+    const status = this.library.mtia_open(parameters, new Uint8Array(handle.buffer));
+    if (status === ERROR_CODES.CHIP_MATMUL_PATH.code) throw this.#noMatmulPath(matmulPath);
+    this.check(status, 'mtia_open');
     return handle[0] ?? 0n;
+  }
+
+  #noMatmulPath(wanted: MatmulPath): MtiaError {
+    const paths = this.library.mtia_matmul_paths();
+    const here = MATMUL_PATHS.filter((path) => ((paths >>> MATMUL_PATH[path]) & 1) !== 0);
+    return new MtiaError(
+      'CHIP_MATMUL_PATH',
+      `${this.name}: this host cannot run the matmul path "${wanted}"; it has ${here.join(', ')}`,
+    );
   }
 }

@@ -4,7 +4,7 @@ import { DebugCalls } from './debug-calls.js';
 import { EmulatedDevice, type EmulatorOptions } from './emulated-device.js';
 import { EmulatedFunction } from './emulated-function.js';
 
-export type { MatmulPath } from './c-abi.js';
+export { MATMUL_PATHS, type MatmulPath } from './c-abi.js';
 export { type ChipCounters, CONTROL_CORE, type DebugCalls, MOST_INSTRUCTIONS, type StepResult } from './debug-calls.js';
 export type { EmulatorOptions } from './emulated-device.js';
 
