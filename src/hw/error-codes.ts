@@ -70,7 +70,7 @@ export const ERROR_CODES = {
   CHIP_SYSTEM: { code: 67, fault: 'host', doc: 'a system call of the emulated chip failed' },
   CHIP_LINK_DOWN: { code: 69, fault: 'device', doc: 'the PCI Express link took no more writes (credits exhausted)' },
   CHIP_NOT_HALTED: { code: 68, fault: 'host', doc: 'the hart must be halted for this debug access' },
-  CHIP_MATMUL_PATH: { code: 69, fault: 'caller', doc: 'this host cannot run the matmul path that was asked for' },
+  CHIP_MATMUL_PATH: { code: 70, fault: 'caller', doc: 'this host cannot run the matmul path that was asked for' },
 
   DEVICE_LOST: { code: 128, fault: 'device', doc: 'the device stopped answering; open it again' },
   DEVICE_TIMEOUT: { code: 129, fault: 'device', doc: 'the device did not answer before the deadline' },
