@@ -5,15 +5,19 @@
  * that the weights of a column tile stay in local memory while the rows pass by; where they do not fit, or serve one row
  * tile only, they are streamed. The input stays as well where all of this PE's rows fit. A chunk that stays is reached by
  * offset and popped at its last use, which lets hart 0 load the next column tile behind it.
+ *
+ * INT8 products are scaled on their way out of the accumulators, by the row of the input and by the column of the weights;
+ * the bias follows there, because the accumulators hold integers.
  */
 #include "mtia_activation.h"
 
-enum buffer { CB_INPUT, CB_WEIGHT, CB_BIAS, CB_OUTPUT, CB_TABLE };
+enum buffer { CB_INPUT, CB_WEIGHT, CB_BIAS, CB_OUTPUT, CB_TABLE, CB_ROW_SCALE, CB_COLUMN_SCALE };
 
 /* Columns that share a block of the weights, and rows of an accumulator. */
 #define BLOCK 32ull
 #define BIAS_BLOCK_BYTES (BLOCK * 4)
 #define BIAS_SLOTS 2ull
+#define SCALE_BYTES 4ull
 /* Longest chunk: what one MML of 2i covers. */
 #define CHUNK_LIMIT (64 * MML_K_BYTES)
 /* A chunk shorter than this costs more instructions than keeping an operand saves traffic. */
@@ -28,19 +32,23 @@ struct plan {
   uint64_t chunks, chunk_bytes, last_chunk_bytes;
   uint64_t input_slot, weight_slot;            /* bytes of a chunk in its buffer */
   uint64_t output_stride, output_slot;
+  uint64_t row_scale_slot;                     /* 0 unless INT8; column scales have the size of the bias */
   uint64_t mml_limit;                          /* blocks of k in one MML */
   bool keep_input, keep_weight;
 };
 _Static_assert(sizeof(struct plan) <= KERNEL_SHARED_BYTES, "hart 0 passes it to hart 1");
 
 static bool arguments_are_good(const struct mtia_fully_connected_arguments *a, uint64_t generation) {
-  if (!is_half_type(a->type) || !is_float_type(a->output_type) || !activation_is_known(a->activation)) return false;
+  const bool is_int8 = a->type == MTIA_TYPE_INT8;
+  if (!is_half_type(a->type) && !is_int8) return false;
+  if (is_int8 != (a->row_scale != 0) || is_int8 != (a->column_scale != 0)) return false;
+  if (!is_float_type(a->output_type) || !activation_is_known(a->activation)) return false;
   if (a->m == 0 || a->n == 0 || a->n % BLOCK != 0) return false;
   if (a->output_columns > a->n || a->output_columns + BLOCK <= a->n) return false;
   if (a->k_bytes == 0 || a->k_bytes % MML_K_BYTES != 0 || a->k_bytes > 1u << 20) return false;
   if ((a->row_tile != 32 && a->row_tile != 64) || (a->column_tile != 32 && a->column_tile != 64)) return false;
   if (a->input_stride % 64 != 0 || a->output_stride % 32 != 0) return false;
-  return dma_address_fits(generation, a->input | a->weight | a->bias | a->output);
+  return dma_address_fits(generation, a->input | a->weight | a->bias | a->output | a->row_scale | a->column_scale);
 }
 
 static uint64_t input_slots(const struct plan *p) { return p->keep_input ? p->row_tiles * p->chunks : 2; }
@@ -91,8 +99,10 @@ static bool make_plan(struct plan *p, const struct mtia_fully_connected_argument
   p->output_stride = p->blocks * BLOCK * type_bytes(a->output_type);
   p->output_slot = p->rows * p->output_stride;
   p->mml_limit = mml_blocks_limit(generation);
-  const uint64_t fixed = KERNEL_BUFFERS_OFFSET + 2 * p->output_slot + BIAS_SLOTS * p->blocks * BIAS_BLOCK_BYTES +
-                         activation_buffer_bytes(a->activation);
+  p->row_scale_slot = a->row_scale != 0 ? round_up(p->rows * SCALE_BYTES, 32) : 0;
+  const uint64_t columns = BIAS_SLOTS * p->blocks * BIAS_BLOCK_BYTES;
+  const uint64_t scales = a->row_scale != 0 ? 2 * p->row_scale_slot + columns : 0;
+  const uint64_t fixed = KERNEL_BUFFERS_OFFSET + 2 * p->output_slot + columns + scales + activation_buffer_bytes(a->activation);
   return choose_plan(p, a->k_bytes, pe_local_bytes() - fixed);
 }
 
@@ -101,7 +111,10 @@ static void place_buffers(const struct plan *p, uint64_t activation) {
   end = place_buffer(CB_WEIGHT, end, weight_slots(p) * p->weight_slot);
   end = place_buffer(CB_OUTPUT, end, 2 * p->output_slot);
   end = place_buffer(CB_BIAS, end, BIAS_SLOTS * p->blocks * BIAS_BLOCK_BYTES);
-  place_buffer(CB_TABLE, end, activation_buffer_bytes(activation));
+  end = place_buffer(CB_TABLE, end, activation_buffer_bytes(activation));
+  if (p->row_scale_slot == 0) return;
+  end = place_buffer(CB_ROW_SCALE, end, 2 * p->row_scale_slot);
+  place_buffer(CB_COLUMN_SCALE, end, BIAS_SLOTS * p->blocks * BIAS_BLOCK_BYTES);
 }
 
 /* ---- Hart 0: loads ---- */
@@ -141,11 +154,18 @@ static inline void load_both(struct source first, struct source second, uint64_t
   }
 }
 
-static void load_bias(const struct plan *p, uint64_t bias, uint64_t blocks) {
-  const uint64_t slot = p->blocks * BIAS_BLOCK_BYTES;
-  dma_shape(1, blocks * BIAS_BLOCK_BYTES);
+/* FP32 values of a tile, one a column (bias, scales) or one a row. */
+static void load_vector(uint64_t address, uint64_t cb, uint64_t bytes, uint64_t slot) {
+  dma_shape(1, bytes);
   dma_strides(slot, slot);
-  dma_in(bias, CB_BIAS);
+  dma_in(address, cb);
+}
+
+static void load_column_vectors(const struct plan *p, const struct mtia_fully_connected_arguments *a, uint64_t column,
+                                uint64_t blocks) {
+  const uint64_t bytes = blocks * BIAS_BLOCK_BYTES, slot = p->blocks * BIAS_BLOCK_BYTES;
+  if (a->bias != 0) load_vector(a->bias + column * 4, CB_BIAS, bytes, slot);
+  if (p->row_scale_slot != 0) load_vector(a->column_scale + column * SCALE_BYTES, CB_COLUMN_SCALE, bytes, slot);
 }
 
 static void load(const struct plan *p, const struct mtia_fully_connected_arguments *a) {
@@ -159,7 +179,7 @@ static void load(const struct plan *p, const struct mtia_fully_connected_argumen
     weight.rows = minimum(p->blocks, (a->n - column) / BLOCK);
     weight.bytes = weight.rows * weight.local_stride;
     weight.address = a->weight + column * a->k_bytes;
-    if (a->bias != 0) load_bias(p, a->bias + column * 4, weight.rows);
+    load_column_vectors(p, a, column, weight.rows);
     const bool needs_input = column_tile == 0 || !p->keep_input;
     uint64_t row = p->first_row;
     for (uint64_t row_tile = 0; row_tile < p->row_tiles; row_tile++, row += p->row_step) {
@@ -167,6 +187,8 @@ static void load(const struct plan *p, const struct mtia_fully_connected_argumen
       input.rows = minimum(p->rows, a->m - row);
       input.bytes = input.rows * input.local_stride;
       input.address = a->input + row * a->input_stride;
+      if (p->row_scale_slot != 0)
+        load_vector(a->row_scale + row * SCALE_BYTES, CB_ROW_SCALE, input.rows * SCALE_BYTES, p->row_scale_slot);
       if (needs_weight && needs_input)
         load_both(weight, input, p->chunks);
       else if (needs_input)
@@ -191,10 +213,6 @@ struct tile {
 static inline uint64_t accumulator_of(uint64_t row, uint64_t block) { return row / BLOCK * 2 + block; }
 
 static void start_accumulators(const struct tile *t, bool has_bias) {
-#ifdef MTIA_TEST_DROP_BIAS
-  /* The variant that a test runs to see the device's answers change with the device's code. */
-  has_bias = false;
-#endif
   for (uint64_t row = 0; row < t->rows; row += BLOCK)
     for (uint64_t block = 0; block < t->blocks; block++) {
       if (has_bias)
@@ -237,12 +255,29 @@ static void multiply_tile(const struct plan *p, const struct tile *t) {
   }
 }
 
-static void store_tile(const struct plan *p, const struct tile *t, const struct reduction *how, uint64_t output,
-                       uint64_t row_bytes) {
+/* Sums of INT8 products, times the scales of row and column, plus the bias. */
+static void dequantise_tile(const struct plan *p, const struct tile *t, const struct reduction *how, bool has_bias) {
+  for (uint64_t row = 0; row < t->rows; row += BLOCK) {
+    row_scale(vector_operand(CB_ROW_SCALE, row * SCALE_BYTES));
+    for (uint64_t block = 0; block < t->blocks; block++) {
+      column_scale(vector_operand(CB_COLUMN_SCALE, block * BIAS_BLOCK_BYTES));
+      column_bias(has_bias ? vector_operand(CB_BIAS, block * BIAS_BLOCK_BYTES) : NO_VECTOR);
+      reduce_dequantise(accumulator_of(row, block), CB_OUTPUT, row * how->stride + block * BLOCK * type_bytes(how->type),
+                        minimum(BLOCK, t->rows - row), BLOCK, *how);
+    }
+  }
+  cb_pop(CB_ROW_SCALE, p->row_scale_slot);
+}
+
+static void reduce_tile(const struct tile *t, const struct reduction *how) {
   for (uint64_t row = 0; row < t->rows; row += BLOCK)
     for (uint64_t block = 0; block < t->blocks; block++)
       reduce(accumulator_of(row, block), CB_OUTPUT, row * how->stride + block * BLOCK * type_bytes(how->type),
              minimum(BLOCK, t->rows - row), BLOCK, *how);
+}
+
+static void store_tile(const struct plan *p, const struct tile *t, const struct reduction *how, uint64_t output,
+                       uint64_t row_bytes) {
   cb_push(CB_OUTPUT, p->output_slot);
   dma_shape(t->rows, row_bytes);
   dma_out_slot(output, CB_OUTPUT, t->rows * how->stride, p->output_slot);
@@ -255,6 +290,13 @@ static void compute(const struct plan *p, const struct mtia_fully_connected_argu
   activation_load(a->activation, CB_TABLE);
   mml_stride(p->chunk_bytes);
   dma_strides(a->output_stride, p->output_stride);
+  const bool is_int8 = p->row_scale_slot != 0;
+#ifdef MTIA_TEST_DROP_BIAS
+  /* The variant that a test runs to see the device's answers change with the device's code. */
+  const bool has_bias = false;
+#else
+  const bool has_bias = a->bias != 0;
+#endif
   uint64_t column = p->first_column;
   for (uint64_t left = p->column_tiles; left != 0; left--, column += p->column_step) {
     const uint64_t columns = minimum(p->blocks * BLOCK, a->n - column);
@@ -265,12 +307,17 @@ static void compute(const struct plan *p, const struct mtia_fully_connected_argu
     for (uint64_t rows_left = p->row_tiles; rows_left != 0; rows_left--, row += p->row_step) {
       t.rows = minimum(p->rows, a->m - row);
       t.pop_weight = !p->keep_weight || rows_left == 1;
-      start_accumulators(&t, a->bias != 0);
+      start_accumulators(&t, has_bias && !is_int8);
       multiply_tile(p, &t);
+      if (is_int8)
+        dequantise_tile(p, &t, &how, has_bias);
+      else
+        reduce_tile(&t, &how);
       store_tile(p, &t, &how, a->output + row * a->output_stride + column * output_bytes, row_bytes);
       if (p->keep_input) t.input += p->chunks * p->input_slot;
     }
     if (a->bias != 0) cb_pop(CB_BIAS, p->blocks * BIAS_BLOCK_BYTES);
+    if (is_int8) cb_pop(CB_COLUMN_SCALE, p->blocks * BIAS_BLOCK_BYTES);
   }
   fence();
 }

@@ -9,24 +9,26 @@ import {
   type GraphTensor,
   SEGMENT_KINDS,
 } from './compiled-graph.js';
-import { invalidModel, unsupported } from './errors.js';
+import { invalidModel } from './errors.js';
 import { encodeGraphImage, type ImageJob } from './graph-image.js';
 import type { ModelGraph } from './ir/model-graph.js';
 import { bindShapes, type InputShapes } from './lowering/bind-shapes.js';
 import { lowerGraph, refuseUnsupported } from './lowering/lower-graph.js';
-import type { HalfType } from './packing/half-types.js';
 import { roundUp } from './packing/pack-weights.js';
 import { WeightsSegment } from './packing/weights-segment.js';
 import type { PlannedValue, WorkspaceBuffer } from './planning/buffers.js';
 import { Grid } from './planning/footprints.js';
 import { type Lifetime, planMemory } from './planning/memory-plan.js';
-import { JobPlanner } from './planning/plan-jobs.js';
+import { JobPlanner, type PlannedTypes } from './planning/plan-jobs.js';
 import { type ScheduledJob, scheduleJobs } from './planning/schedule.js';
 import { elementCount } from './tensor.js';
 
 const ALIGNMENT = 64;
 
-/** Type in which matrices are multiplied; auto is bf16. */
+/**
+ * Type in which matrices are multiplied; auto is bf16. int8: products with constant matrices in INT8, activations
+ * quantised row by row as they come, weights once per column (I25); tables, interactions and activations stay bf16.
+ */
 export type ComputeType = 'bf16' | 'fp16' | 'int8' | 'auto';
 
 export interface CompileOptions {
@@ -45,7 +47,7 @@ export interface CompileOptions {
  * const graph = compileModel(await readModel('films.pt2'), { generation: '2i', batch: 3200 });
  */
 export function compileModel(model: ModelGraph, options: CompileOptions): CompiledGraph {
-  const type = halfTypeOf(options.dtype ?? 'auto');
+  const computeType = computeTypeOf(options.dtype ?? 'auto');
   const specification = SPECIFICATIONS[options.generation];
   refuseUnsupported(model);
   const shapes = bindShapes(model, options);
@@ -62,7 +64,7 @@ export function compileModel(model: ModelGraph, options: CompileOptions): Compil
   );
   const weights = new WeightsSegment();
   const grid = new Grid(specification);
-  const planner = new JobPlanner(lowered, grid, type, weights, inputs.tensors, outputs.tensors);
+  const planner = new JobPlanner(lowered, grid, PLANNED_TYPES[computeType], weights, inputs.tensors, outputs.tensors);
   const { jobs, embeddingGroups } = planner.plan();
   const scheduled = scheduleJobs(jobs, grid);
   const workspace = planWorkspace(scheduled);
@@ -73,7 +75,7 @@ export function compileModel(model: ModelGraph, options: CompileOptions): Compil
     name: model.name,
     generation: options.generation,
     protocolVersion: PROTOCOL_VERSION,
-    computeType: type,
+    computeType,
     inputs: inputs.tensors,
     outputs: outputs.tensors,
     segments: placeSegments(bytes, specification.sramBytes.value),
@@ -83,10 +85,15 @@ export function compileModel(model: ModelGraph, options: CompileOptions): Compil
   };
 }
 
-function halfTypeOf(type: ComputeType): HalfType {
+const PLANNED_TYPES: Readonly<Record<CompiledGraph['computeType'], PlannedTypes>> = {
+  bf16: { half: 'bf16', int8: false },
+  fp16: { half: 'fp16', int8: false },
+  int8: { half: 'bf16', int8: true },
+};
+
+function computeTypeOf(type: ComputeType): CompiledGraph['computeType'] {
   if (type === 'auto') return 'bf16';
-  if (type === 'int8') throw unsupported('int8', 'dtype', 'compiling to INT8 is not supported yet; use bf16 or fp16');
-  if (type === 'bf16' || type === 'fp16') return type;
+  if (Object.hasOwn(PLANNED_TYPES, type)) return type;
   throw new MtiaError('INVALID_ARGUMENT', `dtype ${String(type)} is not one of bf16, fp16, int8, auto`);
 }
 

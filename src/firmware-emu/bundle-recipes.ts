@@ -87,6 +87,7 @@ export const KERNELS: readonly KernelRecipe[] = [
   { name: 'CONVERT', id: KERNEL_ID.CONVERT, source: 'firmware/kernels/convert.c' },
   { name: 'UNARY', id: KERNEL_ID.UNARY, source: 'firmware/kernels/unary.c' },
   { name: 'COPY', id: KERNEL_ID.COPY, source: 'firmware/kernels/copy.c' },
+  { name: 'QUANTIZE', id: KERNEL_ID.QUANTIZE, source: 'firmware/kernels/quantize.c' },
 ];
 
 /** Kernels outside the library, by name; ids stay what they are, because tests and benchmarks use them. */

@@ -9,6 +9,7 @@ export const KERNEL_ID = {
   CONVERT: 4,
   UNARY: 5,
   COPY: 6,
+  QUANTIZE: 7,
   /** Ids from here on are free for kernels outside the library. */
   FIRST_EXTERNAL: 256,
 } as const;
@@ -23,8 +24,8 @@ export const KERNEL_RESULT = { OK: 0, BAD_GRID: 1, BAD_ARGUMENT: 2, INDEX_OUT_OF
 
 export const FULLY_CONNECTED_ARGUMENTS = defineStruct(
   'mtia_fully_connected_arguments',
-  88,
-  'output[m][n] = activation(input[m][k] * weight[n][k] + bias[n]). The rectangle splits m over its rows and n over its columns.',
+  96,
+  'output[m][n] = activation(input[m][k] * weight[n][k] + bias[n]). The rectangle splits m over its rows and n over its columns. INT8: activation(INT32 sum * row_scale[m] * column_scale[n] + bias[n]).',
   [
     { name: 'input', type: 'u64', doc: 'm rows of type, input_stride apart; k is padded to a multiple of 64 bytes' },
     {
@@ -44,7 +45,7 @@ export const FULLY_CONNECTED_ARGUMENTS = defineStruct(
       type: 'u32',
       doc: 'columns stored: n, or fewer in the last block (rest of a row is not written)',
     },
-    { name: 'type', type: 'u32', doc: 'DATA_TYPE of input and weight: FP16 or BF16' },
+    { name: 'type', type: 'u32', doc: 'DATA_TYPE of input and weight: FP16, BF16 or INT8' },
     { name: 'output_type', type: 'u32', doc: 'DATA_TYPE: FP16, BF16 or FP32' },
     { name: 'activation', type: 'u32', doc: 'see ACTIVATION' },
     {
@@ -54,7 +55,16 @@ export const FULLY_CONNECTED_ARGUMENTS = defineStruct(
     },
     { name: 'column_tile', type: 'u32', doc: 'columns of one output tile: 32 or 64' },
     { name: 'reserved', type: 'u32', doc: 'zero' },
-    { name: 'reserved_word', type: 'u64', doc: 'zero' },
+    {
+      name: 'row_scale',
+      type: 'u64',
+      doc: 'INT8: FP32, one a row of input (what QUANTIZE wrote); else zero',
+    },
+    {
+      name: 'column_scale',
+      type: 'u64',
+      doc: 'INT8: FP32, one a column of weight, n padded to a multiple of 32; else zero',
+    },
   ],
 );
 
@@ -168,5 +178,22 @@ export const COPY_ARGUMENTS = defineStruct(
     { name: 'input_stride', type: 'u64', doc: 'bytes' },
     { name: 'output_stride', type: 'u64', doc: 'bytes' },
     { name: 'reserved', type: 'u64', doc: 'zero' },
+  ],
+);
+
+export const QUANTIZE_ARGUMENTS = defineStruct(
+  'mtia_quantize_arguments',
+  48,
+  'Symmetric dynamic quantisation, row by row (I25): scales[row] = max |input[row]| / 127, output = input / scales[row] in INT8. Blocks of rows are dealt to the PEs.',
+  [
+    { name: 'input', type: 'u64', doc: 'rows of input_type, input_stride apart' },
+    { name: 'output', type: 'u64', doc: 'rows of INT8, output_stride apart; zero behind the elements' },
+    { name: 'scales', type: 'u64', doc: 'FP32, one a row' },
+    { name: 'rows', type: 'u32', doc: 'rows' },
+    { name: 'elements', type: 'u32', doc: 'elements of a row, 1..16384' },
+    { name: 'input_stride', type: 'u32', doc: 'bytes, a multiple of 32' },
+    { name: 'output_stride', type: 'u32', doc: 'bytes, a multiple of 64, at most 63 more than elements' },
+    { name: 'input_type', type: 'u32', doc: 'DATA_TYPE: FP16 or BF16' },
+    { name: 'reserved', type: 'u32', doc: 'zero' },
   ],
 );

@@ -106,13 +106,15 @@ const noModels = existsSync(SHARED_MODELS) ? '' : ' (skipped: no shared models b
 describe.skipIf(notBuilt !== undefined || noModels !== '')(
   `mtia verify, trained models${skipReason}${noModels}`,
   () => {
-    const TOLERANCE = { bf16: '2e-2', fp16: '3e-3' } as const;
+    const TOLERANCE = { bf16: '2e-2', fp16: '3e-3', int8: '2e-2' } as const;
 
     it.each([
       ['bf16', '2i'],
       ['fp16', '2i'],
       ['bf16', 'v1'],
       ['fp16', 'v1'],
+      ['int8', '2i'],
+      ['int8', 'v1'],
     ] as const)('%s on %s is within its tolerance, the same on 1 and 2 threads', async (dtype, device) => {
       const args = [SHARED_MODELS, '--dtype', dtype, '--device', device, '--atol', TOLERANCE[dtype], '--rtol', '0'];
       const one = await verifyJson(...args, '--threads', '1');

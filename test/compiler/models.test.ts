@@ -1,7 +1,13 @@
 /** Whole models from files: what PyTorch computes is what the jobs compute, from every format. */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type CompiledGraph, compileModel, readModel } from '../../src/compiler/index.js';
+import {
+  type CompiledGraph,
+  compileModel,
+  decodeCompiledGraph,
+  encodeCompiledGraph,
+  readModel,
+} from '../../src/compiler/index.js';
 import {
   FIXTURES,
   kernelsOf,
@@ -42,6 +48,7 @@ describe('fixtures', () => {
       for (const [dtype, tolerance] of [
         ['bf16', 2e-2],
         ['fp16', 2e-3],
+        ['int8', 5e-2],
       ] as const) {
         it(`${name}/${file} computes what PyTorch computes (${generation}, ${dtype})`, async () => {
           const folder = join(FIXTURES, name);
@@ -129,11 +136,15 @@ describe('fixtures', () => {
     }
   });
 
-  it('says that INT8 is not supported yet', async () => {
-    const model = await readModel(join(FIXTURES, 'dlrm', 'model.onnx'));
-    expect(() => compileModel(model, { generation: '2i', batch: 1, dtype: 'int8' })).toThrow(
-      expect.objectContaining({ code: 'UNSUPPORTED_OPERATOR' }),
-    );
+  it('multiplies in INT8 and leaves tables and interaction as they are', async () => {
+    const folder = join(FIXTURES, 'dlrm');
+    const half = await compileFile(join(folder, 'model.onnx'), folder);
+    const { graph } = await compileFile(join(folder, 'model.onnx'), folder, { dtype: 'int8' });
+    expect(graph.computeType).toBe('int8');
+    const others = kernelsOf(graph).filter((kernel) => kernel !== 'QUANTIZE');
+    expect(others.sort()).toEqual([...kernelsOf(half.graph)].sort());
+    expect(kernelsOf(graph).filter((kernel) => kernel === 'QUANTIZE')).toHaveLength(4);
+    expect(decodeCompiledGraph(encodeCompiledGraph(graph))).toEqual(graph);
   });
 });
 

@@ -14,12 +14,15 @@ const FILES = [
 
 describe('on the chip', () => {
   for (const generation of ['2i', 'v1'] as const) {
-    it(`${generation} computes what PyTorch computes`, async () => {
+    it.each([
+      ['bf16', 2e-2],
+      ['int8', 5e-2],
+    ] as const)(`${generation} computes what PyTorch computes in %s`, async (dtype, tolerance) => {
       await using device = await Device.open({ generation });
       for (const [name, file] of FILES) {
         const model = await readModel(join(FIXTURES, name, file));
         const data = await readDataSet(join(FIXTURES, name, 'test_data_set_0'));
-        const graph = compileModel(model, { generation, inputShapes: data.inputs.map((input) => input.shape) });
+        const graph = compileModel(model, { generation, dtype, inputShapes: data.inputs.map((input) => input.shape) });
         await using loaded = await device.loadModel(graph);
         const inputs = data.inputs.map(({ type, data: bytes }, index) => {
           const { buffer } = new Uint8Array(bytes);
@@ -30,7 +33,7 @@ describe('on the chip', () => {
         for (const [index, expected] of data.outputs.entries()) {
           const actual = outputs[graph.outputs[index]?.name ?? ''];
           const values = new Float32Array(new Uint8Array(expected.data).buffer);
-          expect(largestDifference(actual as Float32Array, values)).toBeLessThan(2e-2);
+          expect(largestDifference(actual as Float32Array, values)).toBeLessThan(tolerance);
         }
       }
     });

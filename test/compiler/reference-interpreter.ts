@@ -20,6 +20,7 @@ import {
   INTERACTION_ARGUMENTS,
   KERNEL_ID,
   placeFields,
+  QUANTIZE_ARGUMENTS,
   type StructLayout,
 } from '../../src/hw/index.js';
 
@@ -164,14 +165,20 @@ function fullyConnected(machine: Machine, a: FieldsOf<typeof FULLY_CONNECTED_ARG
     'v1 needs aligned addresses',
   );
   must([32, 64].includes(a.row_tile) && [32, 64].includes(a.column_tile), machine, 'tiles');
-  const k = k_bytes / 2;
+  const size = WIDTH[a.type] ?? 2;
+  const k = k_bytes / size;
+  const isInt8 = a.type === DATA_TYPE.INT8;
+  must(isInt8 === (a.row_scale !== 0) && isInt8 === (a.column_scale !== 0), machine, 'scales belong to INT8');
+  if (isInt8) machine.read(a.row_scale, m * 4);
+  if (isInt8) machine.read(a.column_scale, n * 4);
   machine.read(weight, n * k_bytes);
   machine.read(bias, n * 4);
   const weights = new Float64Array(n * k);
   for (let column = 0; column < n; column++) {
     for (let at = 0; at < k; at++) {
-      const block = Math.floor(column / 32) * (k_bytes / 64) + Math.floor(at / 32);
-      const inside = Math.floor((at % 32) / 2) * 128 + (column % 32) * 4 + (at % 2) * 2;
+      const block = Math.floor(column / 32) * (k_bytes / 64) + Math.floor((at * size) / 64);
+      const byte = (at * size) % 64;
+      const inside = Math.floor(byte / 4) * 128 + (column % 32) * 4 + (byte % 4);
       weights[column * k + at] = machine.get(weight + block * 2048 + inside, a.type);
     }
   }
@@ -180,12 +187,36 @@ function fullyConnected(machine: Machine, a: FieldsOf<typeof FULLY_CONNECTED_ARG
   const row = new Float64Array(k);
   for (let r = 0; r < m; r++) {
     machine.read(input + r * input_stride, k_bytes);
-    for (let at = 0; at < k; at++) row[at] = machine.get(input + r * input_stride + at * 2, a.type);
+    for (let at = 0; at < k; at++) row[at] = machine.get(input + r * input_stride + at * size, a.type);
+    const rowScale = isInt8 ? machine.view.getFloat32(a.row_scale + r * 4, true) : 1;
     machine.write(output + r * output_stride, output_columns * width);
     for (let column = 0; column < output_columns; column++) {
-      let sum = machine.view.getFloat32(bias + column * 4, true);
+      const columnScale = isInt8 ? machine.view.getFloat32(a.column_scale + column * 4, true) : 1;
+      let sum = 0;
       for (let at = 0; at < k; at++) sum += (row[at] as number) * (weights[column * k + at] as number);
+      sum = sum * rowScale * columnScale + machine.view.getFloat32(bias + column * 4, true);
       machine.set(output + r * output_stride + column * width, a.output_type, activate(sum));
+    }
+  }
+}
+
+function quantize(machine: Machine, a: FieldsOf<typeof QUANTIZE_ARGUMENTS>): void {
+  must(a.input_stride % 32 === 0 && a.output_stride % 64 === 0, machine, 'alignment');
+  must(a.output_stride >= a.elements && a.output_stride < a.elements + 64, machine, 'output_stride');
+  const width = WIDTH[a.input_type] ?? 2;
+  for (let r = 0; r < a.rows; r++) {
+    machine.read(a.input + r * a.input_stride, a.elements * width);
+    const x = Array.from({ length: a.elements }, (_, e) =>
+      machine.get(a.input + r * a.input_stride + e * width, a.input_type),
+    );
+    const scale = Math.max(...x.map(Math.abs)) / 127;
+    must(!Number.isNaN(scale), machine, 'quantises what nobody wrote');
+    machine.write(a.scales + r * 4, 4);
+    machine.view.setFloat32(a.scales + r * 4, scale, true);
+    machine.write(a.output + r * a.output_stride, a.output_stride);
+    machine.bytes.fill(0, a.output + r * a.output_stride, a.output + (r + 1) * a.output_stride);
+    for (const [e, value] of x.entries()) {
+      machine.view.setInt8(a.output + r * a.output_stride + e, scale === 0 ? 0 : Math.round(value / scale));
     }
   }
 }
@@ -292,6 +323,7 @@ const KERNELS: Readonly<Record<number, Kernel>> = {
   [KERNEL_ID.CONVERT]: kernel(CONVERT_ARGUMENTS, convert),
   [KERNEL_ID.UNARY]: kernel(CONVERT_ARGUMENTS, convert),
   [KERNEL_ID.COPY]: kernel(COPY_ARGUMENTS, copy),
+  [KERNEL_ID.QUANTIZE]: kernel(QUANTIZE_ARGUMENTS, quantize),
 };
 
 const OFFSETS = new Map(placeFields(GRAPH_JOB).map((field) => [field.name, field.offset]));

@@ -40,6 +40,8 @@ export interface Expectation {
   readonly value: number;
   /** Absolute, on top of the rounding to `type`. */
   readonly error?: number;
+  /** Every bit counts: not even the rounding to `type` may differ. */
+  readonly exact?: boolean;
 }
 
 function run(bench: KernelBench, { arena, ...launch }: Job): Promise<Uint8Array> {
@@ -76,9 +78,10 @@ function elementBytes(type: NumberType): number {
   return type === 'INT8' ? 1 : type === 'FP16' || type === 'BF16' ? 2 : 4;
 }
 
-function checkElement(view: DataView, { at, type, value, error = 0 }: Expectation): void {
+function checkElement(view: DataView, { at, type, value, error = 0, exact = false }: Expectation): void {
   const actual = load(view, at, type);
   if (Object.is(actual, value) || (Number.isNaN(actual) && Number.isNaN(value))) return;
+  if (exact) expect.fail(`at ${at}: ${actual} instead of exactly ${value} (${type})`);
   const isFloat = type !== 'INT8' && type !== 'INT32';
   const allowed = error + (isFloat ? roundingError(Math.abs(value) + error, type as FloatType) : 0);
   if (!(Math.abs(actual - value) <= allowed)) {

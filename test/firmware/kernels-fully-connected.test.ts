@@ -214,7 +214,7 @@ describe('FULLY_CONNECTED', () => {
   });
 
   const refused: Record<string, Record<string, number>> = {
-    'INT8 input': { type: DATA_TYPE.INT8 },
+    'INT8 input without scales': { type: DATA_TYPE.INT8 },
     'INT8 output': { output_type: DATA_TYPE.INT8 },
     'an unknown activation': { activation: 9 },
     'a row tile of 48': { row_tile: 48 },

@@ -6,9 +6,7 @@ import { convertToHalf, type HalfType } from './half-types.js';
 export const BLOCK_COLUMNS = 32;
 /** Bytes of k of a block. */
 export const BLOCK_K_BYTES = 64;
-const BLOCK_BYTES = BLOCK_COLUMNS * BLOCK_K_BYTES;
 const HALF_BYTES = 2;
-const BLOCK_K_ELEMENTS = BLOCK_K_BYTES / HALF_BYTES;
 
 /** Columns source..source + count of a weight go to columns target.. of the input that it meets. */
 export interface ColumnRun {
@@ -25,11 +23,24 @@ export function packedWeightBytes(columns: number, kBytes: number): number {
   return roundUp(columns, BLOCK_COLUMNS) * kBytes;
 }
 
-/** FP32 bits of a tensor times `scale`, row-major. */
-function scaledBits(tensor: ConstantTensor, scale: number): Uint32Array {
+/** A tensor times `scale` in FP32, row-major. */
+export function scaledFloats(tensor: ConstantTensor, scale: number): Float32Array {
   const floats = constantFloats(tensor);
-  const scaled = scale === 1 ? floats : floats.map((value) => value * scale);
+  return scale === 1 ? floats : floats.map((value) => value * scale);
+}
+
+function scaledBits(tensor: ConstantTensor, scale: number): Uint32Array {
+  const scaled = scaledFloats(tensor, scale);
   return new Uint32Array(scaled.buffer, scaled.byteOffset, scaled.length);
+}
+
+/** Writes the k of one column, in groups of 4 bytes, to where the DPE blocks have them: 32 groups apart. */
+export function placeColumn(groups: Uint32Array, column: number, target: Uint32Array): void {
+  let at = Math.floor(column / BLOCK_COLUMNS) * BLOCK_COLUMNS * groups.length + (column % BLOCK_COLUMNS);
+  for (let index = 0; index < groups.length; index++) {
+    target[at] = groups[index] as number;
+    at += BLOCK_COLUMNS;
+  }
 }
 
 /**
@@ -48,20 +59,10 @@ export function packWeight(
   const bits = scaledBits(weight, scale);
   const row = new Uint16Array(kBytes / HALF_BYTES);
   const pairs = new Uint32Array(row.buffer);
-  const groups = new Uint32Array(target.buffer, target.byteOffset, target.byteLength / 4);
-  const blocksOfK = kBytes / BLOCK_K_BYTES;
-  const pairsOfBlock = BLOCK_K_ELEMENTS / 2;
+  const words = new Uint32Array(target.buffer, target.byteOffset, target.byteLength / 4);
   for (let column = 0; column < columns; column++) {
     for (const run of runs) convertToHalf(bits, column * k + run.source, run.count, row, run.target, type);
-    let at = ((Math.floor(column / BLOCK_COLUMNS) * blocksOfK * BLOCK_BYTES) >> 2) + (column % BLOCK_COLUMNS);
-    let pair = 0;
-    // A block's pairs are 32 groups apart, and the next block along k follows directly.
-    for (let block = 0; block < blocksOfK; block++) {
-      for (let index = 0; index < pairsOfBlock; index++) {
-        groups[at] = pairs[pair++] as number;
-        at += BLOCK_COLUMNS;
-      }
-    }
+    placeColumn(pairs, column, words);
   }
 }
 

@@ -24,9 +24,10 @@ export const HALF_BYTES = 2;
 
 /**
  * matrix: slots in any order, each padded with zeros, because the weights that meet them can be arranged likewise.
+ * quantized: as matrix, but all padding is zero, because it counts in the maximum of its row.
  * features: slots at multiples of the padded feature. tight: no padding anywhere, in the order of the layout.
  */
-export type CompositeMode = 'matrix' | 'features' | 'tight';
+export type CompositeMode = 'matrix' | 'quantized' | 'features' | 'tight';
 
 export interface Slot {
   readonly piece: Piece;
@@ -84,7 +85,7 @@ function slotsOf(mode: CompositeMode, layout: Layout, elements: number): readonl
     slots.push({ piece, column, offset: 0, width });
     column += piece.columns;
   }
-  const ordered = mode === 'matrix' ? unalignedInputFirst(slots) : slots;
+  const ordered = mode === 'tight' ? slots : unalignedInputFirst(slots);
   let offset = 0;
   return ordered.map((slot) => {
     const placed = { ...slot, offset };
@@ -141,9 +142,9 @@ export function producerBytes(composite: Composite, slot: Slot): number | undefi
   if (slot.offset % DMA_ALIGNMENT !== 0 || composite.buffer.stride % DMA_ALIGNMENT !== 0) return undefined;
   const exact = piece.columns * HALF_BYTES;
   if (source.kind === 'fully_connected') {
-    // Features meet themselves in the product, so their padding must be zero; a sigmoid's is not.
+    // Weights of zero meet the padding of a matrix; elsewhere it must be zero itself, and a sigmoid's is not.
     const zeroPadding = source.activation === 'NONE' || source.activation === 'RELU';
-    return composite.mode === 'matrix' || (composite.mode === 'features' && zeroPadding) ? slot.width : exact;
+    return composite.mode === 'matrix' || (composite.mode !== 'tight' && zeroPadding) ? slot.width : exact;
   }
   if (source.kind !== 'embedding_bag') return undefined;
   if (composite.mode === 'tight') return exact % DMA_ALIGNMENT === 0 ? exact : undefined;

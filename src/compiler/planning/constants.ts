@@ -1,6 +1,7 @@
 /** What jobs read besides tensors: packed weights, tables and their records, selections, rows of zeros. */
 import { EMBEDDING_TABLE, encodeStruct } from '../../hw/index.js';
 import type { GraphTensor } from '../compiled-graph.js';
+import { unsupported } from '../errors.js';
 import type { SegmentAddress } from '../graph-image.js';
 import type { EmbeddingBag, FullyConnected } from '../lowering/values.js';
 import type { HalfType } from '../packing/half-types.js';
@@ -12,6 +13,7 @@ import {
   packWeight,
   roundUp,
 } from '../packing/pack-weights.js';
+import { columnScales, packQuantizedWeight } from '../packing/quantize-weights.js';
 import type { WeightsSegment } from '../packing/weights-segment.js';
 import type { ConstantTensor } from '../tensor.js';
 import type { Place, WorkspaceBuffer } from './buffers.js';
@@ -23,6 +25,17 @@ export interface EmbeddingGroup {
   readonly descriptors: SegmentAddress;
   readonly locate: (addressOf: (buffer: WorkspaceBuffer) => number) => void;
 }
+
+/** Where the constants of a FULLY_CONNECTED job lie. */
+export interface FullyConnectedWeights {
+  readonly weight: SegmentAddress;
+  readonly bias: SegmentAddress;
+  /** INT8 only. */
+  readonly columnScale?: SegmentAddress;
+}
+
+const runsKey = (runs: readonly ColumnRun[]): string =>
+  runs.map((run) => `${run.source}>${run.target}+${run.count}`).join();
 
 export class WeightPacker {
   readonly #segment: WeightsSegment;
@@ -45,23 +58,46 @@ export class WeightPacker {
     return `${id} ${tensor.offset} ${tensor.shape} ${tensor.strides}`;
   }
 
-  fullyConnected(
-    operation: FullyConnected,
-    kBytes: number,
-    runs: readonly ColumnRun[],
-  ): { readonly weight: SegmentAddress; readonly bias: SegmentAddress } {
-    const { weight, scale, bias, columns } = operation;
-    const runKey = runs.map((run) => `${run.source}>${run.target}+${run.count}`).join();
+  fullyConnected(operation: FullyConnected, kBytes: number, runs: readonly ColumnRun[]): FullyConnectedWeights {
+    const { weight, scale, columns } = operation;
     return {
       weight: this.#reserve(
         packedWeightBytes(columns, kBytes),
         (target) => packWeight(weight, scale, kBytes, runs, this.#type, target),
-        `weight ${this.#keyOf(weight)} ${scale} ${kBytes} ${runKey}`,
+        `weight ${this.#keyOf(weight)} ${scale} ${kBytes} ${runsKey(runs)}`,
       ),
-      bias: this.#reserve(roundUp(columns, BLOCK_COLUMNS) * 4, (target) => {
-        if (bias !== undefined) new Float32Array(target.buffer, target.byteOffset, columns).set(bias);
-      }),
+      bias: this.#perColumn(columns, operation.bias),
     };
+  }
+
+  /** The same in INT8. Weights that are not finite have no scale. */
+  quantizedFullyConnected(
+    operation: FullyConnected,
+    kBytes: number,
+    runs: readonly ColumnRun[],
+  ): FullyConnectedWeights {
+    const { weight, scale, columns } = operation;
+    const scales = columnScales(weight, scale);
+    if (scales === undefined) {
+      const reason = 'a weight that is infinite or NaN has no INT8 value; use --dtype bf16 or fp16';
+      throw unsupported(operation.operator, operation.nodes[0] ?? '', reason);
+    }
+    return {
+      weight: this.#reserve(
+        packedWeightBytes(columns, kBytes),
+        (target) => packQuantizedWeight(weight, scale, scales, kBytes, runs, target),
+        `int8 weight ${this.#keyOf(weight)} ${scale} ${kBytes} ${runsKey(runs)}`,
+      ),
+      bias: this.#perColumn(columns, operation.bias),
+      columnScale: this.#perColumn(columns, scales),
+    };
+  }
+
+  /** One FP32 a column, zero behind them up to a whole block. */
+  #perColumn(columns: number, values: Float32Array | undefined): SegmentAddress {
+    return this.#reserve(roundUp(columns, BLOCK_COLUMNS) * 4, (target) => {
+      if (values !== undefined) new Float32Array(target.buffer, target.byteOffset, columns).set(values);
+    });
   }
 
   selection(places: readonly number[]): SegmentAddress {

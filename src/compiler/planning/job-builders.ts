@@ -10,6 +10,7 @@ import {
   EMBEDDING_BAG_ARGUMENTS,
   FULLY_CONNECTED_ARGUMENTS,
   INTERACTION_ARGUMENTS,
+  QUANTIZE_ARGUMENTS,
 } from '../../hw/index.js';
 import { unsupported } from '../errors.js';
 import type { SegmentAddress } from '../graph-image.js';
@@ -18,6 +19,7 @@ import type { EmbeddingBag, FullyConnected, Interaction } from '../lowering/valu
 import { BLOCK_COLUMNS, roundUp } from '../packing/pack-weights.js';
 import { type Access, accessOf, addressOf, type Place, type PlannedJob } from './buffers.js';
 import { HALF_BYTES, ROW_ALIGNMENT } from './composites.js';
+import type { FullyConnectedWeights } from './constants.js';
 import type { Grid } from './footprints.js';
 
 export type HalfDataType = 'BF16' | 'FP16';
@@ -29,6 +31,11 @@ const INDEX_CYCLES = 30;
 const SAMPLE_CYCLES = 400;
 /** Items of an embedding job for each PE: enough to level out, few enough that descriptors cost nothing. */
 const ITEMS_PER_PE = 4;
+/** Rows that QUANTIZE deals at a time: their scales begin aligned for DMA of MTIA v1. */
+const QUANTIZE_BLOCK_ROWS = 8;
+/** Once for the maximum, once for the quotient. */
+const cyclesOfBlock = (elements: number): number =>
+  (2 * QUANTIZE_BLOCK_ROWS * elements) / SE_ELEMENTS_PER_CYCLE + ROW_CYCLES * QUANTIZE_BLOCK_ROWS;
 const SAMPLE_BLOCK_LIMIT = 64;
 /** Indices of a block begin aligned for DMA of MTIA v1. */
 const SAMPLE_BLOCK_MULTIPLE = 4;
@@ -36,19 +43,25 @@ const SAMPLE_BLOCK_MULTIPLE = 4;
 export interface MatrixOperand {
   readonly place: Place;
   readonly kBytes: number;
+  /** INT8 only: one scale a row. */
+  readonly scales?: Place;
 }
+
+/** Elements of a row at most that QUANTIZE takes. */
+const QUANTIZE_ELEMENTS_LIMIT = 16384;
+const INT8_ROW_ALIGNMENT = 64;
 
 export function fullyConnectedJob(
   grid: Grid,
   operation: FullyConnected,
   input: MatrixOperand,
   output: Place,
-  weights: { readonly weight: SegmentAddress; readonly bias: SegmentAddress },
-  types: { readonly input: HalfDataType; readonly output: DataTypeName },
+  weights: FullyConnectedWeights,
+  types: { readonly input: HalfDataType | 'INT8'; readonly output: DataTypeName },
 ): PlannedJob {
   const m = operation.rows;
   const n = roundUp(operation.columns, BLOCK_COLUMNS);
-  const { kBytes } = input;
+  const { kBytes, scales } = input;
   return {
     kernel: 'FULLY_CONNECTED',
     layout: FULLY_CONNECTED_ARGUMENTS,
@@ -66,12 +79,59 @@ export function fullyConnectedJob(
       type: DATA_TYPE[types.input],
       output_type: DATA_TYPE[types.output],
       activation: ACTIVATION[operation.activation],
+      row_scale: scales === undefined ? 0 : addressOf(scales),
+      column_scale: weights.columnScale ?? 0,
     },
-    reads: accessOf(input.place, kBytes),
+    reads: [...accessOf(input.place, kBytes), ...(scales === undefined ? [] : accessOf(scales, scales.stride))],
     writes: accessOf(output, output.written),
     nodes: operation.nodes,
     shape: `m ${m}, n ${operation.columns}, k ${operation.weight.shape[1]}`,
     footprint: (maximumRows) => grid.fullyConnected(m, n, kBytes, maximumRows),
+  };
+}
+
+/** INT8 bytes of a row of `elements`, as matrices are multiplied. */
+export const quantizedBytes = (elements: number): number => roundUp(elements, INT8_ROW_ALIGNMENT);
+
+/** The rows of `input`, `elements` long, to INT8 and a scale each. */
+export function quantizeJob(
+  grid: Grid,
+  consumer: FullyConnected,
+  input: Place,
+  elements: number,
+  output: { readonly place: Place; readonly scales: Place },
+  type: HalfDataType,
+): PlannedJob {
+  const { rows, nodes, operator } = consumer;
+  if (elements > QUANTIZE_ELEMENTS_LIMIT) {
+    const reason = `rows of more than ${QUANTIZE_ELEMENTS_LIMIT} elements cannot be quantised; use --dtype bf16 or fp16`;
+    throw unsupported(operator, nodes[0] ?? '', reason);
+  }
+  const bytes = elements * HALF_BYTES;
+  return {
+    kernel: 'QUANTIZE',
+    layout: QUANTIZE_ARGUMENTS,
+    values: {
+      input: addressOf(input),
+      output: addressOf(output.place),
+      scales: addressOf(output.scales),
+      rows,
+      elements,
+      input_stride: input.stride,
+      output_stride: output.place.stride,
+      input_type: DATA_TYPE[type],
+    },
+    reads: accessOf(input, bytes),
+    writes: [...accessOf(output.place, output.place.stride), ...accessOf(output.scales, output.scales.stride)],
+    nodes,
+    shape: `rows ${rows}, elements ${elements}, ${type} to INT8`,
+    footprint: (maximumRows) =>
+      grid.dealt(
+        Math.ceil(rows / QUANTIZE_BLOCK_ROWS),
+        QUANTIZE_BLOCK_ROWS * (bytes + elements),
+        cyclesOfBlock(elements),
+        maximumRows,
+      ),
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type Layout,
   type Operation,
   type Piece,
+  piecesKey,
   wholeOperation,
   widthOf,
 } from '../lowering/values.js';
@@ -43,6 +44,8 @@ import {
   interactionJob,
   type MatrixOperand,
   paddedStride,
+  quantizedBytes,
+  quantizeJob,
 } from './job-builders.js';
 
 const EDGE_TYPES: Partial<Readonly<Record<ElementType, DataTypeName>>> = {
@@ -53,8 +56,16 @@ const EDGE_TYPES: Partial<Readonly<Record<ElementType, DataTypeName>>> = {
   int8: 'INT8',
 };
 
+const SCALE_BYTES = 4;
+
 interface Matrix extends MatrixOperand {
   readonly runs: readonly ColumnRun[];
+}
+
+/** Types in which a model is computed: matrices are multiplied in INT8 or in the type of everything else. */
+export interface PlannedTypes {
+  readonly half: HalfType;
+  readonly int8: boolean;
 }
 
 export interface JobPlan {
@@ -67,11 +78,13 @@ export class JobPlanner {
   readonly #model: LoweredModel;
   readonly #grid: Grid;
   readonly #type: HalfDataType;
+  readonly #int8: boolean;
   readonly #weights: WeightPacker;
   readonly #inputs: readonly GraphTensor[];
   readonly #outputs: readonly GraphTensor[];
   readonly #homes = new Map<Operation, Place>();
   readonly #composites = new Map<string, Composite>();
+  readonly #quantized = new Map<string, Matrix>();
   readonly #direct = new Map<Operation, { readonly output: number; readonly type: DataTypeName }>();
   readonly #jobs: PlannedJob[] = [];
   #nextBuffer = 0;
@@ -79,15 +92,16 @@ export class JobPlanner {
   constructor(
     model: LoweredModel,
     grid: Grid,
-    type: HalfType,
+    types: PlannedTypes,
     weights: WeightsSegment,
     inputs: readonly GraphTensor[],
     outputs: readonly GraphTensor[],
   ) {
     this.#model = model;
     this.#grid = grid;
-    this.#type = type === 'bf16' ? 'BF16' : 'FP16';
-    this.#weights = new WeightPacker(weights, type);
+    this.#type = types.half === 'bf16' ? 'BF16' : 'FP16';
+    this.#int8 = types.int8;
+    this.#weights = new WeightPacker(weights, types.half);
     this.#inputs = inputs;
     this.#outputs = outputs;
   }
@@ -135,8 +149,12 @@ export class JobPlanner {
       const { buffer } = composite;
       this.#homes.set(operation, { home: buffer, offset: 0, stride: buffer.stride, written: buffer.stride });
     } else if (operation.kind === 'fully_connected' && operation.input.pieces.length > 1) {
-      this.#composite('matrix', operation.input);
+      this.#composite(this.#matrixMode, operation.input);
     }
+  }
+
+  get #matrixMode(): CompositeMode {
+    return this.#int8 ? 'quantized' : 'matrix';
   }
 
   #composite(mode: CompositeMode, layout: Layout, elements = 0): Composite {
@@ -249,18 +267,41 @@ export class JobPlanner {
     const columns = widthOf(layout);
     const kBytes = paddedBytes(columns);
     const piece = layout.pieces[0];
-    if (layout.pieces.length === 1 && piece !== undefined && !this.#composites.has(compositeKey('matrix', layout, 0))) {
+    if (
+      layout.pieces.length === 1 &&
+      piece !== undefined &&
+      !this.#composites.has(compositeKey(this.#matrixMode, layout, 0))
+    ) {
       const { place, type } = this.#placeOf(piece);
       const aligned = place.offset % DMA_ALIGNMENT === 0 && place.stride % ROW_ALIGNMENT === 0;
       if (type === this.#type && aligned && this.#isDefined(piece, place, kBytes)) {
         return { place, kBytes, runs: [{ source: 0, target: 0, count: columns }] };
       }
     }
-    const composite = this.#composite('matrix', layout);
+    const composite = this.#composite(this.#matrixMode, layout);
     this.#fill(composite);
     const { buffer } = composite;
     const place = { home: buffer, offset: 0, stride: buffer.stride, written: buffer.stride };
     return { place, kBytes: buffer.stride, runs: runsOf(composite) };
+  }
+
+  /** The same in INT8, quantised once for all products that read it. */
+  #quantizedMatrix(operation: FullyConnected): Matrix {
+    const { input: layout, rows } = operation;
+    const key = `${rows} ${piecesKey(layout.pieces)}`;
+    const known = this.#quantized.get(key);
+    if (known !== undefined) return known;
+    const { place, runs } = this.#matrix(layout);
+    const elements = Math.max(...runs.map((run) => run.target + run.count));
+    const kBytes = quantizedBytes(elements);
+    const buffer = this.#buffer(rows, kBytes);
+    const scaleBytes = rows * SCALE_BYTES;
+    const scales: Place = { home: this.#buffer(1, scaleBytes), offset: 0, stride: scaleBytes, written: scaleBytes };
+    const quantized: Place = { home: buffer, offset: 0, stride: kBytes, written: kBytes };
+    this.#jobs.push(quantizeJob(this.#grid, operation, place, elements, { place: quantized, scales }, this.#type));
+    const matrix = { place: quantized, kBytes, runs, scales };
+    this.#quantized.set(key, matrix);
+    return matrix;
   }
 
   /** True where what pads a row of the operand is padding as well, and not some neighbour that might be no number. */
@@ -319,9 +360,14 @@ export class JobPlanner {
   }
 
   #emitFullyConnected(operation: FullyConnected): void {
-    const input = this.#matrix(operation.input);
-    const types = { input: this.#type, output: this.#direct.get(operation)?.type ?? this.#type };
-    const weights = this.#weights.fullyConnected(operation, input.kBytes, input.runs);
+    const input = this.#int8 ? this.#quantizedMatrix(operation) : this.#matrix(operation.input);
+    const weights = this.#int8
+      ? this.#weights.quantizedFullyConnected(operation, input.kBytes, input.runs)
+      : this.#weights.fullyConnected(operation, input.kBytes, input.runs);
+    const types = {
+      input: this.#int8 ? ('INT8' as const) : this.#type,
+      output: this.#direct.get(operation)?.type ?? this.#type,
+    };
     this.#jobs.push(fullyConnectedJob(this.#grid, operation, input, this.#home(operation), weights, types));
   }
 
