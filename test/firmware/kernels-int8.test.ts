@@ -140,7 +140,7 @@ interface Product {
 
 const FUNCTIONS: Record<ActivationName, (x: number) => number> = {
   NONE: (x) => x,
-  RELU: (x) => (x > 0 ? x : 0),
+  RELU: (x) => Math.max(x, 0),
   SIGMOID: (x) => 1 / (1 + Math.exp(-x)),
   TANH: Math.tanh,
 };
