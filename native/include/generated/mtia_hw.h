@@ -760,6 +760,7 @@
 #define MTIA_KERNEL_CONVERT 4
 #define MTIA_KERNEL_UNARY 5
 #define MTIA_KERNEL_COPY 6
+#define MTIA_KERNEL_QUANTIZE 7
 #define MTIA_KERNEL_FIRST_EXTERNAL 256
 #define MTIA_ACTIVATION_NONE 0
 #define MTIA_ACTIVATION_RELU 1
@@ -941,9 +942,10 @@ struct mtia_fully_connected_arguments {
   uint32_t row_tile;
   uint32_t column_tile;
   uint32_t reserved;
-  uint64_t reserved_word;
+  uint64_t row_scale;
+  uint64_t column_scale;
 };
-_Static_assert(sizeof(struct mtia_fully_connected_arguments) == 88, "mtia_fully_connected_arguments");
+_Static_assert(sizeof(struct mtia_fully_connected_arguments) == 96, "mtia_fully_connected_arguments");
 
 struct mtia_interaction_arguments {
   uint64_t input;
@@ -962,6 +964,19 @@ struct mtia_interaction_arguments {
   uint64_t reserved;
 };
 _Static_assert(sizeof(struct mtia_interaction_arguments) == 72, "mtia_interaction_arguments");
+
+struct mtia_quantize_arguments {
+  uint64_t input;
+  uint64_t output;
+  uint64_t scales;
+  uint32_t rows;
+  uint32_t elements;
+  uint32_t input_stride;
+  uint32_t output_stride;
+  uint32_t input_type;
+  uint32_t reserved;
+};
+_Static_assert(sizeof(struct mtia_quantize_arguments) == 48, "mtia_quantize_arguments");
 
 /* Indexed by generation number - 1. */
 struct mtia_specification {
