@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { Generation } from '../src/hw/index.js';
 import { type BenchmarkContext, openMeasuredDevice } from './context.js';
+import { benchmarkCopy } from './copy.js';
 import { benchmarkHarts } from './harts.js';
 import { benchmarkLaunch } from './launch.js';
 import { describeMachine, type Machine } from './machine.js';
@@ -12,13 +13,14 @@ import { type BenchmarkResult, type Measurement, toResult } from './result.js';
 export type { Machine } from './machine.js';
 export type { BenchmarkResult } from './result.js';
 
-export const BENCHMARKS = ['harts', 'matmul', 'launch', 'models'] as const;
+export const BENCHMARKS = ['harts', 'matmul', 'launch', 'copy', 'models'] as const;
 export type BenchmarkName = (typeof BENCHMARKS)[number];
 
 const RUN: Readonly<Record<BenchmarkName, (context: BenchmarkContext) => Promise<readonly Measurement[]>>> = {
   harts: benchmarkHarts,
   matmul: benchmarkMatmul,
   launch: benchmarkLaunch,
+  copy: benchmarkCopy,
   models: benchmarkModels,
 };
 

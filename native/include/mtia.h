@@ -105,6 +105,15 @@ struct mtia_counters {
   uint64_t dma_bytes;
   uint64_t matmul_multiplies;
   uint64_t jobs;
+  /* Host interface. */
+  uint64_t doorbells;
+  uint64_t entries_fetched;
+  uint64_t posted_writes;
+  uint64_t read_completions;
+  uint64_t interrupts;
+  uint64_t host_to_device_bytes;
+  uint64_t device_to_host_bytes;
+  uint64_t decompressed_bytes;
 };
 MTIA_API int32_t mtia_debug_counters(struct mtia_device *device, struct mtia_counters *counters);
 /* Name of the matmul path in use ("avx512", "portable", ...). */

@@ -22,7 +22,14 @@
 #include "scheduler.h"
 #include "work_queue_engine.h"
 
+/* Performance counters of the host interface; mtia_counters says what each counts. Any thread, relaxed. */
+struct host_counters {
+  _Atomic uint64_t doorbells, entries_fetched, posted_writes, read_completions;
+  _Atomic uint64_t host_to_device_bytes, device_to_host_bytes, decompressed_bytes;
+};
+
 struct chip {
+  struct host_counters host_counters;
   struct mtia_specification specification;
   uint32_t generation;
   const struct arithmetic_path *arithmetic;
@@ -64,6 +71,10 @@ void chip_fence_pes(struct chip *chip);
 
 /* pci_bar.c: a write of BAR0 takes effect. */
 void pci_bar_apply_write(struct chip *chip, uint32_t offset, uint32_t width, uint64_t value);
+
+static inline void chip_count(_Atomic uint64_t *counter, uint64_t more) {
+  atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
+}
 
 static inline uint32_t chip_grid(const struct chip *chip) {
   return (uint32_t)chip->specification.grid_width | (uint32_t)chip->specification.grid_height << 8;

@@ -193,6 +193,18 @@ int32_t mtia_debug_wait_reason(struct mtia_device *device, uint32_t core, uint32
   return device_leave(device, MTIA_ERROR_OK);
 }
 
+static void count_host_interface(struct chip *chip, struct mtia_counters *counters) {
+  struct host_counters *host = &chip->host_counters;
+  counters->doorbells = atomic_load(&host->doorbells);
+  counters->entries_fetched = atomic_load(&host->entries_fetched);
+  counters->posted_writes = atomic_load(&host->posted_writes);
+  counters->read_completions = atomic_load(&host->read_completions);
+  counters->host_to_device_bytes = atomic_load(&host->host_to_device_bytes);
+  counters->device_to_host_bytes = atomic_load(&host->device_to_host_bytes);
+  counters->decompressed_bytes = atomic_load(&host->decompressed_bytes);
+  counters->interrupts = atomic_load(&chip->msix.sent);
+}
+
 int32_t mtia_debug_counters(struct mtia_device *device, struct mtia_counters *counters) {
   struct chip *chip;
   if (counters == NULL || counters->struct_bytes != sizeof(*counters)) return MTIA_ERROR_CHIP_BAD_ARGUMENT;
@@ -202,6 +214,7 @@ int32_t mtia_debug_counters(struct mtia_device *device, struct mtia_counters *co
   counters->control_instructions = atomic_load(&chip->control_core.instructions);
   counters->dma_bytes = atomic_load(&chip->dma_engine.bytes);
   counters->jobs = atomic_load(&chip->work_queue_engine.jobs);
+  count_host_interface(chip, counters);
   for (uint32_t pe = 0; pe < chip->pe_count; pe++) {
     counters->pe_instructions += atomic_load(&chip->scheduler.counters[pe].instructions);
     counters->unit_commands += atomic_load(&chip->scheduler.counters[pe].unit_commands);

@@ -101,6 +101,8 @@ static void step(struct chip *chip, struct dma_channel *channel) {
     else fill32(destination.host, bytes, (uint32_t)transfer->source);
     transfer->moved += bytes;
     count_bytes(chip, bytes);
+    if (source.on_host) chip_count(&chip->host_counters.host_to_device_bytes, bytes);
+    if (destination.on_host) chip_count(&chip->host_counters.device_to_host_bytes, bytes);
   }
   close_end(&source);
   close_end(&destination);
@@ -119,6 +121,7 @@ static uint32_t give_compressed(struct chip *chip, struct dma_transfer *transfer
     uint32_t error = open_end(chip, &source, transfer->context, *fault, &bytes, false);
     if (error != MTIA_ERROR_OK) return error;
     memcpy(to, source.host, bytes);
+    chip_count(&chip->host_counters.host_to_device_bytes, bytes);
     close_end(&source);
   }
   transfer->moved += bytes;
@@ -145,6 +148,7 @@ static uint32_t take_decompressed(struct chip *chip, struct dma_transfer *transf
   memcpy(destination.host, from, bytes);
   transfer->produced += bytes;
   count_bytes(chip, bytes);
+  chip_count(&chip->host_counters.decompressed_bytes, bytes);
   return MTIA_ERROR_OK;
 }
 

@@ -30,6 +30,7 @@ void msix_deliver(struct msix *msix) {
   while (pending != 0) {
     uint32_t vector = (uint32_t)__builtin_ctz(pending);
     pending &= pending - 1;
+    atomic_fetch_add_explicit(&msix->sent, 1, memory_order_relaxed);
     /* Blocks only at 2^64 - 2 unread interrupts. */
     uint64_t one = 1;
     while (write(msix->fds[vector], &one, sizeof(one)) < 0 && errno == EINTR) continue;

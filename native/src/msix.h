@@ -8,6 +8,7 @@
 struct msix {
   int fds[MTIA_LIMIT_MSIX_VECTORS];
   _Atomic uint32_t pending; /* raised, not yet delivered */
+  _Atomic uint64_t sent;    /* counter */
   _Atomic uint32_t masked;  /* not zero: the function mask of the capability is set */
 };
 

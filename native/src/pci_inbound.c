@@ -92,6 +92,7 @@ static bool is_link_down(struct pci_inbound *inbound) {
 
 int32_t pci_inbound_write(struct chip *chip, uint32_t offset, uint32_t width, uint64_t value) {
   struct pci_inbound *inbound = &chip->pci_inbound;
+  chip_count(&chip->host_counters.posted_writes, 1);
   if (!atomic_load_explicit(&inbound->ordered, memory_order_acquire)) {
     pci_bar_apply_write(chip, offset, width, value);
     return MTIA_ERROR_OK;
@@ -164,6 +165,7 @@ static void complete(struct chip *chip) {
   if (span.bytes == sizeof(inbound->data)) {
     memcpy(&inbound->data, span.host, sizeof(inbound->data));
     inbound->status = MTIA_HOST_READ_DONE;
+    chip_count(&chip->host_counters.read_completions, 1);
   }
   iommu_release(&span);
 }

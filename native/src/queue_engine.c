@@ -131,7 +131,9 @@ static void submission_doorbell(struct chip *chip, uint32_t number, uint32_t val
   struct queue *queue = &chip->queue_engine.queues[number];
   uint32_t entries = atomic_load(&queue->submission_entries);
   if (atomic_load(&queue->enable) == 0) return;
-  if (advance(&queue->submission_tail, value, atomic_load(&queue->submission_head), entries)) ring_doorbell(chip, number);
+  if (!advance(&queue->submission_tail, value, atomic_load(&queue->submission_head), entries)) return;
+  chip_count(&chip->host_counters.doorbells, 1);
+  ring_doorbell(chip, number);
 }
 
 static void completion_doorbell(struct chip *chip, uint32_t number, uint32_t value) {
@@ -261,6 +263,7 @@ static bool fetch(struct chip *chip, uint32_t number) {
     memcpy(descriptors + (size_t)to * ENTRY_BYTES, span.host, (size_t)count * ENTRY_BYTES);
     iommu_release(&span);
     queue->fetched = head + count;
+    chip_count(&chip->host_counters.entries_fetched, count);
     atomic_store(&queue->submission_head, queue->fetched);
     progress = true;
   }

@@ -75,7 +75,7 @@ export const MATMUL_PATH = { fastest: 0, portable: 1, avx512: 2, avx2: 3, amx: 4
 export type MatmulPath = keyof typeof MATMUL_PATH;
 export const MATMUL_PATHS = Object.keys(MATMUL_PATH) as readonly MatmulPath[];
 
-export const COUNTERS = defineStruct('mtia_counters', 56, 'Counters since power-on.', [
+export const COUNTERS = defineStruct('mtia_counters', 120, 'Counters since power-on.', [
   { name: 'struct_bytes', type: 'u32', doc: 'size of this structure' },
   { name: 'reserved', type: 'u32', doc: 'zero' },
   { name: 'pe_instructions', type: 'u64', doc: 'instructions retired by PE harts' },
@@ -84,6 +84,14 @@ export const COUNTERS = defineStruct('mtia_counters', 56, 'Counters since power-
   { name: 'dma_bytes', type: 'u64', doc: 'bytes moved by DMA' },
   { name: 'matmul_multiplies', type: 'u64', doc: 'multiplications of the DPEs' },
   { name: 'jobs', type: 'u64', doc: 'PE jobs' },
+  { name: 'doorbells', type: 'u64', doc: 'submission doorbells that moved a ring' },
+  { name: 'entries_fetched', type: 'u64', doc: 'submission entries fetched from host memory' },
+  { name: 'posted_writes', type: 'u64', doc: 'writes of BAR0 by the host' },
+  { name: 'read_completions', type: 'u64', doc: 'reads of host memory by the control core that completed' },
+  { name: 'interrupts', type: 'u64', doc: 'MSI-X messages sent' },
+  { name: 'host_to_device_bytes', type: 'u64', doc: 'bytes that the DMA engine read from host memory' },
+  { name: 'device_to_host_bytes', type: 'u64', doc: 'bytes that the DMA engine wrote to host memory' },
+  { name: 'decompressed_bytes', type: 'u64', doc: 'bytes that came out of the decompressors' },
 ]);
 
 /** A way to call C: what koffi and ffi-napi each provide. */

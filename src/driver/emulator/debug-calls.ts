@@ -31,6 +31,22 @@ export interface ChipCounters {
   readonly dmaBytes: bigint;
   readonly matmulMultiplies: bigint;
   readonly jobs: bigint;
+  /** Submission doorbells that moved a ring. */
+  readonly doorbells: bigint;
+  /** Submission entries fetched from host memory. */
+  readonly entriesFetched: bigint;
+  /** Writes of BAR0 by the host. */
+  readonly postedWrites: bigint;
+  /** Reads of host memory by the control core that completed. */
+  readonly readCompletions: bigint;
+  /** MSI-X messages sent. */
+  readonly interrupts: bigint;
+  /** Bytes that the DMA engine read from host memory. */
+  readonly hostToDeviceBytes: bigint;
+  /** Bytes that the DMA engine wrote to host memory. */
+  readonly deviceToHostBytes: bigint;
+  /** Bytes that came out of the decompressors. */
+  readonly decompressedBytes: bigint;
 }
 
 function zeroTerminated(text: Uint8Array): string {
@@ -115,6 +131,14 @@ export class DebugCalls {
       dmaBytes: counters.dma_bytes,
       matmulMultiplies: counters.matmul_multiplies,
       jobs: counters.jobs,
+      doorbells: counters.doorbells,
+      entriesFetched: counters.entries_fetched,
+      postedWrites: counters.posted_writes,
+      readCompletions: counters.read_completions,
+      interrupts: counters.interrupts,
+      hostToDeviceBytes: counters.host_to_device_bytes,
+      deviceToHostBytes: counters.device_to_host_bytes,
+      decompressedBytes: counters.decompressed_bytes,
     };
   }
 
