@@ -110,6 +110,8 @@ bool mailbox_write64(struct chip *chip, uint32_t offset, uint64_t value) {
 static void assign_pages(struct chip *chip, uint32_t owner) {
   struct control_core *core = &chip->control_core;
   core->protection_error = memory_assign(chip->memory, core->protection_address, core->protection_pages, owner);
+  /* A unit command may have been let through by the old table and still be moving bytes: the next owner must not see that. */
+  if (owner == MTIA_OWNER_NONE && atomic_load(&chip->work_queue_engine.busy) != 0) scheduler_quiesce(chip);
 }
 
 bool system_control_read32(struct chip *chip, uint32_t offset, uint32_t *value) {

@@ -143,6 +143,13 @@ void scheduler_resume(struct scheduler *scheduler) {
   event_count_notify(&scheduler->work, CHIP_PES);
 }
 
+void scheduler_quiesce(struct chip *chip) {
+  /* In step mode the PEs are at rest, and stay so. Whoever pauses the scheduler otherwise has stopped this thread first. */
+  if (chip->halted) return;
+  scheduler_pause(chip);
+  scheduler_resume(&chip->scheduler);
+}
+
 bool scheduler_try_claim(struct scheduler *scheduler, uint32_t pe) {
   return (atomic_fetch_or(&scheduler->running, PE_BIT(pe)) & PE_BIT(pe)) == 0;
 }

@@ -35,6 +35,8 @@ struct scheduler {
 /* 0 or CHIP_SYSTEM. */
 int32_t scheduler_start(struct chip *chip, uint32_t threads);
 void scheduler_stop(struct chip *chip);
+/* Control thread: returns when every unit command that was under way is through. Bounded: a PE stops at its next instruction. */
+void scheduler_quiesce(struct chip *chip);
 /* Any thread: the PEs have something to do. */
 void scheduler_notify(struct scheduler *scheduler, uint64_t pes);
 /*
