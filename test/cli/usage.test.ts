@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { linesOf, mtia, notBuilt, skipReason } from './mtia.js';
 import { infoSchema } from './schemas.js';
 
-const COMMANDS = ['run', 'verify', 'compile', 'info', 'fw', 'bench'];
+const COMMANDS = ['run', 'verify', 'compile', 'conformance', 'info', 'fw', 'bench'];
 
 describe.skipIf(notBuilt !== undefined)(`mtia${skipReason}`, () => {
   it.each([[[]], ...COMMANDS.map((command) => [[command]])])(
