@@ -41,6 +41,7 @@
         "native/src/matmul_avx2.c",
         "native/src/matmul_avx512.c",
         "native/src/matmul_neon.c",
+        "native/src/matmul_peak.c",
         "native/src/matmul_portable.c",
         "native/src/memory.c",
         "native/src/memory_layout_unit.c",

@@ -118,5 +118,11 @@ struct mtia_counters {
 MTIA_API int32_t mtia_debug_counters(struct mtia_device *device, struct mtia_counters *counters);
 /* Name of the matmul path in use ("avx512", "portable", ...). */
 MTIA_API int32_t mtia_debug_matmul_path(struct mtia_device *device, char *text, uint32_t bytes);
+/*
+ * Multiplications a second that the bare instruction of the path in use makes with DATA_TYPE `type` (INT8, FP16, BF16) on
+ * `threads` host threads (1..256) together; 0 for the portable path. Measures for about 50 ms of each thread's time.
+ */
+MTIA_API int32_t mtia_debug_matmul_peak(struct mtia_device *device, uint32_t type, uint32_t threads,
+                                        uint64_t *multiplies_a_second);
 
 #endif

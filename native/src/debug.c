@@ -3,6 +3,7 @@
 #include <string.h>
 #include "arithmetic_path.h"
 #include "device.h"
+#include "matmul_peak.h"
 
 int32_t mtia_debug_console_read(struct mtia_device *device, char *text, uint32_t bytes, uint32_t *copied) {
   struct chip *chip;
@@ -231,4 +232,15 @@ int32_t mtia_debug_matmul_path(struct mtia_device *device, char *text, uint32_t 
   if (status != MTIA_ERROR_OK) return status;
   snprintf(text, bytes, "%s", chip->arithmetic->name);
   return device_leave(device, MTIA_ERROR_OK);
+}
+
+int32_t mtia_debug_matmul_peak(struct mtia_device *device, uint32_t type, uint32_t threads, uint64_t *multiplies_a_second) {
+  struct chip *chip;
+  const bool product_type = type == MTIA_TYPE_INT8 || type == MTIA_TYPE_FP16 || type == MTIA_TYPE_BF16;
+  if (!product_type || threads < 1 || threads > MATMUL_PEAK_MOST_THREADS || multiplies_a_second == NULL)
+    return MTIA_ERROR_CHIP_BAD_ARGUMENT;
+  int32_t status = device_enter(device, &chip);
+  if (status != MTIA_ERROR_OK) return status;
+  if (!matmul_peak(chip->arithmetic->matmul, type, threads, multiplies_a_second)) status = MTIA_ERROR_CHIP_SYSTEM;
+  return device_leave(device, status);
 }

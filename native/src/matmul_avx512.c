@@ -142,11 +142,21 @@ static void bf16_dot(union accumulator *accumulator, const struct matmul_operand
 enum widening { WIDEN_FP16, WIDEN_BF16 };
 #define K_ELEMENTS 32
 
-/* 16 lanes of 32 bits, each with two elements, to 16 even (low) or odd (high) elements in FP32. */
-AVX512 INLINE __m512 widen_half(__m512i pairs, const uint32_t odd, const enum widening widening) {
-  if (widening == WIDEN_BF16)
-    return _mm512_castsi512_ps(odd ? _mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000u)) : _mm512_slli_epi32(pairs, 16));
-  return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(odd ? _mm512_srli_epi32(pairs, 16) : pairs));
+/* A row of B, 32 columns of two elements: [even or odd element][column vector] in FP32. */
+AVX512 INLINE void widen_b(__m512 wide[2][2], const uint8_t *b, const enum widening widening) {
+  const __m512i left = _mm512_loadu_si512(b), right = _mm512_loadu_si512(b + 64);
+  if (widening == WIDEN_BF16) {
+    const __m512i high = _mm512_set1_epi32((int)0xffff0000u);
+    wide[0][0] = _mm512_castsi512_ps(_mm512_slli_epi32(left, 16));
+    wide[0][1] = _mm512_castsi512_ps(_mm512_slli_epi32(right, 16));
+    wide[1][0] = _mm512_castsi512_ps(_mm512_and_si512(left, high));
+    wide[1][1] = _mm512_castsi512_ps(_mm512_and_si512(right, high));
+    return;
+  }
+  UNROLL for (uint32_t odd = 0; odd < 2; odd++) {
+    wide[odd][0] = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(left, 16 * odd)));
+    wide[odd][1] = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(right, 16 * odd)));
+  }
 }
 
 AVX512 INLINE void widen_a(float *wide, const uint8_t *a, uint32_t k_bytes, const enum widening widening) {
@@ -178,12 +188,7 @@ AVX512 INLINE void widened_block(union accumulator *accumulator, const struct ma
   const uint32_t k_bytes = operands->k_bytes, k = k_bytes / 2, m = operands->m, whole_tiles = m - m % TILE_ROWS;
   const uint8_t *b_bytes = operands->b + (uint64_t)block * (k_bytes / 4) * MATMUL_B_ROW_BYTES;
   __m512 wide_b[K_ELEMENTS][2];
-  for (uint32_t i = 0; i < k / 2; i++)
-    for (uint32_t half = 0; half < 2; half++) {
-      const __m512i pairs = _mm512_loadu_si512(b_bytes + i * MATMUL_B_ROW_BYTES + half * 64);
-      wide_b[2 * i][half] = widen_half(pairs, 0, widening);
-      wide_b[2 * i + 1][half] = widen_half(pairs, 1, widening);
-    }
+  for (uint32_t i = 0; i < k / 2; i++) widen_b(&wide_b[2 * i], b_bytes + i * MATMUL_B_ROW_BYTES, widening);
   float wide_a[MATMUL_ROWS][K_ELEMENTS] __attribute__((aligned(64)));
   for (uint32_t row = 0; row < m; row++) widen_a(wide_a[row], operands->a[row] + (uint64_t)block * k_bytes, k_bytes, widening);
   PACKED_ROWS_ARE_IN_MEMORY(wide_a);
@@ -194,16 +199,50 @@ AVX512 INLINE void widened_block(union accumulator *accumulator, const struct ma
   for (uint32_t row = whole_tiles; row < m; row++) widened_tile(&accumulator->fp32[row], a + row, b, k, 1, masks);
 }
 
-AVX512 static void fp16_kernel(union accumulator *accumulator, const struct matmul_operands *operands) {
+/*
+ * One row, as in a request for one sample: B is used once, so it is widened in registers. The accumulator stays in registers
+ * from block to block.
+ */
+AVX512 INLINE void widened_row(float *accumulator, const struct matmul_operands *operands, const enum widening widening,
+                               struct column_masks masks) {
+  const uint32_t k_bytes = operands->k_bytes;
+  const uint8_t *a = operands->a[0], *b = operands->b;
+  __m512 sum[2] = {_mm512_loadu_ps(accumulator), _mm512_loadu_ps(accumulator + VECTOR_COLUMNS)};
+  for (uint32_t block = 0; block < operands->blocks; block++, a += k_bytes) {
+    __m512 even[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, odd[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    float wide_a[K_ELEMENTS] __attribute__((aligned(64)));
+    widen_a(wide_a, a, k_bytes, widening);
+    PACKED_ROWS_ARE_IN_MEMORY(wide_a);
+    for (uint32_t i = 0; i < k_bytes / 2; i += 2, b += MATMUL_B_ROW_BYTES) {
+      __m512 wide_b[2][2];
+      widen_b(wide_b, b, widening);
+      UNROLL for (uint32_t half = 0; half < 2; half++) {
+        even[half] = _mm512_fmadd_ps(_mm512_set1_ps(wide_a[i]), wide_b[0][half], even[half]);
+        odd[half] = _mm512_fmadd_ps(_mm512_set1_ps(wide_a[i + 1]), wide_b[1][half], odd[half]);
+      }
+    }
+    UNROLL for (uint32_t half = 0; half < 2; half++) sum[half] = _mm512_add_ps(sum[half], _mm512_add_ps(even[half], odd[half]));
+  }
+  UNROLL for (uint32_t half = 0; half < 2; half++)
+    _mm512_mask_storeu_ps(accumulator + half * VECTOR_COLUMNS, masks.mask[half], sum[half]);
+}
+
+AVX512 INLINE void widened_kernel(union accumulator *accumulator, const struct matmul_operands *operands,
+                                  const enum widening widening) {
   const struct column_masks masks = masks_of(operands->n);
-  for (uint32_t block = 0; block < operands->blocks; block++)
-    widened_block(accumulator, operands, block, WIDEN_FP16, masks);
+  if (operands->m == 1) {
+    widened_row(accumulator->fp32[0], operands, widening, masks);
+    return;
+  }
+  for (uint32_t block = 0; block < operands->blocks; block++) widened_block(accumulator, operands, block, widening, masks);
+}
+
+AVX512 static void fp16_kernel(union accumulator *accumulator, const struct matmul_operands *operands) {
+  widened_kernel(accumulator, operands, WIDEN_FP16);
 }
 
 AVX512 static void bf16_widened_kernel(union accumulator *accumulator, const struct matmul_operands *operands) {
-  const struct column_masks masks = masks_of(operands->n);
-  for (uint32_t block = 0; block < operands->blocks; block++)
-    widened_block(accumulator, operands, block, WIDEN_BF16, masks);
+  widened_kernel(accumulator, operands, WIDEN_BF16);
 }
 
 static void fp16_avx512(union accumulator *accumulator, const struct matmul_operands *operands) {

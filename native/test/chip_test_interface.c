@@ -51,6 +51,10 @@ static void arguments(void) {
   CHECK_EQUAL(mtia_debug_run(device, 0, 0, 1, &word, &word), MTIA_ERROR_CHIP_NOT_HALTED);
   CHECK_OK(mtia_debug_matmul_path(device, text, sizeof(text)));
   CHECK(strlen(text) > 0);
+  CHECK_EQUAL(mtia_debug_matmul_peak(device, MTIA_TYPE_FP32, 1, &value), MTIA_ERROR_CHIP_BAD_ARGUMENT);
+  CHECK_EQUAL(mtia_debug_matmul_peak(device, MTIA_TYPE_INT8, 0, &value), MTIA_ERROR_CHIP_BAD_ARGUMENT);
+  CHECK_OK(mtia_debug_matmul_peak(device, MTIA_TYPE_INT8, 1, &value));
+  CHECK(strcmp(text, "portable") == 0 || value > 1000000000);
   CHECK_EQUAL(mtia_host_allocate(100, (void **)&value), MTIA_ERROR_CHIP_BAD_ARGUMENT);
   CHECK_EQUAL(mtia_host_allocate(UINT64_MAX & ~4095ull, (void **)&value), MTIA_ERROR_CHIP_BAD_ARGUMENT);
   CHECK_OK(mtia_close(device));

@@ -42,6 +42,7 @@ export const C_FUNCTIONS = {
   mtia_debug_run: { result: 'i32', parameters: ['address', 'u32', 'u32', 'u32', 'buffer', 'buffer'] },
   mtia_debug_wait_reason: { result: 'i32', parameters: ['address', 'u32', 'u32', 'buffer', 'u32'] },
   mtia_debug_counters: { result: 'i32', parameters: ['address', 'buffer'] },
+  mtia_debug_matmul_peak: { result: 'i32', parameters: ['address', 'u32', 'u32', 'buffer'] },
   mtia_debug_matmul_path: { result: 'i32', parameters: ['address', 'buffer', 'u32'] },
 } as const satisfies Readonly<Record<string, CSignature>>;
 

@@ -2,7 +2,7 @@
  * The debug door of the emulated chip, one method per mtia_debug_* call. The driver never uses it; src/firmware-emu
  * builds its DebugPort on it.
  */
-import { decodeStruct, encodeStruct } from '../../hw/index.js';
+import { DATA_TYPE, decodeStruct, encodeStruct } from '../../hw/index.js';
 import { closedError } from '../errors.js';
 import { type CLibrary, COUNTERS } from './c-abi.js';
 import type { EmulatedDevice } from './emulated-device.js';
@@ -15,6 +15,9 @@ const REASON_BYTES = 256;
 
 /** Instructions of one run call: a fraction of a second. */
 export const MOST_INSTRUCTIONS = 1 << 24;
+
+/** Types that the DPE multiplies. */
+export type MatmulType = 'INT8' | 'FP16' | 'BF16';
 
 const STOPS = ['ran', 'waits', 'stalled'] as const;
 
@@ -146,6 +149,17 @@ export class DebugCalls {
     const text = new Uint8Array(REASON_BYTES);
     this.#call('mtia_debug_matmul_path', (c, h) => c.mtia_debug_matmul_path(h, text, REASON_BYTES));
     return zeroTerminated(text);
+  }
+
+  /**
+   * Multiplications a second of the bare instruction of the path in use, on so many host threads (1..256) together; 0 for the
+   * portable path. Blocks for about 50 ms.
+   */
+  matmulPeak(type: MatmulType, threads: number): number {
+    const rate = new BigUint64Array(1);
+    const bytes = new Uint8Array(rate.buffer);
+    this.#call('mtia_debug_matmul_peak', (c, h) => c.mtia_debug_matmul_peak(h, DATA_TYPE[type], threads, bytes));
+    return Number(rate[0]);
   }
 
   #call(name: keyof CLibrary, call: (library: CLibrary, handle: bigint) => number): void {
