@@ -334,6 +334,29 @@ static inline void re_row_range(uint64_t accumulator, bool merge, uint64_t cb, u
                   MTIA_FIELD(MTIA_RE_ROW_RANGE_STRIDE, stride));
 }
 
+/*
+ * Links of the reduction network, MTIA_REDUCTION_LINK_*: blocks of partial sums to the southern or eastern neighbour inside
+ * the job's rectangle, type MTIA_TYPE_FP32 or, after INT8 products, MTIA_TYPE_INT32. The chip holds a sender while the link is
+ * full and a receiver until the block is there; both ends name the same shape and type. A block that nobody receives ends
+ * with the job.
+ */
+struct partial_sums {
+  uint64_t link, type, rows, columns;
+};
+static inline void reduce_send(uint64_t accumulator, struct partial_sums block) {
+  MTIA_LAUNCH(MTIA_COMMAND_REDUCE_SEND,
+              MTIA_FIELD(MTIA_REDUCE_SEND_ACCUMULATOR, accumulator) | MTIA_FIELD(MTIA_REDUCE_SEND_LINK, block.link) |
+                  MTIA_FIELD(MTIA_REDUCE_SEND_TYPE, block.type),
+              MTIA_FIELD(MTIA_REDUCE_SEND_ROWS, block.rows) | MTIA_FIELD(MTIA_REDUCE_SEND_COLUMNS, block.columns));
+}
+/* Adds the neighbour's block to the accumulator. */
+static inline void reduce_receive(uint64_t accumulator, struct partial_sums block) {
+  MTIA_LAUNCH(MTIA_COMMAND_REDUCE_RECEIVE,
+              MTIA_FIELD(MTIA_REDUCE_RECEIVE_ACCUMULATOR, accumulator) | MTIA_FIELD(MTIA_REDUCE_RECEIVE_LINK, block.link) |
+                  MTIA_FIELD(MTIA_REDUCE_RECEIVE_TYPE, block.type),
+              MTIA_FIELD(MTIA_REDUCE_RECEIVE_ROWS, block.rows) | MTIA_FIELD(MTIA_REDUCE_RECEIVE_COLUMNS, block.columns));
+}
+
 /* ---- SIMD engine ---- */
 
 /* address is an offset in local memory, a multiple of 32. */

@@ -18,6 +18,8 @@ int32_t chip_thread_start(pthread_t *thread, const char *name, void *(*body)(voi
 
 static uint64_t pe_time(void *context) { return chip_clock_now(&((struct chip *)context)->clock); }
 
+static struct pe *pe_peer(void *context, uint32_t index) { return ((struct chip *)context)->pes[index]; }
+
 static int32_t create_pes(struct chip *chip) {
   uint32_t count = (uint32_t)(chip->specification.grid_width * chip->specification.grid_height);
   chip->pe_environment = (struct pe_environment){
@@ -26,6 +28,8 @@ static int32_t create_pes(struct chip *chip) {
       .specification = &chip->specification,
       .time = pe_time,
       .job_done = work_queue_engine_job_done,
+      .peer = pe_peer,
+      .wake_peer = work_queue_engine_wake_pe,
   };
   chip->pe_code = code_cache_create();
   if (chip->pe_code == NULL) return MTIA_ERROR_CHIP_NO_MEMORY;

@@ -96,6 +96,10 @@ const struct command_need *command_unmet_need(const struct pe *pe, const struct 
   return NULL;
 }
 
+static inline bool can_start(const struct pe *pe, const struct command *command) {
+  return command_unmet_need(pe, command) == NULL && (command->awaits == 0 || pe_links_ready(pe, command->awaits));
+}
+
 static bool execute(struct pe *pe, struct command *command) {
   pe->cp.executed++;
   return command->description->execute(pe, command);
@@ -109,7 +113,7 @@ static bool drain_list(struct pe *pe, uint32_t hart) {
   bool moved = false;
   for (uint32_t i = 0; i < pending->count; i++) {
     struct command *const command = &pending->list[i];
-    if ((command->resources & held) == 0 && command_unmet_need(pe, command) == NULL) {
+    if ((command->resources & held) == 0 && can_start(pe, command)) {
       if (!execute(pe, command) && pe->cp.late[hart].cause == 0) pe->cp.late[hart] = command->fault;
       moved = moved || command->description->moves_pointer;
       pending->slot_time =
@@ -131,6 +135,27 @@ static void drain(struct pe *pe) {
     moved = drain_list(pe, 0);
     moved = drain_list(pe, 1) || moved;
   }
+}
+
+void command_processor_resume(struct pe *pe) {
+  const bool first = drain_list(pe, 0), second = drain_list(pe, 1);
+  if (first || second) drain(pe);
+}
+
+/* Only what keeps a command from starting: not one that stands behind others, or lacks data as well. */
+static uint32_t list_awaits(const struct pe *pe, const struct pending_commands *pending) {
+  uint32_t awaits = 0;
+  uint64_t held = 0;
+  for (uint32_t i = 0; i < pending->count; i++) {
+    const struct command *const command = &pending->list[i];
+    if ((command->resources & held) == 0 && command_unmet_need(pe, command) == NULL) awaits |= command->awaits;
+    held |= command->resources;
+  }
+  return awaits;
+}
+
+uint32_t command_processor_awaits(const struct pe *pe) {
+  return list_awaits(pe, &pe->cp.pending[0]) | list_awaits(pe, &pe->cp.pending[1]);
 }
 
 /* ---- Issue ---- */
@@ -171,7 +196,7 @@ static void wait_for_place(struct pe *pe, struct command *command) {
 static enum hart_custom issue_to_unit(struct pe *pe, struct command *command, uint64_t *result, uint64_t *cause) {
   struct pending_commands *const pending = &pe->cp.pending[command->hart];
   const bool in_order = (command->resources & pending->resources) == 0;
-  const bool runs_now = in_order && command_unmet_need(pe, command) == NULL;
+  const bool runs_now = in_order && can_start(pe, command);
   if (!runs_now && pending->count == MTIA_LIMIT_PENDING_COMMANDS) return stall(pe, command);
   wait_for_place(pe, command);
   *result = 0;
@@ -222,6 +247,7 @@ enum hart_custom command_processor_custom(void *context, struct hart *hart, uint
   command.result = 0;
   command.resources = 0;
   command.need_count = 0;
+  command.awaits = 0;
   if (!decode(pe, &command, rs1, rs2)) return trap(&command.fault, result, cause);
   return command.description->may_go_on != NULL ? issue_now(pe, &command, result, cause)
                                                 : issue_to_unit(pe, &command, result, cause);
@@ -259,6 +285,11 @@ uint64_t command_processor_done(const struct command_processor *cp) { return lat
 
 static int describe_need(const struct pe *pe, const struct command *command, char *text, uint32_t bytes) {
   const struct command_need *const need = command_unmet_need(pe, command);
+  if (need == NULL && command->awaits != 0) {
+    char what[48];
+    pe_links_describe(pe, command->awaits, what, sizeof what);
+    return snprintf(text, bytes, "%s waits for %s", command->description->name, what);
+  }
   if (need == NULL) return snprintf(text, bytes, "%s waits for earlier commands", command->description->name);
   return snprintf(text, bytes, "%s waits for %u bytes %s cb %u, which has %llu", command->description->name, need->bytes,
                   need->side == SIDE_DATA ? "of" : "of space in", need->cb,

@@ -69,6 +69,7 @@ struct command {
   struct command_need needs[COMMAND_NEEDS];
   uint32_t sequence; /* of its hart */
   uint8_t code, hart, need_count;
+  uint8_t awaits; /* what has to arrive from another PE first (pe_link.h), as bits */
   struct command_fault fault;
 };
 
@@ -101,6 +102,10 @@ enum hart_custom command_processor_custom(void *context, struct hart *hart, uint
 void command_processor_clear(struct command_processor *cp);
 /* Whether a hart that stopped with HART_STALLED would now get on. */
 bool command_processor_may_go_on(const struct pe *pe, uint32_t hart);
+/* What its commands wait for from other PEs (pe_link.h), as bits. */
+uint32_t command_processor_awaits(const struct pe *pe);
+/* Something of that has been admitted: runs the commands that can go on. */
+void command_processor_resume(struct pe *pe);
 /* When every command so far will have finished. */
 uint64_t command_processor_done(const struct command_processor *cp);
 void command_processor_wait_reason(const struct pe *pe, uint32_t hart, char *text, uint32_t bytes);
@@ -120,6 +125,12 @@ static inline void command_uses_accumulator(struct command *command, uint64_t nu
 }
 static inline void command_uses_table(struct command *command, uint64_t slot) {
   command->resources |= 1ull << (MTIA_LIMIT_CIRCULAR_BUFFERS + MTIA_LIMIT_ACCUMULATORS + slot);
+}
+
+/* Declares what has to arrive; commands that wait for the same keep their order. */
+static inline void command_awaits(struct command *command, uint32_t awaits) {
+  command->awaits = (uint8_t)awaits;
+  command->resources |= (uint64_t)awaits << (MTIA_LIMIT_CIRCULAR_BUFFERS + MTIA_LIMIT_ACCUMULATORS + MTIA_LIMIT_SE_TABLES);
 }
 
 /* ---- For execute ---- */

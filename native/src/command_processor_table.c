@@ -103,6 +103,14 @@ static const struct command_field reduce_dequantise_fields[] = {
     RANGE(RS2, MTIA_REDUCE_DEQUANTISE_COLUMNS, 1, MATMUL_COLUMNS, 1),
     ANY(RS2, MTIA_REDUCE_DEQUANTISE_STRIDE), /* depends on columns and type */
 };
+/* REDUCE_SEND and REDUCE_RECEIVE have the same fields. */
+static const struct command_field reduce_link_fields[] = {
+    RANGE(RS1, MTIA_REDUCE_SEND_ACCUMULATOR, 0, MTIA_LIMIT_ACCUMULATORS - 1, 1),
+    RANGE(RS1, MTIA_REDUCE_SEND_LINK, 0, MTIA_LIMIT_REDUCTION_LINKS - 1, 1),
+    ONE_OF(RS1, MTIA_REDUCE_SEND_TYPE, 1u << MTIA_TYPE_FP32 | 1u << MTIA_TYPE_INT32),
+    RANGE(RS2, MTIA_REDUCE_SEND_ROWS, 1, MATMUL_ROWS, 1),
+    RANGE(RS2, MTIA_REDUCE_SEND_COLUMNS, 1, MATMUL_COLUMNS, 1),
+};
 static const struct command_field se_load_table_fields[] = {
     RANGE(RS1, MTIA_SE_LOAD_TABLE_SLOT, 0, MTIA_LIMIT_SE_TABLES - 1, 1),
     RANGE(RS1, MTIA_SE_LOAD_TABLE_ADDRESS, 0, UINT32_MAX, 32),
@@ -214,6 +222,10 @@ static const struct command_description descriptions[] = {
     [MTIA_COMMAND_REDUCE_DEQUANTISE] = {.name = "REDUCE_DEQUANTISE", FIELDS(reduce_dequantise_fields),
                                         MORE_REGISTERS(ROW_SCALE, SE_VECTORS), .prepare = reduce_prepare,
                                         .execute = reduce_execute},
+    [MTIA_COMMAND_REDUCE_SEND] = {.name = "REDUCE_SEND", FIELDS(reduce_link_fields), .prepare = reduce_send_prepare,
+                                  .execute = reduce_send_execute},
+    [MTIA_COMMAND_REDUCE_RECEIVE] = {.name = "REDUCE_RECEIVE", FIELDS(reduce_link_fields),
+                                     .prepare = reduce_receive_prepare, .execute = reduce_receive_execute},
     [MTIA_COMMAND_SE_LOAD_TABLE] = {.name = "SE_LOAD_TABLE", FIELDS(se_load_table_fields),
                                     .prepare = se_load_table_prepare, .execute = se_load_table_execute},
     [MTIA_COMMAND_SE_UNARY] = {.name = "SE_UNARY", FIELDS(se_unary_fields), REGISTERS(SE_SHAPE, 3),

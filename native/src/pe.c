@@ -94,13 +94,15 @@ struct pe *pe_create(uint32_t index, const struct pe_environment *environment, s
                                                    .custom = command_processor_custom, .time = time_of};
   time_model_init(pe);
   pe->local_memory = fresh_local_memory(pe);
-  if (pe->local_memory == NULL) {
+  if (pe->local_memory == NULL || !pe_links_create(pe)) {
+    free(pe->local_allocation);
     free(pe);
     return NULL;
   }
   for (uint32_t number = 0; number < PE_HARTS; number++) {
     if (prepare_hart(pe, number, code)) continue;
     while (number-- > 0) hart_destroy(&pe->hart[number]);
+    pe_links_destroy(pe);
     free(pe->local_allocation);
     free(pe);
     return NULL;
@@ -111,6 +113,7 @@ struct pe *pe_create(uint32_t index, const struct pe_environment *environment, s
 void pe_destroy(struct pe *pe) {
   if (pe == NULL) return;
   for (uint32_t number = 0; number < PE_HARTS; number++) hart_destroy(&pe->hart[number]);
+  pe_links_destroy(pe);
   free(pe->local_allocation);
   free(pe);
 }
@@ -132,6 +135,7 @@ void pe_reset(struct pe *pe, uint64_t vector) {
   if (!pe->local_is_fresh) memset(pe->local_memory, 0, pe->local_bytes);
   pe->local_is_fresh = false;
   memset(&pe->fault, 0, sizeof pe->fault);
+  pe_links_end_job(pe);
   pe->has_job = pe->work_pending = false;
   pe->turn_left = 0;
   pe->context = 0;
@@ -139,11 +143,12 @@ void pe_reset(struct pe *pe, uint64_t vector) {
 
 /* ---- Jobs ---- */
 
-void pe_start_job(struct pe *pe, const struct mtia_job_descriptor *descriptor) {
+void pe_start_job(struct pe *pe, const struct mtia_job_descriptor *descriptor, uint64_t number) {
   memcpy(pe->local_memory, descriptor, sizeof *descriptor);
   memset(&pe->fault, 0, sizeof pe->fault);
   share_bandwidth(pe, (uint32_t)descriptor->columns * descriptor->rows);
   pe->rectangle = (struct pe_rectangle){descriptor->column, descriptor->row, descriptor->columns, descriptor->rows};
+  pe_links_begin_job(pe, number);
   pe->context = descriptor->context;
   pe->has_job = true;
   pe->work_pending = false;
@@ -170,6 +175,7 @@ void pe_finish_job(struct pe *pe, struct hart *hart, uint32_t result) {
   report.result = result;
   report.cycles = hart->cycles - pe->job_start;
   command_processor_clear(&pe->cp);
+  pe_links_end_job(pe);
   pe->has_job = pe->work_pending = false;
   pe->context = 0;
   atomic_fetch_and(&pe->hart[0].mip, ~MIP_EXTERNAL);
@@ -224,7 +230,11 @@ enum pe_state pe_run(struct pe *pe, uint64_t budget) {
       hand_over_job(pe);
       number = next_hart(pe);
     }
-    if (number == PE_HARTS) return pe->has_job ? PE_BLOCKED : PE_IDLE;
+    if (number == PE_HARTS && !pe->has_job) return PE_IDLE;
+    if (number == PE_HARTS) {
+      if (!pe_links_admit(pe)) return PE_BLOCKED;
+      continue;
+    }
     const uint64_t before = pe->hart[number].instructions;
     const enum hart_stop stop = take_turn(pe, number, budget < pe->turn_left ? budget : pe->turn_left);
     const uint64_t ran = pe->hart[number].instructions - before;
@@ -234,11 +244,13 @@ enum pe_state pe_run(struct pe *pe, uint64_t budget) {
     pe->settle_left -= ran < pe->settle_left ? ran : pe->settle_left;
     if (stop == HART_HALTED) return PE_RUNNABLE;
   }
+  if (pe->has_job) pe_links_admit_while_spinning(pe);
   return PE_RUNNABLE;
 }
 
 enum hart_stop pe_run_hart(struct pe *pe, uint32_t number, uint64_t instructions) {
   const uint64_t before = pe->hart[number].instructions;
+  if (!can_run(pe, number) && pe->has_job) pe_links_admit(pe);
   const enum hart_stop stop = take_turn(pe, number, instructions);
   pe->counters.instructions += pe->hart[number].instructions - before;
   return stop;

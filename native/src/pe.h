@@ -28,6 +28,10 @@ struct pe_environment {
   uint64_t (*time)(void *context);
   /* JOB_DONE was written: the job of this PE has ended. */
   void (*job_done)(void *context, struct pe *pe, const struct pe_report *report);
+  /* Another PE of the grid, by index. */
+  struct pe *(*peer)(void *context, uint32_t index);
+  /* Something has arrived for the peer (pe_link.h): it may be able to go on. */
+  void (*wake_peer)(void *context, struct pe *peer);
 };
 
 struct pe_counters {
@@ -38,7 +42,7 @@ struct pe_counters {
 enum pe_state {
   PE_IDLE,     /* both harts wait for an interrupt and no job is pending: nothing to run until something wakes it */
   PE_RUNNABLE, /* ran its budget; run again */
-  PE_BLOCKED   /* has a job, but no hart can go on and nothing inside the PE can change that */
+  PE_BLOCKED   /* has a job, but no hart can go on until something arrives from another PE of the job, if ever */
 };
 
 /* Returns NULL where memory is short. */
@@ -50,9 +54,10 @@ void pe_reset(struct pe *pe, uint64_t vector);
 /*
  * Copies a job descriptor into local memory, sets the context, raises WORK_PENDING. Not while pe_run is under way. The time
  * model shares SRAM, LPDDR and NoC bandwidth among the PEs of the descriptor's rectangle: what happens to run at the same
- * moment depends on the host's scheduling, and device time must not.
+ * moment depends on the host's scheduling, and device time must not. number: of the job, the same at all of its PEs, growing
+ * from job to job, not 0.
  */
-void pe_start_job(struct pe *pe, const struct mtia_job_descriptor *descriptor);
+void pe_start_job(struct pe *pe, const struct mtia_job_descriptor *descriptor, uint64_t number);
 /* Runs both harts in turn until the PE is idle or blocked, or about budget instructions have run. */
 enum pe_state pe_run(struct pe *pe, uint64_t budget);
 /* Step mode: runs one hart alone, whether the other could run or not. Not while pe_run is under way. */

@@ -4,6 +4,7 @@
 #include "command_processor.h"
 #include "matmul.h"
 #include "pe.h"
+#include "pe_link.h"
 #include "simd_engine.h"
 
 /* What the bits of an accumulator mean. */
@@ -57,6 +58,7 @@ struct pe {
   const struct matmul_path *matmul;
   const struct se_path *se;
   struct pe_counters counters;
+  struct pe_links links;
   /* The job */
   bool has_job;      /* between pe_start_job and JOB_DONE */
   bool work_pending; /* handed over to the harts */
@@ -121,6 +123,10 @@ bool reduce_prepare(struct pe *pe, struct command *command);
 bool reduce_execute(struct pe *pe, struct command *command);
 bool re_row_range_prepare(struct pe *pe, struct command *command);
 bool re_row_range_execute(struct pe *pe, struct command *command);
+bool reduce_send_prepare(struct pe *pe, struct command *command);
+bool reduce_send_execute(struct pe *pe, struct command *command);
+bool reduce_receive_prepare(struct pe *pe, struct command *command);
+bool reduce_receive_execute(struct pe *pe, struct command *command);
 bool se_load_table_prepare(struct pe *pe, struct command *command);
 bool se_load_table_execute(struct pe *pe, struct command *command);
 bool se_unary_prepare(struct pe *pe, struct command *command);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 #include "chip.h"
+#include "pe_link.h"
 
 #define PE_BIT(pe) (1ull << (pe))
 
@@ -17,8 +18,8 @@ void work_queue_engine_destroy(struct work_queue_engine *engine) { pthread_mutex
 
 static bool reset_outstanding(const struct pe_request *request) { return request->resets_requested != request->resets_served; }
 
-static void clear_slot(struct job_slot *slot, uint32_t remaining) {
-  *slot = (struct job_slot){.remaining = remaining, .failing_pe = CHIP_PES};
+static void clear_slot(struct job_slot *slot, uint32_t pes) {
+  *slot = (struct job_slot){.armed = pes, .remaining = pes, .failing_pe = CHIP_PES};
 }
 
 void work_queue_engine_reset(struct chip *chip) {
@@ -58,20 +59,54 @@ bool work_queue_engine_serve_requests(struct chip *chip, uint32_t pe) {
   }
   if (request->job) {
     request->job = false;
-    pe_start_job(chip->pes[pe], &request->descriptor);
+    pe_start_job(chip->pes[pe], &request->descriptor, request->job_number);
   }
   bool runs = (atomic_load(&engine->out_of_reset) & PE_BIT(pe)) != 0;
   pthread_mutex_unlock(&engine->lock);
   return runs;
 }
 
+void work_queue_engine_wake_pe(void *context, struct pe *arrived_at) {
+  struct chip *chip = context;
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  const uint64_t bit = PE_BIT(pe_index(arrived_at));
+  /* The PE becomes blocked first and looks for arrivals then (below); its peer lets them arrive first and looks here then. */
+  if ((atomic_load(&engine->blocked) & bit) == 0) return;
+  pthread_mutex_lock(&engine->lock);
+  const bool was_blocked = (atomic_fetch_and(&engine->blocked, ~bit) & bit) != 0;
+  pthread_mutex_unlock(&engine->lock);
+  if (was_blocked) scheduler_notify(&chip->scheduler, bit);
+}
+
+/* The PE that may go on of a job whose PEs have all come to rest, as a bit; 0: none. The lock is held. */
+static uint64_t admit_at_rest(struct chip *chip, const struct job_slot *slot) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
+  const uint64_t working = atomic_load(&engine->busy) & slot->pes;
+  if ((uint32_t)__builtin_popcountll(slot->pes) != slot->armed) return 0; /* MTIA v1: not all are started */
+  if (working == 0 || (working & ~atomic_load(&engine->blocked)) != 0) return 0;
+  struct pe *const pe = pe_links_admit_first(chip->pes, working);
+  if (pe == NULL) return 0;
+  atomic_fetch_and(&engine->blocked, ~PE_BIT(pe_index(pe)));
+  return PE_BIT(pe_index(pe));
+}
+
 void work_queue_engine_pe_blocked(struct chip *chip, uint32_t pe) {
   struct work_queue_engine *engine = &chip->work_queue_engine;
+  const struct pe_request *request = &engine->requests[pe];
+  uint64_t awake = 0;
   pthread_mutex_lock(&engine->lock);
-  bool has_job = (atomic_load(&engine->busy) & PE_BIT(pe)) != 0 && !engine->requests[pe].job;
-  if (has_job && !reset_outstanding(&engine->requests[pe])) atomic_fetch_or(&engine->blocked, PE_BIT(pe));
+  bool has_job = (atomic_load(&engine->busy) & PE_BIT(pe)) != 0 && !request->job;
+  if (has_job && !reset_outstanding(request)) {
+    atomic_fetch_or(&engine->blocked, PE_BIT(pe));
+    if (pe_links_have_news(chip->pes[pe])) {
+      awake = PE_BIT(pe);
+      atomic_fetch_and(&engine->blocked, ~awake);
+    } else {
+      awake = admit_at_rest(chip, &engine->slots[request->slot]);
+    }
+  }
   pthread_mutex_unlock(&engine->lock);
-  control_core_notify(chip);
+  scheduler_notify(&chip->scheduler, awake);
 }
 
 static void record(struct job_slot *slot, uint32_t pe, const struct pe_report *report) {
@@ -90,6 +125,7 @@ void work_queue_engine_job_done(void *context, struct pe *reporting, const struc
   uint32_t pe = pe_index(reporting);
   struct pe_request *request = &engine->requests[pe];
   bool done = false;
+  uint64_t awake = 0;
   pthread_mutex_lock(&engine->lock);
   bool has_job = (atomic_load(&engine->busy) & PE_BIT(pe)) != 0 && !request->job;
   if (has_job && !reset_outstanding(request)) {
@@ -98,8 +134,10 @@ void work_queue_engine_job_done(void *context, struct pe *reporting, const struc
     atomic_fetch_and(&engine->busy, ~PE_BIT(pe));
     done = slot->remaining == 0;
     if (done) atomic_fetch_or(&engine->done, 1ull << request->slot);
+    awake = admit_at_rest(chip, slot);
   }
   pthread_mutex_unlock(&engine->lock);
+  scheduler_notify(&chip->scheduler, awake);
   if (done) control_core_notify(chip);
 }
 
@@ -168,13 +206,18 @@ static void copy_descriptor(struct mtia_job_descriptor *copy, const uint8_t *des
 static void hand_over(struct chip *chip, uint64_t mask, const uint8_t *descriptor) {
   struct work_queue_engine *engine = &chip->work_queue_engine;
   struct job_slot *slot = &engine->slots[engine->slot];
-  if (!slot->started) slot->launch_cycles = launch_cycles(chip);
+  if (!slot->started) {
+    slot->launch_cycles = launch_cycles(chip);
+    slot->job = ++engine->last_job;
+  }
   slot->started = true;
+  slot->pes |= mask;
   engine->at_rest = false;
   for (uint64_t left = mask; left != 0; left &= left - 1) {
     struct pe_request *request = &engine->requests[__builtin_ctzll(left)];
     copy_descriptor(&request->descriptor, descriptor);
     request->slot = engine->slot;
+    request->job_number = slot->job;
     request->job = true;
   }
   atomic_fetch_or(&engine->busy, mask);
@@ -269,7 +312,12 @@ bool work_queue_engine_read64(struct chip *chip, uint32_t offset, uint64_t *valu
       *value = slot.launch_cycles + slot.most_cycles;
       return true;
     case MTIA_WORK_QUEUE_ENGINE_BUSY: *value = atomic_load(&engine->busy); return true;
-    case MTIA_WORK_QUEUE_ENGINE_BLOCKED: *value = atomic_load(&engine->blocked); return true;
+    case MTIA_WORK_QUEUE_ENGINE_BLOCKED:
+      /* Under the lock nobody is about to go on of a job whose PEs are all blocked. */
+      pthread_mutex_lock(&engine->lock);
+      *value = atomic_load(&engine->blocked);
+      pthread_mutex_unlock(&engine->lock);
+      return true;
     default: return false;
   }
 }

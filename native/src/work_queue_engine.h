@@ -14,8 +14,10 @@ struct chip;
 #define CHIP_PES 64
 
 struct job_slot {
-  uint32_t remaining;
+  uint32_t armed, remaining;
   bool started;           /* since ARM */
+  uint64_t job;           /* number of the job: every job of the chip has another */
+  uint64_t pes;           /* that it was handed to, as bits */
   uint64_t launch_cycles; /* of the first START since ARM */
   uint64_t most_cycles;   /* of the reports so far */
   uint32_t failing_pe;    /* CHIP_PES = none */
@@ -27,6 +29,7 @@ struct pe_request {
   uint64_t reset_vector;
   uint32_t resets_requested, resets_served;
   bool job;
+  uint64_t job_number;
   uint32_t slot;
   struct mtia_job_descriptor descriptor;
 };
@@ -39,6 +42,7 @@ struct work_queue_engine {
   /* Bits per PE (slot in done); written under the lock, read without. */
   _Atomic uint64_t out_of_reset, busy, blocked, done;
   _Atomic uint64_t jobs; /* counter */
+  uint64_t last_job;     /* number */
   struct event_count reset_served;
   /* The chip has come to rest since the last job ended: the next launch pays for waking the PEs. Control thread. */
   bool at_rest;
@@ -59,6 +63,8 @@ void work_queue_engine_reset(struct chip *chip);
 bool work_queue_engine_serve_requests(struct chip *chip, uint32_t pe);
 /* The thread that runs the PE: it has a job and cannot go on. */
 void work_queue_engine_pe_blocked(struct chip *chip, uint32_t pe);
+/* pe_environment.wake_peer */
+void work_queue_engine_wake_pe(void *chip, struct pe *pe);
 /* pe_environment.job_done */
 void work_queue_engine_job_done(void *chip, struct pe *pe, const struct pe_report *report);
 

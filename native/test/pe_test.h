@@ -23,6 +23,7 @@ struct fixture {
   struct code_cache *code;
   struct pe_report report;
   uint32_t reports;
+  uint64_t jobs; /* started */
   uint64_t result, cause; /* of the last command */
 };
 

@@ -19,7 +19,7 @@ static void shape(struct fixture *f, uint32_t rows, uint32_t bytes, uint64_t glo
 static struct fixture *in_a_job(uint32_t generation) {
   struct fixture *const f = fixture_create(generation, 0);
   const struct mtia_job_descriptor job = {.context = 1, .column = 4, .columns = 4, .rows = 2};
-  pe_start_job(f->pe, &job);
+  pe_start_job(f->pe, &job, ++f->jobs);
   for (uint32_t i = 0; i < FAKE_BYTES; i++) f->memory->lpddr[i] = (uint8_t)(i * 7 + (i >> 8));
   return f;
 }

@@ -143,7 +143,7 @@ static struct fixture *with_jobs(uint32_t generation, body *first, body *second)
 
 static enum pe_state run_job(struct fixture *f, uint32_t context) {
   const struct mtia_job_descriptor job = {.context = context, .columns = 4, .rows = 2};
-  pe_start_job(f->pe, &job);
+  pe_start_job(f->pe, &job, ++f->jobs);
   enum pe_state state = PE_RUNNABLE;
   for (uint32_t i = 0; i < 1000 && state == PE_RUNNABLE; i++) state = pe_run(f->pe, 10000);
   return state;
@@ -239,7 +239,7 @@ static void device_time_is_the_same_on_every_run(void) {
     for (uint32_t job = 0; job < 3; job++) {
       if (trial != 2) pe_run(f->pe, trial * 3); /* the harts may not have come to rest */
       const struct mtia_job_descriptor descriptor = {.context = 1, .columns = 4, .rows = 2};
-      pe_start_job(f->pe, &descriptor);
+      pe_start_job(f->pe, &descriptor, ++f->jobs);
       for (uint32_t i = 0; i < 1000000 && f->reports == job; i++) pe_run(f->pe, budgets[trial]);
       CHECK_EQUAL(f->reports, job + 1);
       if (expected == 0) expected = f->report.cycles;

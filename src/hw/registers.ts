@@ -62,6 +62,9 @@ export const LIMITS = {
   SE_TABLE_BYTES: 4096,
   /** Commands that one hart may have waiting in the command processor. */
   PENDING_COMMANDS: 32,
+  REDUCTION_LINKS: 2,
+  /** Blocks that a link of the reduction network holds until the neighbour takes them. Assumed: not published. */
+  REDUCTION_BLOCKS: 2,
 } as const;
 
 export const PCI = {

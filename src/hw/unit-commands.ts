@@ -25,6 +25,11 @@ export const DATA_TYPE_BYTES: Readonly<Record<DataTypeName, number>> = { INT8: 1
 
 /** Functions of the SIMD engine; TABLE_0 + n applies lookup table n. */
 export const SE_FUNCTION = { IDENTITY: 0, RELU: 1, TABLE_0: 16 } as const;
+/**
+ * Links of the reduction network (I23 section 3: unidirectional, north to south and west to east), between neighbours of the
+ * job's rectangle.
+ */
+export const REDUCTION_LINK = { NORTH_TO_SOUTH: 0, WEST_TO_EAST: 1 } as const;
 export const SE_OPERATION = { ADD: 0, SUBTRACT: 1, MULTIPLY: 2, MAXIMUM: 3, MINIMUM: 4 } as const;
 /** What SE_ROW_REDUCE makes of the elements of a row. */
 export const SE_ROW_OPERATION = { MAXIMUM: 0, MINIMUM: 1, ABSOLUTE_MAXIMUM: 2, SUM: 3 } as const;
@@ -293,6 +298,32 @@ export const UNIT_COMMANDS: readonly UnitCommand[] = [
       rs2('rows', 0, 8, '1..32'),
       rs2('columns', 8, 8, '1..32'),
       rs2('stride', 32, 32, 'at least columns * bytes of type'),
+    ],
+  },
+  {
+    name: 'REDUCE_SEND',
+    code: 0x23,
+    unit: 'RE',
+    doc: "Sends rows x columns of an accumulator, as they are, over a link of the reduction network to the southern or eastern neighbour. Waits while the link's FIFO is full.",
+    fields: [
+      rs1('accumulator', 0, 8, '0..3'),
+      rs1('link', 8, 8, 'see REDUCTION_LINK; the neighbour must belong to the job'),
+      rs1('type', 24, 8, 'INT32 of an INT8 accumulator, FP32 of others'),
+      rs2('rows', 0, 8, '1..32'),
+      rs2('columns', 8, 8, '1..32'),
+    ],
+  },
+  {
+    name: 'REDUCE_RECEIVE',
+    code: 0x2f,
+    unit: 'RE',
+    doc: 'Adds the next block of the link from the northern or western neighbour to rows x columns of an accumulator. Waits for the block, which must have this shape and type.',
+    fields: [
+      rs1('accumulator', 0, 8, '0..3'),
+      rs1('link', 8, 8, 'see REDUCTION_LINK; the neighbour must belong to the job'),
+      rs1('type', 24, 8, 'INT32 or FP32: that of the block and of the accumulator'),
+      rs2('rows', 0, 8, '1..32'),
+      rs2('columns', 8, 8, '1..32'),
     ],
   },
   {

@@ -146,7 +146,16 @@ export interface Card {
   readonly debug: DebugCalls;
 }
 
-export async function openCard(generation: Generation, firmware: FirmwareImage = testKernels()): Promise<Card> {
-  const { pci, debug } = openEmulatorWithDebug({ generation, lpddrBytes: LPDDR_BYTES });
+/** threads: host threads that run PEs; the number of processors when absent. */
+export async function openCard(
+  generation: Generation,
+  firmware: FirmwareImage = testKernels(),
+  threads?: number,
+): Promise<Card> {
+  const { pci, debug } = openEmulatorWithDebug({
+    generation,
+    lpddrBytes: LPDDR_BYTES,
+    ...(threads === undefined ? {} : { threads }),
+  });
   return { device: await Device.open(pci, firmware), debug };
 }
