@@ -50,6 +50,7 @@
         "native/src/pci_config.c",
         "native/src/pci_inbound.c",
         "native/src/pe.c",
+        "native/src/pe_atomics.c",
         "native/src/pe_hart_access.c",
         "native/src/pe_link.c",
         "native/src/pe_registers.c",

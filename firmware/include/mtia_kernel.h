@@ -167,6 +167,51 @@ static inline uint64_t place_buffer(uint64_t cb, uint64_t end, uint64_t bytes) {
   return end + bytes;
 }
 
+/*
+ * ---- Between PEs ----
+ * Operations on semaphores 0..13 of any PE of the job, by its place in the rectangle. A PE whose part of the job has ended has
+ * no semaphores any more: end with a barrier where others may still use them.
+ */
+struct remote_semaphore {
+  uint64_t semaphore, column, row;
+};
+static inline uint64_t atomic_operand(struct remote_semaphore at, uint64_t flag) {
+  return MTIA_FIELD(MTIA_ATOMIC_ADD_SEMAPHORE, at.semaphore) | MTIA_FIELD(MTIA_ATOMIC_ADD_FLAG, flag) |
+         MTIA_FIELD(MTIA_ATOMIC_ADD_COLUMN, at.column) | MTIA_FIELD(MTIA_ATOMIC_ADD_ROW, at.row);
+}
+/* semaphore_post and semaphore_wait of another PE. */
+static inline void remote_semaphore_post(struct remote_semaphore at, uint64_t value) {
+  MTIA_LAUNCH(MTIA_COMMAND_ATOMIC_ADD, atomic_operand(at, 0), value);
+}
+static inline void remote_semaphore_wait(struct remote_semaphore at, uint64_t value) {
+  MTIA_LAUNCH_RESULT(MTIA_COMMAND_ATOMIC_WAIT, atomic_operand(at, 1), value);
+}
+/* Adds; the value before. */
+static inline uint64_t atomic_fetch_add(struct remote_semaphore at, uint64_t value) {
+  return MTIA_LAUNCH_RESULT(MTIA_COMMAND_ATOMIC_ADD, atomic_operand(at, 1), value);
+}
+/* Waits until the semaphore is at least value; what it is. */
+static inline uint64_t atomic_wait(struct remote_semaphore at, uint64_t value) {
+  return MTIA_LAUNCH_RESULT(MTIA_COMMAND_ATOMIC_WAIT, atomic_operand(at, 0), value);
+}
+/* A ticket lock: this semaphore counts the tickets, the next one says who is served. Both start at zero. */
+static inline void lock_acquire(struct remote_semaphore lock) {
+  const uint64_t ticket = atomic_fetch_add(lock, 1);
+  lock.semaphore++;
+  atomic_wait(lock, ticket);
+}
+/* What this hart's commands have written is there for the next holder. */
+static inline void lock_release(struct remote_semaphore lock) {
+  fence();
+  lock.semaphore++;
+  remote_semaphore_post(lock, 1);
+}
+/* One hart of every PE of the scope, MTIA_BARRIER_*, meets here, with its commands done. */
+static inline void barrier(uint64_t scope) {
+  fence();
+  MTIA_LAUNCH(MTIA_COMMAND_BARRIER, scope, 0);
+}
+
 /* ---- Fabric interface ---- */
 
 /* Shape of the DMAs that follow: rows of row_bytes. */

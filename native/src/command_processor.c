@@ -155,7 +155,8 @@ static uint32_t list_awaits(const struct pe *pe, const struct pending_commands *
 }
 
 uint32_t command_processor_awaits(const struct pe *pe) {
-  return list_awaits(pe, &pe->cp.pending[0]) | list_awaits(pe, &pe->cp.pending[1]);
+  const bool any_pe = atomic_awaits(pe, 0) || atomic_awaits(pe, 1);
+  return list_awaits(pe, &pe->cp.pending[0]) | list_awaits(pe, &pe->cp.pending[1]) | (any_pe ? AWAITS_ANY_PE : 0);
 }
 
 /* ---- Issue ---- */
@@ -301,6 +302,8 @@ void command_processor_wait_reason(const struct pe *pe, uint32_t hart, char *tex
   const struct pending_commands *const pending = &pe->cp.pending[hart];
   if (command->description == NULL) {
     snprintf(text, bytes, "stalled by a command of a job that has ended");
+  } else if (command->description->may_go_on == atomic_may_go_on) {
+    atomic_describe(pe, hart, text, bytes);
   } else if (command->description->may_go_on == semaphore_wait_may_go_on) {
     const uint64_t number = command->field[MTIA_SEMAPHORE_WAIT_SEMAPHORE_FIELD];
     snprintf(text, bytes, "SEMAPHORE_WAIT waits for %llu in semaphore %llu, which has %llu",

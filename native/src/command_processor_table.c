@@ -103,6 +103,17 @@ static const struct command_field reduce_dequantise_fields[] = {
     RANGE(RS2, MTIA_REDUCE_DEQUANTISE_COLUMNS, 1, MATMUL_COLUMNS, 1),
     ANY(RS2, MTIA_REDUCE_DEQUANTISE_STRIDE), /* depends on columns and type */
 };
+/* ATOMIC_ADD and ATOMIC_WAIT have the same fields. */
+static const struct command_field atomic_fields[] = {
+    RANGE(RS1, MTIA_ATOMIC_ADD_SEMAPHORE, 0, MTIA_LIMIT_KERNEL_SEMAPHORES - 1, 1),
+    ANY(RS1, MTIA_ATOMIC_ADD_FLAG),
+    ANY(RS1, MTIA_ATOMIC_ADD_COLUMN), /* depend on the job */
+    ANY(RS1, MTIA_ATOMIC_ADD_ROW),
+    ANY(RS2, MTIA_ATOMIC_ADD_VALUE),
+};
+static const struct command_field barrier_fields[] = {
+    RANGE(RS1, MTIA_BARRIER_SCOPE, 0, MTIA_BARRIER_COLUMN, 1),
+};
 /* REDUCE_SEND and REDUCE_RECEIVE have the same fields. */
 static const struct command_field reduce_link_fields[] = {
     RANGE(RS1, MTIA_REDUCE_SEND_ACCUMULATOR, 0, MTIA_LIMIT_ACCUMULATORS - 1, 1),
@@ -201,6 +212,12 @@ static const struct command_description descriptions[] = {
                                      .execute = semaphore_post_execute},
     [MTIA_COMMAND_SEMAPHORE_WAIT] = {.name = "SEMAPHORE_WAIT", FIELDS(semaphore_fields),
                                      .execute = semaphore_wait_execute, .may_go_on = semaphore_wait_may_go_on},
+    [MTIA_COMMAND_ATOMIC_ADD] = {.name = "ATOMIC_ADD", FIELDS(atomic_fields), .prepare = atomic_prepare,
+                                 .execute = atomic_execute, .may_go_on = atomic_may_go_on},
+    [MTIA_COMMAND_ATOMIC_WAIT] = {.name = "ATOMIC_WAIT", FIELDS(atomic_fields), .prepare = atomic_prepare,
+                                  .execute = atomic_execute, .may_go_on = atomic_may_go_on},
+    [MTIA_COMMAND_BARRIER] = {.name = "BARRIER", FIELDS(barrier_fields), .prepare = barrier_prepare,
+                              .execute = atomic_execute, .may_go_on = atomic_may_go_on},
     [MTIA_COMMAND_DMA_IN] = {.name = "DMA_IN", FIELDS(dma_fields), REGISTERS(DMA_SHAPE, 3),
                              MORE_REGISTERS(DMA_MULTICAST, 1), .moves_pointer = 1, .prepare = dma_prepare,
                              .execute = dma_execute},

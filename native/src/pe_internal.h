@@ -123,6 +123,18 @@ bool reduce_prepare(struct pe *pe, struct command *command);
 bool reduce_execute(struct pe *pe, struct command *command);
 bool re_row_range_prepare(struct pe *pe, struct command *command);
 bool re_row_range_execute(struct pe *pe, struct command *command);
+bool atomic_prepare(struct pe *pe, struct command *command);
+bool barrier_prepare(struct pe *pe, struct command *command);
+bool atomic_execute(struct pe *pe, struct command *command);
+bool atomic_may_go_on(const struct pe *pe, const struct command *command);
+/* What the hart stands at, which is an atomic operation. */
+int atomic_describe(const struct pe *pe, uint32_t hart, char *text, uint32_t bytes);
+/* Whether another PE could end what the hart waits for. */
+bool atomic_awaits(const struct pe *pe, uint32_t hart);
+/* When the operation that a hart of a PE at rest stands at can be done, in cycles of the job; UINT64_MAX: not yet, or none. */
+uint64_t atomic_time(struct pe *const *pes, uint64_t mask, const struct pe *pe, uint32_t hart);
+/* Does it. The PEs that may go on, as bits. */
+uint64_t atomic_perform(struct pe *const *pes, uint64_t mask, struct pe *pe, uint32_t hart, uint64_t time);
 bool reduce_send_prepare(struct pe *pe, struct command *command);
 bool reduce_send_execute(struct pe *pe, struct command *command);
 bool reduce_receive_prepare(struct pe *pe, struct command *command);

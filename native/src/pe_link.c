@@ -51,6 +51,7 @@ static void change_job(struct pe_links *links, uint64_t job, uint64_t drop_befor
     drop_before(&links->inlets[link], drop_before_job);
     outlet->sent = outlet->credits = outlet->admitted = 0;
   }
+  memset(links->requests, 0, sizeof links->requests);
 }
 
 void pe_links_begin_job(struct pe *pe, uint64_t job) {
@@ -170,7 +171,7 @@ struct arrival {
 /* The earliest arrival of what the PE waits for. The lock is held. */
 static struct arrival first_arrival(const struct pe *pe) {
   const uint32_t awaited = command_processor_awaits(pe);
-  struct arrival first = {.number = AWAITABLE, .time = UINT64_MAX, .all = true};
+  struct arrival first = {.number = AWAITABLE, .time = UINT64_MAX, .all = (awaited & AWAITS_ANY_PE) == 0};
   for (uint32_t number = 0; number < AWAITABLE; number++) {
     uint64_t time;
     if ((awaited >> number & 1) == 0) continue;
@@ -216,25 +217,36 @@ void pe_links_admit_while_spinning(struct pe *pe) {
 
 bool pe_links_have_news(struct pe *pe) { return atomic_load(&pe->links.arrivals) != pe->links.seen; }
 
-struct pe *pe_links_admit_first(struct pe *const *pes, uint64_t mask) {
-  struct pe *earliest = NULL;
-  struct arrival first = {.number = AWAITABLE, .time = UINT64_MAX};
-  for (; mask != 0; mask &= mask - 1) {
-    struct pe *const pe = pes[__builtin_ctzll(mask)];
+/* The earliest of what may happen next in a job at rest. */
+struct event {
+  struct pe *pe;
+  uint32_t number; /* of an arrival, or AWAITABLE + hart: an atomic operation */
+  uint64_t time;
+};
+
+static void take_earlier(struct event *event, struct pe *pe, uint32_t number, uint64_t time) {
+  if (time < event->time) *event = (struct event){pe, number, time};
+}
+
+uint64_t pe_links_admit_first(struct pe *const *pes, uint64_t mask) {
+  struct event first = {.time = UINT64_MAX};
+  for (uint64_t left = mask; left != 0; left &= left - 1) {
+    struct pe *const pe = pes[__builtin_ctzll(left)];
     pthread_mutex_lock(&pe->links.lock);
     const struct arrival arrival = first_arrival(pe);
     pthread_mutex_unlock(&pe->links.lock);
-    if (arrival.time >= first.time) continue;
-    first = arrival;
-    earliest = pe;
+    take_earlier(&first, pe, arrival.number, arrival.time);
+    for (uint32_t hart = 0; hart < PE_HARTS; hart++)
+      take_earlier(&first, pe, AWAITABLE + hart, atomic_time(pes, mask, pe, hart));
   }
-  if (earliest == NULL) return NULL;
-  pthread_mutex_lock(&earliest->links.lock);
-  admit(&earliest->links, first.number);
-  pthread_mutex_unlock(&earliest->links.lock);
+  if (first.pe == NULL) return 0;
+  if (first.number >= AWAITABLE) return atomic_perform(pes, mask, first.pe, first.number - AWAITABLE, first.time);
+  pthread_mutex_lock(&first.pe->links.lock);
+  admit(&first.pe->links, first.number);
+  pthread_mutex_unlock(&first.pe->links.lock);
   /* The PE's own thread runs what can go on: the caller holds locks. */
-  earliest->links.was_admitted = true;
-  return earliest;
+  first.pe->links.was_admitted = true;
+  return 1ull << first.pe->index;
 }
 
 int pe_links_describe(const struct pe *pe, uint32_t awaits, char *text, uint32_t bytes) {

@@ -30,6 +30,8 @@ struct pe;
 #define AWAITS_BLOCK(link) (1u << (link))
 #define AWAITS_ROOM(link) (1u << (LINKS + (link)))
 #define AWAITABLE (2 * LINKS)
+/* Any PE may end the wait: only a look at all of them can tell what comes next. */
+#define AWAITS_ANY_PE (1u << AWAITABLE)
 
 struct reduction_block {
   uint64_t job, time; /* when its last row is there */
@@ -53,6 +55,17 @@ struct reduction_outlet {
   uint64_t credit_times[LINK_BLOCKS];
 };
 
+/* What a hart asks of another PE (pe_atomics.c). */
+enum request_state { REQUEST_NONE, REQUEST_WAITS, REQUEST_DONE, REQUEST_FAILED /* that PE's part of the job has ended */ };
+struct atomic_request {
+  enum request_state state;
+  uint32_t code, pe, semaphore;
+  bool flag;
+  uint64_t value; /* or the scope of a barrier */
+  uint64_t time;  /* of the request, then of the reply */
+  uint64_t result;
+};
+
 struct pe_links {
   pthread_mutex_t lock; /* of what neighbours write: arrived and blocks of inlets, credits of outlets, and of job */
   _Atomic uint64_t arrivals;
@@ -62,6 +75,7 @@ struct pe_links {
   uint64_t rest_at; /* instructions of the PE when it last was at rest */
   struct reduction_inlet inlets[LINKS];
   struct reduction_outlet outlets[LINKS];
+  struct atomic_request requests[2]; /* of its harts */
 };
 
 /* False where memory is short. */
@@ -90,8 +104,11 @@ bool pe_links_admit(struct pe *pe);
 void pe_links_admit_while_spinning(struct pe *pe);
 /* Something arrived after the last look. */
 bool pe_links_have_news(struct pe *pe);
-/* All PEs of a job, as bits, are at rest: admits the earliest arrival that one of them waits for. NULL: there is none. */
-struct pe *pe_links_admit_first(struct pe *const *pes, uint64_t mask);
+/*
+ * All PEs of a job that still work on it, as bits, are at rest: admits the earliest arrival that one of them waits for, or does
+ * the earliest atomic operation. The PEs that may go on, as bits; 0: there are none.
+ */
+uint64_t pe_links_admit_first(struct pe *const *pes, uint64_t mask);
 /* "a block from PE 3" */
 int pe_links_describe(const struct pe *pe, uint32_t awaits, char *text, uint32_t bytes);
 

@@ -78,16 +78,15 @@ void work_queue_engine_wake_pe(void *context, struct pe *arrived_at) {
   if (was_blocked) scheduler_notify(&chip->scheduler, bit);
 }
 
-/* The PE that may go on of a job whose PEs have all come to rest, as a bit; 0: none. The lock is held. */
+/* The PEs that may go on of a job whose PEs have all come to rest, as bits. The lock is held. */
 static uint64_t admit_at_rest(struct chip *chip, const struct job_slot *slot) {
   struct work_queue_engine *engine = &chip->work_queue_engine;
   const uint64_t working = atomic_load(&engine->busy) & slot->pes;
   if ((uint32_t)__builtin_popcountll(slot->pes) != slot->armed) return 0; /* MTIA v1: not all are started */
   if (working == 0 || (working & ~atomic_load(&engine->blocked)) != 0) return 0;
-  struct pe *const pe = pe_links_admit_first(chip->pes, working);
-  if (pe == NULL) return 0;
-  atomic_fetch_and(&engine->blocked, ~PE_BIT(pe_index(pe)));
-  return PE_BIT(pe_index(pe));
+  const uint64_t awake = pe_links_admit_first(chip->pes, working);
+  atomic_fetch_and(&engine->blocked, ~awake);
+  return awake;
 }
 
 void work_queue_engine_pe_blocked(struct chip *chip, uint32_t pe) {

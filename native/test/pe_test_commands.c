@@ -80,6 +80,12 @@ static const struct field_case cases[] = {
     CASE(CB_WAIT_SPACE, MTIA_CB_WAIT_SPACE_BYTES_FIELD, 0, 16385),
     CASE(SEMAPHORE_POST, MTIA_SEMAPHORE_POST_SEMAPHORE_FIELD, 16, 1),
     CASE(SEMAPHORE_WAIT, MTIA_SEMAPHORE_WAIT_SEMAPHORE_FIELD, 16, 1),
+    CASE(ATOMIC_ADD, MTIA_ATOMIC_ADD_SEMAPHORE_FIELD, 14, 1),
+    CASE(ATOMIC_ADD, MTIA_ATOMIC_ADD_ROW_FIELD, 0, 1), /* no job: no PE */
+    CASE(ATOMIC_WAIT, MTIA_ATOMIC_WAIT_SEMAPHORE_FIELD, 14, 1),
+    CASE(ATOMIC_WAIT, MTIA_ATOMIC_WAIT_ROW_FIELD, 0, 1),
+    CASE(BARRIER, MTIA_BARRIER_SCOPE_FIELD, 3, 0),
+    CASE(BARRIER, MTIA_BARRIER_SCOPE_FIELD, 0, 0),
     CASE(DMA_IN, NONE, MTIA_SRAM_BASE, 0),
     CASE(DMA_IN, MTIA_DMA_IN_CB_FIELD, MTIA_SRAM_BASE, 9),
     CASE(DMA_IN, MTIA_DMA_IN_OFFSET_FIELD, MTIA_SRAM_BASE, FIELD(MTIA_DMA_IN_OFFSET, 16384 - 64)),
@@ -291,7 +297,7 @@ static void v1_lacks_what_came_with_2i(void) {
 static void unknown_encodings_are_illegal_instructions(void) {
   /* First and last codes that exist. */
   static const struct { uint32_t first, last; } codes[] = {
-      {0x01, 0x08},
+      {0x01, 0x0b},
       {0x10, 0x13},
       {0x20, 0x25},
       {0x2f, 0x2f},

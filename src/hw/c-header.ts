@@ -118,6 +118,7 @@ export function renderCHeader(): string {
     ...constants('SE_OPERATION', unit.SE_OPERATION),
     ...constants('MULTICAST', unit.MULTICAST_AXIS),
     ...constants('SE_ROW_OPERATION', unit.SE_ROW_OPERATION),
+    ...constants('BARRIER', unit.BARRIER_SCOPE),
     ...constants('REDUCTION_LINK', unit.REDUCTION_LINK),
     ...unitCommandMacros(),
     '',

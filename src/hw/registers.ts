@@ -57,6 +57,8 @@ export const LIMITS = {
   CIRCULAR_BUFFERS: 32,
   ACCUMULATORS: 4,
   SEMAPHORES: 16,
+  /** Semaphores 0..13 belong to kernels, the others to the PE monitor. */
+  KERNEL_SEMAPHORES: 14,
   COMMAND_REGISTERS: 32,
   SE_TABLES: 8,
   SE_TABLE_BYTES: 4096,

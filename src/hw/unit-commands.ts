@@ -30,6 +30,8 @@ export const SE_FUNCTION = { IDENTITY: 0, RELU: 1, TABLE_0: 16 } as const;
  * job's rectangle.
  */
 export const REDUCTION_LINK = { NORTH_TO_SOUTH: 0, WEST_TO_EAST: 1 } as const;
+/** PEs that meet at a BARRIER: those of the job's rectangle, or of this PE's row or column of it. */
+export const BARRIER_SCOPE = { RECTANGLE: 0, ROW: 1, COLUMN: 2 } as const;
 export const SE_OPERATION = { ADD: 0, SUBTRACT: 1, MULTIPLY: 2, MAXIMUM: 3, MINIMUM: 4 } as const;
 /** What SE_ROW_REDUCE makes of the elements of a row. */
 export const SE_ROW_OPERATION = { MAXIMUM: 0, MINIMUM: 1, ABSOLUTE_MAXIMUM: 2, SUM: 3 } as const;
@@ -175,6 +177,39 @@ export const UNIT_COMMANDS: readonly UnitCommand[] = [
     unit: 'CP',
     doc: 'Stalls the hart until the semaphore is at least value, then subtracts it.',
     fields: [rs1('semaphore', 0, 8, '0..15'), rs2('value', 0, 32, 'any')],
+  },
+  {
+    name: 'ATOMIC_ADD',
+    code: 0x09,
+    unit: 'CP',
+    doc: 'Adds to a semaphore of a PE of the job. With flag set the hart stalls for the reply: rd = the value before.',
+    fields: [
+      rs1('semaphore', 0, 8, '0..13'),
+      rs1('flag', 8, 1, '1: wait for the reply'),
+      rs1('column', 16, 8, "of the PE, from the corner of the job's rectangle"),
+      rs1('row', 24, 8, "of the PE, from the corner of the job's rectangle; its part of the job has not ended"),
+      rs2('value', 0, 64, 'any, modulo 2^64'),
+    ],
+  },
+  {
+    name: 'ATOMIC_WAIT',
+    code: 0x0a,
+    unit: 'CP',
+    doc: 'Stalls the hart until a semaphore of a PE of the job is at least value; rd = what it was. With flag set value is subtracted from it in the same step.',
+    fields: [
+      rs1('semaphore', 0, 8, '0..13'),
+      rs1('flag', 8, 1, '1: subtract'),
+      rs1('column', 16, 8, "of the PE, from the corner of the job's rectangle"),
+      rs1('row', 24, 8, "of the PE, from the corner of the job's rectangle; its part of the job has not ended"),
+      rs2('value', 0, 64, 'any, unsigned'),
+    ],
+  },
+  {
+    name: 'BARRIER',
+    code: 0x0b,
+    unit: 'CP',
+    doc: 'Stalls the hart until one hart of every PE of the scope stands at a barrier of this scope.',
+    fields: [rs1('scope', 0, 8, 'see BARRIER_SCOPE')],
   },
   {
     name: 'DMA_IN',

@@ -1,0 +1,72 @@
+/** Atomic operations and barriers across the PEs of a job. */
+import { describe, expect, it } from 'vitest';
+import { CUSTOM_EXCEPTION, PROTECTION_PAGE_BYTES } from '../../src/hw/index.js';
+import { openCard, type Rectangle, Session } from './card.js';
+
+const TEST = { BARRIERS: 0n, LOCK: 1n, TICKETS: 2n, POST_RING: 3n, MISSING_AT_BARRIER: 4n, OUTSIDE: 5n } as const;
+const RECTANGLE: Rectangle = { column: 1, row: 2, columns: 4, rows: 3 };
+const PES = 12;
+const ROUNDS = 5;
+
+/** What POST_RING computes: the PEs in order of place, round after round. */
+const ringOf = (): bigint =>
+  Array.from({ length: PES * ROUNDS }, (_, turn) => BigInt(turn % PES)).reduce(
+    (value, place) => BigInt.asUintN(64, value * 3n + place),
+    0n,
+  );
+
+describe.each(['v1', '2i'] as const)('PEs of a job on %s', (generation) => {
+  it('meet at barriers, hold locks and draw tickets, in the same device time on 1 and 2 threads', async () => {
+    const seen = new Map<bigint, Set<string>>();
+    for (const threads of [1, 2]) {
+      const { device } = await openCard(generation, undefined, threads);
+      try {
+        const session = await Session.open(device);
+        const words = session.memory + BigInt(PROTECTION_PAGE_BYTES);
+        for (let round = 0; round < 3; round++) {
+          for (const test of [TEST.BARRIERS, TEST.LOCK, TEST.TICKETS, TEST.POST_RING]) {
+            await session.writeWords(words, new Array<bigint>(PES * ROUNDS).fill(0n));
+            const args = [test, words, BigInt(ROUNDS)];
+            const { deviceUs } = await session.launchTest('ACROSS_PES', args, { rectangle: RECTANGLE });
+            const found = await session.readWords(words, PES * ROUNDS);
+            if (test === TEST.LOCK) expect(found[0]).toBe(BigInt(PES * ROUNDS));
+            if (test === TEST.POST_RING) expect(found[0]).toBe(ringOf());
+            if (test === TEST.TICKETS) {
+              for (let place = 0; place < PES; place++) {
+                expect(found.filter((word) => word === BigInt(place))).toHaveLength(ROUNDS);
+              }
+            }
+            // The first launch pays for waking the chip.
+            if (round === 0) continue;
+            const outcomes = seen.get(test) ?? new Set<string>();
+            seen.set(test, outcomes.add(`${deviceUs} ${found}`));
+          }
+        }
+      } finally {
+        await device.close();
+      }
+    }
+    expect([...seen.values()].map((outcomes) => outcomes.size)).toEqual([1, 1, 1, 1]);
+  });
+
+  it('fail by name where one is missing or outside', async () => {
+    const { device, debug } = await openCard(generation);
+    try {
+      const session = await Session.open(device);
+      const run = (test: bigint): Promise<unknown> =>
+        session.launchTest('ACROSS_PES', [test, session.memory, 1n], { rectangle: RECTANGLE });
+      await expect(run(TEST.OUTSIDE)).rejects.toMatchObject({
+        code: 'ILLEGAL_UNIT_COMMAND',
+        place: { cause: BigInt(CUSTOM_EXCEPTION.ILLEGAL_COMMAND) },
+      });
+      const reasons: string[] = [];
+      const watch = setInterval(() => reasons.push(debug.waitReason(17, 0)), 1);
+      await expect(run(TEST.MISSING_AT_BARRIER)).rejects.toMatchObject({ code: 'DEADLOCK', place: { pe: 17 } });
+      clearInterval(watch);
+      expect(reasons).toContain('BARRIER waits for the other PEs of its rectangle');
+      await run(TEST.LOCK);
+    } finally {
+      await device.close();
+    }
+  });
+});
