@@ -1,7 +1,7 @@
 /**
  * Fuzzes a part of the chip under AddressSanitizer and UndefinedBehaviorSanitizer; needs clang.
  *
- *   npm run fuzz -- commands|hart|bundle|registers|gzip [SECONDS]
+ *   npm run fuzz -- commands|hart|bundle|registers|debug|gzip [SECONDS]
  *
  * Inputs that reach new code stay in build/fuzz/corpus/TARGET; one that crashes is left in build/fuzz and named at the end:
  * run build/fuzz/TARGET with that file to see it again.
@@ -15,6 +15,7 @@ const TARGETS = {
   hart: ['native/fuzz/fuzz_hart.c', ...HART],
   bundle: ['native/fuzz/fuzz_bundle.c', ...CHIP],
   registers: ['native/fuzz/fuzz_registers.c', ...CHIP],
+  debug: ['native/fuzz/fuzz_debug.c', ...CHIP],
   gzip: ['native/fuzz/fuzz_gzip.c', 'native/src/gzip_decompressor.c'],
 };
 const FLAGS = ['-fsanitize=fuzzer,address,undefined', '-fno-sanitize-recover=undefined'];

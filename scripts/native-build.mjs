@@ -23,6 +23,7 @@ function filesIn(folder, pattern) {
 export const CHIP = filesIn('native/src', /\.c$/);
 export const PE = filesIn('native/src', PE_PARTS);
 export const HART = filesIn('native/src', HART_PARTS);
+export const HART_TESTS = filesIn('native/test', /^hart_test\w*\.c$/);
 export const PE_TESTS = filesIn('native/test', /^(pe|matmul)_test\w*\.c$/);
 
 /** One call of the compiler; the flags given come after those of binding.gyp. Throws where it fails. */

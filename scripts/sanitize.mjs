@@ -7,7 +7,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
-import { CHIP, compile, HART, PE, PE_TESTS, ROOT, run } from './native-build.mjs';
+import { CHIP, compile, HART, HART_TESTS, PE, PE_TESTS, ROOT, run } from './native-build.mjs';
 
 const SUITES = ['test/driver', 'test/firmware', 'test/memmgr', 'test/streaming-api'];
 /** Instrumented code is several times slower; the promises are the same, their deadlines are not. */
@@ -37,7 +37,7 @@ function runPrograms(folder, flags, library) {
   const linked = [`-Wl,-rpath,${dirname(library)}`, ...flags];
   const chip = (name) => [`native/test/${name}.c`, 'native/test/chip_test_script.c', library];
   const programs = [
-    ['hart_test', [...HART, 'native/test/hart_test.c'], flags],
+    ['hart_test', [...HART, ...HART_TESTS], flags],
     ['pe_test', [...PE, ...PE_TESTS], flags],
     ...['chip_test_interface', 'chip_test_engines', 'chip_test_queues'].map((name) => [name, chip(name), linked]),
   ];

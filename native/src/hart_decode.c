@@ -31,12 +31,18 @@ static void decode_store(uint32_t word, struct operation *o) {
   o->opcode = opcodes[funct3(word)];
 }
 
-/* Widths 0, 5, 6 and 7 are vector loads and stores: the place of RVV 1.0. */
+/*
+ * The place of RVV 1.0, which the second hart of a PE is to have: OP-V here (arithmetic and vsetvl), and vector loads and stores
+ * among those of floating point. Until then all of them are illegal, mstatus.VS is read-only zero, and misa has no V.
+ */
+static void decode_vector(uint32_t word, struct operation *o) { (void)word, o->opcode = OP_ILLEGAL; }
+
 static void decode_float_memory(uint32_t word, struct operation *o) {
   bool store = (word & 0x20) != 0;
   o->immediate = store ? immediate_s(word) : immediate_i(word);
   if (funct3(word) == 2) o->opcode = store ? OP_FSW : OP_FLW;
   else if (funct3(word) == 3) o->opcode = store ? OP_FSD : OP_FLD;
+  else decode_vector(word, o); /* widths 0, 5, 6 and 7; 1 and 4 are nobody's */
 }
 
 static void decode_immediate(uint32_t word, struct operation *o) {
@@ -168,7 +174,7 @@ void hart_decode(uint32_t word, struct operation *o) {
     case 0x3b: decode_register_word(word, o); return;
     case 0x43: case 0x47: case 0x4b: case 0x4f: decode_fused(word, o); return;
     case 0x53: decode_float(word, o); return;
-    case 0x57: return; /* RVV 1.0 arithmetic and vsetvl: not there yet */
+    case 0x57: decode_vector(word, o); return;
     case 0x63: decode_branch(word, o); return;
     case 0x67: if (funct3(word) == 0) o->opcode = OP_JALR, o->immediate = immediate_i(word); return;
     case 0x6f: decode_jump(word, o); return;

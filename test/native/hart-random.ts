@@ -1,59 +1,20 @@
-/**
- * Random programs out of I, M, A, F, D and C. A program loads its registers from random data, runs a few thousand random
- * instructions in a loop with branches that skip some of them, and writes all registers, flags and memory to standard output.
- */
+/** Random instructions out of I, M, A, F, D, C and the floating point CSRs, with branches that skip some of them. */
+import { branch, iType, jal, rType, sType, uType } from './hart-encode.js';
 import {
-  branch,
-  DATA_BASE,
-  DATA_BYTES,
-  ECALL,
-  elfFile,
-  iType,
-  jal,
-  loadImmediate,
-  rType,
-  sType,
-  uType,
-} from './hart-encode.js';
+  ATOMIC_BASE,
+  BASE,
+  COMPRESSED_BASE,
+  HASH,
+  type Instruction,
+  narrow,
+  RESERVED,
+  STACK,
+  sizeOf,
+  wide,
+} from './hart-program.js';
+import { pick, type Random } from './random.js';
 
-/** Registers that hold addresses (sp and s1 for compressed instructions) or the loop counter: never written in the body. */
-const STACK = 2;
-const COMPRESSED_BASE = 9;
-/** Takes in floating point results, so that each one counts, not only those that are still there at the end. */
-const HASH = 28;
-const COUNTER = 29;
-const ATOMIC_BASE = 30;
-const BASE = 31;
-const RESERVED = [STACK, COMPRESSED_BASE, HASH, COUNTER, ATOMIC_BASE, BASE];
-/** Where addresses point: loads and stores reach 2 KiB to either side. */
-const MIDDLE = DATA_BASE + 8192;
-
-type Random = (below: number) => number;
-
-/** mulberry32: small, and the same everywhere. */
-function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below) | 0;
-  };
-}
-
-function pick<T>(random: Random, items: readonly T[]): T {
-  const item = items[random(items.length)];
-  if (item === undefined) throw new Error('nothing to pick from');
-  return item;
-}
-
-/** One instruction of 4 or 2 bytes. */
-type Instruction = { word: number; bytes: 2 | 4 };
-const wide = (word: number): Instruction => ({ word, bytes: 4 });
-const narrow = (word: number): Instruction => ({ word: word & 0xffff, bytes: 2 });
-const sizeOf = (list: Instruction[]): number => list.reduce((sum, one) => sum + one.bytes, 0);
-
-class Generator {
+export class Generator {
   /** The register written last: chains of dependent instructions are what compilers emit. */
   private last = 0;
 
@@ -225,16 +186,13 @@ class Generator {
     return [wide(rType(pick(this.random, [0x43, 0x47, 0x4b, 0x4f]), this.rounding(), funct7, operands))];
   }
 
-  /** Reads and writes of fflags, frm (valid modes) and fcsr. */
+  /** All forms of access to fflags, reads of frm and fcsr, and valid modes into frm: what user mode has of CSRs. */
   private floatRegister(): Instruction[] {
     const rd = this.target();
-    return pick(this.random, [
-      [wide(iType(0x73, 2, 1, { rd }))],
-      [wide(iType(0x73, 2, 3, { rd }))],
-      [wide(iType(0x73, 1, 1, { rd, rs1: this.register() }))],
-      [wide(iType(0x73, 5, 2, { rd, rs1: this.random(5) }))],
-      [wide(iType(0x73, 7, 1, { rd, rs1: this.register() }))],
-    ]);
+    const frm = wide(iType(0x73, 5, 2, { rd, rs1: this.random(5) }));
+    const read = wide(iType(0x73, 2, pick(this.random, [1, 2, 3]), { rd }));
+    const fflags = wide(iType(0x73, pick(this.random, [1, 2, 3, 5, 6, 7]), 1, { rd, rs1: this.register() }));
+    return [pick(this.random, [frm, read, fflags, fflags])];
   }
 
   private compressed(): Instruction[] {
@@ -349,160 +307,4 @@ class Generator {
     if (this.random(3) === 0) return [wide(rType(0x33, 0, 0x20, { rd: HASH, rs1: this.last, rs2: HASH }))];
     return this.random(6) === 0 ? this.skip() : this.straight();
   }
-}
-
-/** Doublewords that make floating point and integers interesting: limits, singles in boxes, NaNs, near powers of two. */
-function randomData(random: Random): Buffer {
-  const data = Buffer.alloc(DATA_BYTES);
-  const special = [
-    0n,
-    1n,
-    0x7ff0000000000000n,
-    0x7ff8000000000000n,
-    0x7ff0000000000001n,
-    0x0010000000000000n,
-    0x000fffffffffffffn,
-    0x3ff0000000000000n,
-    0x7fefffffffffffffn,
-    0x41dfffffffc00000n,
-    0x43e0000000000000n,
-    0x3fe0000000000000n,
-    0x7fffffffn,
-  ];
-  const specialSingle = [
-    0, 1, 0x7f800000, 0x7fc00000, 0x7f800001, 0x00800000, 0x007fffff, 0x3f800000, 0x7f7fffff, 0x4f000000, 0x5f000000,
-    0x3f000000,
-  ];
-  for (let at = 0; at < DATA_BYTES; at += 8) {
-    const bits = (BigInt(random(65536)) << 48n) | (BigInt(random(0x1000000)) << 24n) | BigInt(random(0x1000000));
-    const sign = BigInt(random(2)) << 63n;
-    const boxed = 0xffffffff00000000n;
-    // Exponents near each other, so that sums cancel and products stay in range.
-    const close = 0x3ff0000000000000n + (BigInt(random(9) - 4) << 52n);
-    const choices = [
-      bits,
-      sign | pick(random, special),
-      sign | close | (bits & 0xfffffffffffffn),
-      boxed | BigInt(pick(random, specialSingle)) | (sign >> 32n),
-      boxed | (bits & 0xffffffffn),
-      boxed | BigInt(0x3f000000 + random(0x2000000)) | (sign >> 32n),
-      close | (bits & 0xf000000000000n),
-    ];
-    data.writeBigUInt64LE(pick(random, choices), at);
-  }
-  return data;
-}
-
-function prologue(): number[] {
-  const words = loadImmediate(BASE, MIDDLE);
-  for (let i = 0; i < 32; i++) words.push(iType(0x07, 3, i * 8, { rd: i, rs1: BASE }));
-  for (let i = 1; i <= HASH; i++) words.push(iType(0x03, 3, 256 + i * 8, { rd: i, rs1: BASE }));
-  for (const rd of [STACK, COMPRESSED_BASE, ATOMIC_BASE]) words.push(iType(0x13, 0, 0, { rd, rs1: BASE }));
-  words.push(iType(0x13, 0, 3, { rd: COUNTER }));
-  return words;
-}
-
-/** Stores every register and fcsr at DATA_BASE, writes all data to standard output and ends. */
-function epilogue(): number[] {
-  const words = loadImmediate(BASE, DATA_BASE);
-  for (let i = 0; i < 31; i++) words.push(sType(0x23, 3, i * 8, { rs1: BASE, rs2: i }));
-  for (let i = 0; i < 32; i++) words.push(sType(0x27, 3, 256 + i * 8, { rs1: BASE, rs2: i }));
-  words.push(iType(0x73, 2, 3, { rd: 5 }), sType(0x23, 3, 512, { rs1: BASE, rs2: 5 }));
-  words.push(
-    ...loadImmediate(10, 1),
-    ...loadImmediate(11, DATA_BASE),
-    ...loadImmediate(12, DATA_BYTES),
-    ...loadImmediate(17, 64),
-    ECALL,
-  );
-  words.push(...loadImmediate(10, 0), ...loadImmediate(17, 93), ECALL);
-  return words;
-}
-
-function bytesOf(instructions: Instruction[]): Buffer {
-  const code = Buffer.alloc(sizeOf(instructions));
-  let at = 0;
-  for (const { word, bytes } of instructions) {
-    if (bytes === 4) code.writeUInt32LE(word >>> 0, at);
-    else code.writeUInt16LE(word, at);
-    at += bytes;
-  }
-  return code;
-}
-
-/** Values where rules meet: ties, carries into the next binade, the borders of subnormal and of integer ranges. */
-function cornerData(random: Random): Buffer {
-  const corners = [
-    0n,
-    1n,
-    2n,
-    0x000fffffffffffffn,
-    0x0010000000000000n,
-    0x0010000000000001n,
-    0x001fffffffffffffn,
-    0x1fefffffffffffffn,
-    0x1ff0000000000000n,
-    0x1ff0000000000001n,
-    0x2000000000000000n,
-    0x3c90000000000000n,
-    0x3ca0000000000000n,
-    0x3cb0000000000000n,
-    0x3fe0000000000000n,
-    0x3fefffffffffffffn,
-    0x3ff0000000000000n,
-    0x3ff0000000000001n,
-    0x3ff8000000000000n,
-    0x3fffffffffffffffn,
-    0x3ff0000010000000n,
-    0x3ff0000030000000n,
-    0x380fffffffffffffn,
-    0x380fffffe0000000n,
-    0x36a0000000000000n,
-    0x3690000000000000n,
-    0x47efffffe0000000n,
-    0x47effffff0000000n,
-    0x4004000000000000n,
-    0x400c000000000000n,
-    0x41dfffffffe00000n,
-    0x41efffffffe00000n,
-    0x41e0000000000000n,
-    0xc1e0000000100000n,
-    0x43dfffffffffffffn,
-    0x43e0000000000000n,
-    0x43f0000000000000n,
-    0x7fefffffffffffffn,
-    0x7ff0000000000000n,
-    0x7ff0000000000001n,
-    0x7ff8000000000000n,
-  ];
-  const singles = [
-    0, 1, 0x007fffff, 0x00800000, 0x00800001, 0x00ffffff, 0x1fffffff, 0x20000000, 0x20000001, 0x33000000, 0x33800000,
-    0x34000000, 0x3f000000, 0x3f7fffff, 0x3f800000, 0x3f800001, 0x3fc00000, 0x3fffffff, 0x40200000, 0x40600000,
-    0x4effffff, 0x4f000000, 0x4f7fffff, 0x5f000000, 0x5f7fffff, 0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fc00000,
-  ];
-  const data = Buffer.alloc(DATA_BYTES);
-  for (let at = 0; at < DATA_BYTES; at += 8) {
-    const negative = random(2) === 0;
-    const double = pick(random, corners) ^ (negative ? 1n << 63n : 0n);
-    const single = 0xffffffff00000000n | BigInt((pick(random, singles) ^ (negative ? 0x80000000 : 0)) >>> 0);
-    data.writeBigUInt64LE(random(2) === 0 ? double : single, at);
-  }
-  return data;
-}
-
-/** An ELF file with about `length` random instructions in its loop; or with floating point arithmetic on corner values only. */
-export function randomProgram(seed: number, length: number, kind: 'mixed' | 'float' = 'mixed'): Buffer {
-  const random = randomFrom(seed);
-  const generator = new Generator(random);
-  const data = kind === 'mixed' ? randomData(random) : cornerData(random);
-  const body: Instruction[] = [];
-  while (body.length < length) body.push(...(kind === 'mixed' ? generator.any() : generator.hashedFloat()));
-  const size = sizeOf(body);
-  // The loop is longer than a branch reaches: count down, leave by a branch, or jump back.
-  const loop = [
-    wide(iType(0x13, 0, -1, { rd: COUNTER, rs1: COUNTER })),
-    wide(branch(0, COUNTER, 0, 8)),
-    wide(jal(0, -(size + 8))),
-  ];
-  return elfFile(bytesOf([...prologue().map(wide), ...body, ...loop, ...epilogue().map(wide)]), data);
 }

@@ -1,11 +1,11 @@
-/** Directed tests of the hart (native/test/hart_test.c): traps, interrupts, CSRs, counts, code that changes, threads. */
+/** Directed tests of the hart (native/test/hart_test*.c): traps, interrupts, CSRs, counts, code that changes, threads. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { compileNative, ROOT } from './compile.js';
 
-const CASES = 28;
+const CASES = 40;
 const SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
 
 describe.each([
@@ -15,7 +15,11 @@ describe.each([
   let program = '';
   beforeAll(() => {
     const sources = readdirSync(join(ROOT, 'native', 'src')).filter((file) => /^(hart|code_cache)\w*\.c$/.test(file));
-    const paths = [...sources.map((file) => `native/src/${file}`), 'native/test/hart_test.c'];
+    const paths = [
+      ...sources.map((file) => `native/src/${file}`),
+      'native/test/hart_test.c',
+      'native/test/hart_test_privileged.c',
+    ];
     program = compileNative(name, paths, { flags });
   }, 120_000);
 
