@@ -23,6 +23,7 @@
         "native/src/device.c",
         "native/src/dma_engine.c",
         "native/src/dot_product_engine.c",
+        "native/src/dot_product_engine_sparse.c",
         "native/src/event_count.c",
         "native/src/fabric_interface.c",
         "native/src/gzip_decompressor.c",

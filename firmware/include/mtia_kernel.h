@@ -336,6 +336,12 @@ static inline void mml_words(uint64_t operands, uint64_t offset_b) {
 static inline void mml(uint64_t accumulator, uint64_t cb_a, uint64_t offset_a, uint64_t cb_b, uint64_t offset_b) {
   mml_words(mml_operands(accumulator, cb_a, offset_a, cb_b), offset_b);
 }
+/* The second operand is 2:4 sparse, in packed blocks of this many bytes. Not on v1. */
+static inline uint64_t mml_sparse_block_bytes(uint64_t type) { return type == MTIA_TYPE_INT8 ? 1024 + 256 : 1024 + 128; }
+static inline void mml_sparse(uint64_t accumulator, uint64_t cb_a, uint64_t offset_a, uint64_t cb_b, uint64_t offset_b) {
+  MTIA_LAUNCH(MTIA_COMMAND_MML_SPARSE, mml_operands(accumulator, cb_a, offset_a, cb_b),
+              MTIA_FIELD(MTIA_MML_SPARSE_OFFSET_B, offset_b));
+}
 /* What REDUCE does with an accumulator on its way to a circular buffer. */
 struct reduction {
   uint64_t function, type, stride;

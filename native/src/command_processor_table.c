@@ -60,6 +60,7 @@ static const struct command_field acc_init_fields[] = {
     ANY(RS1, MTIA_ACC_INIT_OFFSET),
     ANY(RS2, MTIA_ACC_INIT_N),
 };
+/* And MML_SPARSE. */
 static const struct command_field mml_fields[] = {
     RANGE(RS1, MTIA_MML_ACCUMULATOR, 0, MTIA_LIMIT_ACCUMULATORS - 1, 1),
     BUFFER(RS1, MTIA_MML_CB_A),
@@ -243,6 +244,8 @@ static const struct command_description descriptions[] = {
                                   .execute = reduce_send_execute},
     [MTIA_COMMAND_REDUCE_RECEIVE] = {.name = "REDUCE_RECEIVE", FIELDS(reduce_link_fields),
                                      .prepare = reduce_receive_prepare, .execute = reduce_receive_execute},
+    [MTIA_COMMAND_MML_SPARSE] = {.name = "MML_SPARSE", FIELDS(mml_fields), REGISTERS(MML_SHAPE, 2), .first_generation = 2,
+                                 .prepare = mml_sparse_prepare, .execute = mml_sparse_execute},
     [MTIA_COMMAND_SE_LOAD_TABLE] = {.name = "SE_LOAD_TABLE", FIELDS(se_load_table_fields),
                                     .prepare = se_load_table_prepare, .execute = se_load_table_execute},
     [MTIA_COMMAND_SE_UNARY] = {.name = "SE_UNARY", FIELDS(se_unary_fields), REGISTERS(SE_SHAPE, 3),

@@ -1,20 +1,17 @@
 /* The dot-product engine: products of blocks, added to an accumulator of the reduction engine. Arithmetic: matmul.h. */
+#include "dot_product_engine.h"
 #include <string.h>
-#include "pe_internal.h"
 
 /* From the last operand to the sum in the accumulator. Assumed: the length of the pipeline is not published. */
 #define DPE_LATENCY 16
 
-struct mml {
-  uint32_t m, n, k_bytes, k_blocks;
-  uint64_t stride; /* of A */
-};
-
-static struct mml mml_of(const struct command *command) {
+struct mml mml_of(const struct command *command) {
   return (struct mml){.m = (uint32_t)command->field[MTIA_MML_M_FIELD],
                       .n = (uint32_t)command->field[MTIA_MML_N_FIELD],
                       .k_bytes = (uint32_t)command->field[MTIA_MML_K_BYTES_FIELD],
                       .k_blocks = (uint32_t)command->field[MTIA_MML_K_BLOCKS_FIELD],
+                      .type = (uint32_t)command->field[MTIA_MML_TYPE_FIELD],
+                      .accumulator = (uint32_t)command->field[MTIA_MML_ACCUMULATOR_FIELD],
                       .stride = command->sticky[1] & 0xffffffffu};
 }
 
@@ -33,7 +30,7 @@ bool mml_prepare(struct pe *pe, struct command *command) {
                              MATMUL_B_ROW_BYTES);
 }
 
-static matmul_function *function_of(const struct pe *pe, uint64_t type) {
+matmul_function *mml_function_of(const struct pe *pe, uint64_t type) {
   return type == MTIA_TYPE_INT8 ? pe->matmul->int8 : type == MTIA_TYPE_FP16 ? pe->matmul->fp16 : pe->matmul->bf16;
 }
 
@@ -52,11 +49,14 @@ static void multiply_wrapped(union accumulator *accumulator, matmul_function *fu
   }
 }
 
-/* The second operand streams, a column a cycle, past the first, which is held (I23 section 3). */
-static void take_time(struct pe *pe, const struct mml *mml, const struct command *command,
-                      struct accumulator_state *accumulator) {
-  const uint64_t steps = divide_up(mml->k_bytes, pe->time.dpe_k_bytes) * mml->k_blocks;
-  const uint64_t bytes = (uint64_t)(mml->m + mml->n) * mml->k_bytes * mml->k_blocks;
+void mml_added(struct pe *pe, const struct mml *mml, uint64_t k_bytes) {
+  const bool int8 = mml->type == MTIA_TYPE_INT8;
+  pe->accumulator_states[mml->accumulator].content = int8 ? CONTENT_INT32 : CONTENT_FP32;
+  pe->counters.matmul_multiplies += (uint64_t)mml->m * mml->n * (k_bytes / data_type_bytes(mml->type));
+}
+
+void mml_take_time(struct pe *pe, const struct mml *mml, const struct command *command, uint64_t steps, uint64_t bytes) {
+  struct accumulator_state *const accumulator = &pe->accumulator_states[mml->accumulator];
   const uint64_t busy = later(steps * mml->n, cycles_of(bytes, pe->time.local_memory));
   const uint64_t start =
       time_line_take(pe, LINE_DPE, later(command_operands_time(pe, command), accumulator->ready), busy);
@@ -67,7 +67,7 @@ static void take_time(struct pe *pe, const struct mml *mml, const struct command
 
 bool mml_execute(struct pe *pe, struct command *command) {
   const struct mml mml = mml_of(command);
-  const uint64_t type = command->field[MTIA_MML_TYPE_FIELD], number = command->field[MTIA_MML_ACCUMULATOR_FIELD];
+  const uint64_t type = mml.type, number = mml.accumulator, k_bytes = (uint64_t)mml.k_bytes * mml.k_blocks;
   struct block a, b;
   if (!command_place_block(pe, command, &a, (uint32_t)command->field[MTIA_MML_CB_A_FIELD], SIDE_DATA,
                            MTIA_MML_OFFSET_A_FIELD, mml.m, mml.k_blocks * mml.k_bytes, mml.stride) ||
@@ -78,12 +78,10 @@ bool mml_execute(struct pe *pe, struct command *command) {
                                      .blocks = mml.k_blocks};
   for (uint32_t row = 0; row < mml.m; row++) operands.a[row] = block_row(&a, row);
   if (b.contiguous)
-    function_of(pe, type)(&pe->accumulators[number], &operands);
+    mml_function_of(pe, type)(&pe->accumulators[number], &operands);
   else
-    multiply_wrapped(&pe->accumulators[number], function_of(pe, type), &operands, &b, mml.k_blocks);
-  pe->accumulator_states[number].content = type == MTIA_TYPE_INT8 ? CONTENT_INT32 : CONTENT_FP32;
-  pe->counters.matmul_multiplies +=
-      (uint64_t)mml.m * mml.n * mml.k_blocks * (mml.k_bytes / data_type_bytes(type));
-  take_time(pe, &mml, command, &pe->accumulator_states[number]);
+    multiply_wrapped(&pe->accumulators[number], mml_function_of(pe, type), &operands, &b, mml.k_blocks);
+  mml_added(pe, &mml, k_bytes);
+  mml_take_time(pe, &mml, command, divide_up(mml.k_bytes, pe->time.dpe_k_bytes) * mml.k_blocks, (mml.m + mml.n) * k_bytes);
   return true;
 }

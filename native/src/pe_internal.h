@@ -117,6 +117,8 @@ bool dma_prefetch_prepare(struct pe *pe, struct command *command);
 bool dma_prefetch_execute(struct pe *pe, struct command *command);
 bool mml_prepare(struct pe *pe, struct command *command);
 bool mml_execute(struct pe *pe, struct command *command);
+bool mml_sparse_prepare(struct pe *pe, struct command *command);
+bool mml_sparse_execute(struct pe *pe, struct command *command);
 bool acc_init_prepare(struct pe *pe, struct command *command);
 bool acc_init_execute(struct pe *pe, struct command *command);
 bool reduce_prepare(struct pe *pe, struct command *command);

@@ -10,6 +10,7 @@ static const struct suite {
               {"memory", test_memory},
               {"units", test_units},
               {"quantise", test_quantise},
+              {"sparse", test_sparse},
               {"programs", test_programs},
               {"matmul", test_matmul}};
 

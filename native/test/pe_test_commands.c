@@ -170,6 +170,15 @@ static const struct field_case cases[] = {
     CASE(REDUCE_RECEIVE, MTIA_REDUCE_RECEIVE_TYPE_FIELD, 0, LINK_SHAPE(32, 32)),
     CASE(REDUCE_RECEIVE, MTIA_REDUCE_RECEIVE_ROWS_FIELD, SUMS, LINK_SHAPE(33, 32)),
     CASE(REDUCE_RECEIVE, MTIA_REDUCE_RECEIVE_COLUMNS_FIELD, SUMS, LINK_SHAPE(32, 0)),
+    CASE(MML_SPARSE, MTIA_MML_SPARSE_ACCUMULATOR_FIELD, MML_RS1 | 4, 0),
+    CASE(MML_SPARSE, MTIA_MML_SPARSE_CB_A_FIELD, MML_RS1 | FIELD(MTIA_MML_CB_A, 9), 0),
+    CASE(MML_SPARSE, MTIA_MML_SPARSE_CB_B_FIELD, FIELD(MTIA_MML_CB_B, 9), 0),
+    CASE(MML_SPARSE, MTIA_MML_SPARSE_OFFSET_A_FIELD, MML_RS1 | FIELD(MTIA_MML_OFFSET_A, 16384 - 2044), 0),
+    CASE(MML_SPARSE, MTIA_MML_SPARSE_OFFSET_B_FIELD, MML_RS1, 16384 - 1148),
+    CASE(MML_SPARSE, MTIA_MML_SPARSE_OFFSET_B_FIELD, MML_RS1, 0), /* positions 0 and 0 */
+    CASE_WITH(MML_SPARSE, MTIA_MML_SPARSE_TYPE_FIELD, MML_RS1, 0, MML_SHAPE, MML_SET(32, 32, 64, MTIA_TYPE_FP32, 1)),
+    CASE_WITH(MML_SPARSE, MTIA_MML_SPARSE_K_BLOCKS_FIELD, MML_RS1, 0, MML_SHAPE, MML_SET(32, 32, 64, MTIA_TYPE_BF16, 65)),
+    CASE_WITH(MML_SPARSE, REGISTER_FIELD(MML_STRIDE), MML_RS1, 0, MML_STRIDE, 62),
     CASE(SE_LOAD_TABLE, MTIA_SE_LOAD_TABLE_SLOT_FIELD, 8, 64),
     CASE(SE_LOAD_TABLE, MTIA_SE_LOAD_TABLE_ADDRESS_FIELD, FIELD(MTIA_SE_LOAD_TABLE_ADDRESS, 8), 64),
     CASE(SE_LOAD_TABLE, MTIA_SE_LOAD_TABLE_ADDRESS_FIELD, FIELD(MTIA_SE_LOAD_TABLE_ADDRESS, 384 * 1024), 64),
@@ -287,7 +296,7 @@ static void v1_has_narrower_limits(void) {
 }
 
 static void v1_lacks_what_came_with_2i(void) {
-  static const uint32_t codes[] = {MTIA_COMMAND_RE_ROW_RANGE};
+  static const uint32_t codes[] = {MTIA_COMMAND_RE_ROW_RANGE, MTIA_COMMAND_MML_SPARSE};
   struct fixture *const f = legal_fixture(1);
   for (uint32_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
     CHECK(was_illegal(f, issue(f, 0, codes[i], RANGE_RS1, RANGE_RS2(1, 1, 8)), codes[i], FIELD_OF_COMMAND));
@@ -299,7 +308,7 @@ static void unknown_encodings_are_illegal_instructions(void) {
   static const struct { uint32_t first, last; } codes[] = {
       {0x01, 0x0b},
       {0x10, 0x13},
-      {0x20, 0x25},
+      {0x20, 0x26},
       {0x2f, 0x2f},
       {0x30, 0x36},
       {0x40, 0x41},

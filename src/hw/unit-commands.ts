@@ -117,6 +117,20 @@ const CB = 'an initialised circular buffer';
 const OFFSET = 'any; the block must not straddle the end of the buffer inside a row';
 const TYPE = 'see DATA_TYPE';
 
+/** Of MML and MML_SPARSE. */
+const MML_FIELDS: readonly CommandField[] = [
+  rs1('accumulator', 0, 8, '0..3'),
+  rs1('cbA', 8, 8, CB),
+  rs1('cbB', 16, 8, CB),
+  rs1('offsetA', 32, 32, OFFSET),
+  rs2('offsetB', 0, 32, OFFSET),
+  { name: 'm', from: 'MML_SHAPE', low: 0, bits: 8, legal: '1..32' },
+  { name: 'n', from: 'MML_SHAPE', low: 8, bits: 8, legal: '1..32' },
+  { name: 'kBytes', from: 'MML_SHAPE', low: 16, bits: 8, legal: '32 or 64' },
+  { name: 'type', from: 'MML_SHAPE', low: 24, bits: 8, legal: 'INT8, FP16 or BF16' },
+  { name: 'kBlocks', from: 'MML_SHAPE', low: 32, bits: 8, legal: '1 on v1, 1..64 on 2i' },
+];
+
 export const UNIT_COMMANDS: readonly UnitCommand[] = [
   {
     name: 'CB_INIT',
@@ -275,18 +289,7 @@ export const UNIT_COMMANDS: readonly UnitCommand[] = [
     code: 0x21,
     unit: 'DPE',
     doc: 'accumulator[m][n] += A[m][k] * B[k][n] for one block (MML_SHAPE): A is m rows of k bytes, MML_STRIDE apart; B is k/4 rows of 32 groups of 4 bytes (group n holds the 4 bytes of k of column n), so 2048 bytes for 64 bytes of k. Blocks along k follow at +k bytes in A and +(k/4)*128 bytes in B (2i only; 1 on v1). Element-checked; moves no pointer.',
-    fields: [
-      rs1('accumulator', 0, 8, '0..3'),
-      rs1('cbA', 8, 8, CB),
-      rs1('cbB', 16, 8, CB),
-      rs1('offsetA', 32, 32, OFFSET),
-      rs2('offsetB', 0, 32, OFFSET),
-      { name: 'm', from: 'MML_SHAPE', low: 0, bits: 8, legal: '1..32' },
-      { name: 'n', from: 'MML_SHAPE', low: 8, bits: 8, legal: '1..32' },
-      { name: 'kBytes', from: 'MML_SHAPE', low: 16, bits: 8, legal: '32 or 64' },
-      { name: 'type', from: 'MML_SHAPE', low: 24, bits: 8, legal: 'INT8, FP16 or BF16' },
-      { name: 'kBlocks', from: 'MML_SHAPE', low: 32, bits: 8, legal: '1 on v1, 1..64 on 2i' },
-    ],
+    fields: MML_FIELDS,
   },
   {
     name: 'REDUCE',
@@ -360,6 +363,13 @@ export const UNIT_COMMANDS: readonly UnitCommand[] = [
       rs2('rows', 0, 8, '1..32'),
       rs2('columns', 8, 8, '1..32'),
     ],
+  },
+  {
+    name: 'MML_SPARSE',
+    code: 0x26,
+    unit: 'DPE',
+    doc: '2i: as MML with 2:4 sparse B, at twice the k a cycle: of every 4 elements of k of a column two are kept. A block of B is k/8 rows of 32 groups of 4 bytes (group n of row r holds bytes 4r..4r+3 of the kept values of column n), then for each of 32 columns (elements of k)/8 bytes of positions: 4 bits for 4 elements of k, low bits first, bits 1:0 the place of the first kept value and 3:2 that of the second. With k = 64 bytes: 1024 + 256 bytes (INT8) or 1024 + 128 (FP16, BF16). Positions that do not ascend make offsetB illegal. Blocks along k follow each other; none may straddle the end of the buffer. Element-checked; moves no pointer.',
+    fields: MML_FIELDS,
   },
   {
     name: 'SE_LOAD_TABLE',
