@@ -116,6 +116,18 @@ struct mtia_counters {
   uint64_t decompressed_bytes;
 };
 MTIA_API int32_t mtia_debug_counters(struct mtia_device *device, struct mtia_counters *counters);
+/*
+ * Units of one PE since power-on, as of the end of its last slice: device cycles in which each was occupied and commands that it
+ * has done (order: CP, FI, DPE, RE, SE, MLU), and cycles in which each hart stood at a unit command.
+ */
+struct mtia_pe_counters {
+  uint32_t struct_bytes;
+  uint32_t reserved;
+  uint64_t busy_cycles[6];
+  uint64_t commands[6];
+  uint64_t stall_cycles[2];
+};
+MTIA_API int32_t mtia_debug_pe_counters(struct mtia_device *device, uint32_t pe, struct mtia_pe_counters *counters);
 /* Name of the matmul path in use ("avx512", "portable", ...). */
 MTIA_API int32_t mtia_debug_matmul_path(struct mtia_device *device, char *text, uint32_t bytes);
 /*

@@ -101,7 +101,9 @@ static inline bool can_start(const struct pe *pe, const struct command *command)
 }
 
 static bool execute(struct pe *pe, struct command *command) {
+  static const uint8_t unit_of[128] = MTIA_COMMAND_UNITS;
   pe->cp.executed++;
+  pe->counters.commands[unit_of[command->code]]++;
   return command->description->execute(pe, command);
 }
 
@@ -225,6 +227,7 @@ enum hart_custom command_processor_custom(void *context, struct hart *hart, uint
                                           uint64_t *result, uint64_t *cause) {
   struct pe *const pe = context;
   const uint32_t number = hart == &pe->hart[1];
+  const uint64_t arrived = hart->cycles;
   if ((instruction & 0x7f) == MTIA_OPCODE_COMMAND_REGISTER)
     return access_command_register(pe, number, instruction, rs1, result);
 
@@ -250,8 +253,10 @@ enum hart_custom command_processor_custom(void *context, struct hart *hart, uint
   command.need_count = 0;
   command.awaits = 0;
   if (!decode(pe, &command, rs1, rs2)) return trap(&command.fault, result, cause);
-  return command.description->may_go_on != NULL ? issue_now(pe, &command, result, cause)
-                                                : issue_to_unit(pe, &command, result, cause);
+  const enum hart_custom outcome = command.description->may_go_on != NULL ? issue_now(pe, &command, result, cause)
+                                                                         : issue_to_unit(pe, &command, result, cause);
+  pe->counters.stall_cycles[number] += hart->cycles - arrived;
+  return outcome;
 }
 
 /* ---- State ---- */

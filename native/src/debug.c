@@ -225,6 +225,24 @@ int32_t mtia_debug_counters(struct mtia_device *device, struct mtia_counters *co
   return device_leave(device, MTIA_ERROR_OK);
 }
 
+_Static_assert(sizeof(((struct mtia_pe_counters *)0)->commands) == MTIA_UNITS * sizeof(uint64_t), "one for each unit");
+
+int32_t mtia_debug_pe_counters(struct mtia_device *device, uint32_t pe, struct mtia_pe_counters *counters) {
+  struct chip *chip;
+  if (counters == NULL || counters->struct_bytes != sizeof(*counters)) return MTIA_ERROR_CHIP_BAD_ARGUMENT;
+  int32_t status = device_enter(device, &chip);
+  if (status != MTIA_ERROR_OK) return status;
+  if (pe >= chip->pe_count) return device_leave(device, MTIA_ERROR_CHIP_BAD_ARGUMENT);
+  *counters = (struct mtia_pe_counters){.struct_bytes = sizeof(*counters)};
+  for (uint32_t unit = 0; unit < MTIA_UNITS; unit++) {
+    counters->busy_cycles[unit] = atomic_load(&chip->scheduler.unit_counters[pe].busy_cycles[unit]);
+    counters->commands[unit] = atomic_load(&chip->scheduler.unit_counters[pe].commands[unit]);
+  }
+  for (uint32_t hart = 0; hart < 2; hart++)
+    counters->stall_cycles[hart] = atomic_load(&chip->scheduler.unit_counters[pe].stall_cycles[hart]);
+  return device_leave(device, MTIA_ERROR_OK);
+}
+
 int32_t mtia_debug_matmul_path(struct mtia_device *device, char *text, uint32_t bytes) {
   struct chip *chip;
   if (text == NULL || bytes == 0) return MTIA_ERROR_CHIP_BAD_ARGUMENT;

@@ -272,6 +272,12 @@ uint8_t *pe_local_memory(struct pe *pe, uint64_t *bytes) {
 void pe_read_counters(const struct pe *pe, struct pe_counters *counters) {
   *counters = pe->counters;
   counters->unit_commands = pe->cp.executed;
+  const uint64_t *const busy = pe->time.busy;
+  counters->busy_cycles[MTIA_UNIT_FI] = busy[LINE_FI_GET] + busy[LINE_FI_PUT];
+  counters->busy_cycles[MTIA_UNIT_DPE] = busy[LINE_DPE];
+  counters->busy_cycles[MTIA_UNIT_RE] = busy[LINE_RE];
+  counters->busy_cycles[MTIA_UNIT_SE] = busy[LINE_SE];
+  counters->busy_cycles[MTIA_UNIT_MLU] = busy[LINE_MLU];
 }
 
 void pe_wait_reason(const struct pe *pe, uint32_t hart, char *text, uint32_t bytes) {

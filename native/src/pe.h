@@ -36,6 +36,7 @@ struct pe_environment {
 
 struct pe_counters {
   uint64_t instructions, unit_commands, dma_bytes, matmul_multiplies;
+  uint64_t busy_cycles[MTIA_UNITS], commands[MTIA_UNITS], stall_cycles[2]; /* of units and of harts */
   uint64_t multicast_saved_bytes; /* that a memory need not deliver again: other members of the group had them read */
 };
 

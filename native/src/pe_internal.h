@@ -24,7 +24,7 @@ struct time_model {
   uint64_t local_memory, sram, lpddr, noc; /* cycles a byte; SRAM and LPDDR: of this PE's share */
   uint64_t se_elements, dpe_k_bytes;       /* per cycle */
   uint64_t se_rows, mml_blocks, dma_alignment;
-  uint64_t free[TIME_LINES];
+  uint64_t free[TIME_LINES], busy[TIME_LINES];
 };
 
 /* How an index is made of row and column. */
@@ -96,6 +96,7 @@ static inline uint64_t divide_up(uint64_t value, uint64_t by) { return (value + 
 static inline uint64_t time_line_take(struct pe *pe, enum time_line line, uint64_t ready, uint64_t busy) {
   const uint64_t start = later(ready, pe->time.free[line]);
   pe->time.free[line] = start + busy;
+  pe->time.busy[line] += busy;
   return start;
 }
 

@@ -77,7 +77,29 @@ static const struct pe_register *find(uint64_t offset, uint32_t width) {
   return NULL;
 }
 
+/* Counters are arrays of 64-bit registers. False: no counter lies there. */
+static bool read_counter(const struct pe *pe, uint64_t offset, uint64_t *value) {
+  struct pe_counters counters;
+  const struct { uint64_t offset, count; const uint64_t *values; } blocks[] = {
+      {MTIA_PE_UNIT_BUSY_CYCLES, MTIA_UNITS, counters.busy_cycles},
+      {MTIA_PE_UNIT_COMMANDS, MTIA_UNITS, counters.commands},
+      {MTIA_PE_HART_STALL_CYCLES, PE_HARTS, counters.stall_cycles},
+  };
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+    const uint64_t at = offset - blocks[i].offset;
+    if (at >= blocks[i].count * 8 || at % 8 != 0) continue;
+    pe_read_counters(pe, &counters);
+    *value = blocks[i].values[at / 8];
+    return true;
+  }
+  return false;
+}
+
 enum hart_access pe_register_read(struct pe *pe, struct hart *hart, uint64_t offset, uint32_t width, uint64_t *value) {
+  if ((width == 8 || width == 4) && read_counter(pe, offset, value)) {
+    if (width == 4) *value &= 0xffffffffu;
+    return HART_ACCESS_OK;
+  }
   const struct pe_register *const found = find(offset, width);
   if (found == NULL) return HART_ACCESS_FAULT;
   *value = found->read == NULL ? 0 : found->read(pe, hart);
@@ -86,6 +108,8 @@ enum hart_access pe_register_read(struct pe *pe, struct hart *hart, uint64_t off
 }
 
 enum hart_access pe_register_write(struct pe *pe, struct hart *hart, uint64_t offset, uint32_t width, uint64_t value) {
+  uint64_t counter;
+  if ((width == 8 || width == 4) && read_counter(pe, offset, &counter)) return HART_ACCESS_OK;
   const struct pe_register *const found = find(offset, width);
   if (found == NULL) return HART_ACCESS_FAULT;
   if (found->write != NULL) found->write(pe, hart, value);

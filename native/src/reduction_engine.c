@@ -120,7 +120,7 @@ static void take_time(struct pe *pe, const struct command *command, uint64_t byt
   uint64_t ready = later(command_operands_time(pe, command), later(state->ready, state->sum_done));
   if (function >= MTIA_SE_TABLE_0) ready = later(ready, pe->tables[function - MTIA_SE_TABLE_0].ready);
   const uint64_t start = time_line_take(pe, LINE_RE, later(ready, pe->time.free[LINE_SE]), busy);
-  pe->time.free[LINE_SE] = start + busy;
+  time_line_take(pe, LINE_SE, start, busy);
   state->ready = start + busy;
   command_finish(pe, command, start, start + busy, start + busy + RE_LATENCY);
 }

@@ -45,6 +45,10 @@ static bool claim(struct scheduler *scheduler, uint32_t from, uint32_t *pe) {
   }
 }
 
+static void publish(_Atomic uint64_t *to, const uint64_t *from, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) atomic_store_explicit(&to[i], from[i], memory_order_relaxed);
+}
+
 static void publish_counters(struct chip *chip, uint32_t pe) {
   struct pe_counters counters;
   pe_read_counters(chip->pes[pe], &counters);
@@ -53,6 +57,9 @@ static void publish_counters(struct chip *chip, uint32_t pe) {
   atomic_store_explicit(&scheduler->counters[pe].unit_commands, counters.unit_commands, memory_order_relaxed);
   atomic_store_explicit(&scheduler->counters[pe].dma_bytes, counters.dma_bytes, memory_order_relaxed);
   atomic_store_explicit(&scheduler->counters[pe].matmul_multiplies, counters.matmul_multiplies, memory_order_relaxed);
+  publish(scheduler->unit_counters[pe].busy_cycles, counters.busy_cycles, MTIA_UNITS);
+  publish(scheduler->unit_counters[pe].commands, counters.commands, MTIA_UNITS);
+  publish(scheduler->unit_counters[pe].stall_cycles, counters.stall_cycles, 2);
 }
 
 static void run_slice(struct chip *chip, uint32_t pe, uint64_t instructions) {

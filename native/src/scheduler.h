@@ -30,6 +30,7 @@ struct scheduler {
   struct scheduler_thread threads[CHIP_PES];
   /* Counters of each PE as of its last slice. */
   struct { _Atomic uint64_t instructions, unit_commands, dma_bytes, matmul_multiplies; } counters[CHIP_PES];
+  struct { _Atomic uint64_t busy_cycles[MTIA_UNITS], commands[MTIA_UNITS], stall_cycles[2]; } unit_counters[CHIP_PES];
 };
 
 /* 0 or CHIP_SYSTEM. */

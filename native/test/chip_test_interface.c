@@ -42,6 +42,11 @@ static void arguments(void) {
   CHECK_EQUAL(mtia_debug_wait_reason(device, 64, 0, text, sizeof(text)), MTIA_ERROR_CHIP_BAD_ARGUMENT);
   CHECK_EQUAL(mtia_debug_wait_reason(device, 0, 2, text, sizeof(text)), MTIA_ERROR_CHIP_BAD_ARGUMENT);
   CHECK_EQUAL(mtia_debug_counters(device, &counters), MTIA_ERROR_CHIP_BAD_ARGUMENT);
+  struct mtia_pe_counters pe_counters = {.struct_bytes = 8};
+  CHECK_EQUAL(mtia_debug_pe_counters(device, 0, &pe_counters), MTIA_ERROR_CHIP_BAD_ARGUMENT);
+  pe_counters.struct_bytes = sizeof(pe_counters);
+  CHECK_EQUAL(mtia_debug_pe_counters(device, 64, &pe_counters), MTIA_ERROR_CHIP_BAD_ARGUMENT);
+  CHECK_OK(mtia_debug_pe_counters(device, 63, &pe_counters));
   CHECK_EQUAL(mtia_debug_register_read(device, CONTROL, 0, 0, &value), MTIA_ERROR_CHIP_NOT_HALTED);
   CHECK_EQUAL(mtia_debug_memory_read(device, CONTROL, MTIA_SRAM_BASE, &value, 8), MTIA_ERROR_CHIP_NOT_HALTED);
   CHECK_EQUAL(mtia_debug_run(device, CONTROL, 0, 1, &word, NULL), MTIA_ERROR_CHIP_BAD_ARGUMENT);

@@ -11,6 +11,7 @@ static const struct suite {
               {"units", test_units},
               {"quantise", test_quantise},
               {"sparse", test_sparse},
+              {"counters", test_counters},
               {"programs", test_programs},
               {"matmul", test_matmul}};
 

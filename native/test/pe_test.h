@@ -51,6 +51,7 @@ void test_memory(void);
 void test_units(void);
 void test_quantise(void);
 void test_sparse(void);
+void test_counters(void);
 void test_programs(void);
 void test_matmul(void);
 /* A case of test_matmul with a file of its own. */

@@ -12,7 +12,9 @@ export {
   MOST_INSTRUCTIONS,
   openEmulator,
   openEmulatorWithDebug,
+  type PeCounters,
   type StepResult,
+  type UnitCounters,
 } from './emulator/index.js';
 export {
   closedError,

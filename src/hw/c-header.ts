@@ -51,6 +51,11 @@ function unitCommandMacros(): string[] {
   return [
     ...unit.UNIT_COMMANDS.map((c) => macro(`COMMAND_${c.name}`, hex(c.code))),
     '',
+    ...constants('UNIT', unit.UNIT),
+    macro('UNITS', String(Object.keys(unit.UNIT).length)),
+    '/* Indexed by command: its unit. */',
+    macro('COMMAND_UNITS', `{${unit.UNIT_COMMANDS.map((c) => `[${hex(c.code)}] = ${unit.UNIT[c.unit]}`).join(', ')}}`),
+    '',
     ...unit.COMMAND_REGISTERS.map((r) => macro(`COMMAND_REGISTER_${r.name}`, String(r.index))),
     '',
     '/* Field positions: low bit and width. */',

@@ -399,6 +399,26 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
       register(0x40, 'CYCLES', 64, 'RO', 'device cycles of this PE since power-on'),
       register(0x48, 'MTIME', 64, 'RO', 'as TIMER'),
       register(0x50, 'MSIP', 32, 'RW', 'bit 0: software interrupt of the hart', { count: 2, stride: 4 }),
+      register(
+        0x100,
+        'UNIT_BUSY_CYCLES',
+        64,
+        'RO',
+        'device cycles in which a unit (see UNIT) was occupied, since power-on; FI: get and put channel together; CP: 0',
+        { count: 6, stride: 8 },
+      ),
+      register(0x140, 'UNIT_COMMANDS', 64, 'RO', 'commands that a unit has done, since power-on', {
+        count: 6,
+        stride: 8,
+      }),
+      register(
+        0x180,
+        'HART_STALL_CYCLES',
+        64,
+        'RO',
+        'device cycles in which a hart stood at a unit command (buffer, semaphore, fence, full list), since power-on',
+        { count: 2, stride: 8 },
+      ),
     ],
   },
 ];

@@ -39,6 +39,10 @@ export const SE_ROW_OPERATION = { MAXIMUM: 0, MINIMUM: 1, ABSOLUTE_MAXIMUM: 2, S
 /** PEs that read the same addresses: those of one row, or of one column, of the job's rectangle (I23 section 3). */
 export const MULTICAST_AXIS = { NONE: 0, ROW: 1, COLUMN: 2 } as const;
 
+/** Units of a processing element, in the order of their counters. */
+export const UNIT = { CP: 0, FI: 1, DPE: 2, RE: 3, SE: 4, MLU: 5 } as const;
+export type UnitName = keyof typeof UNIT;
+
 export interface CommandField {
   readonly name: string;
   /** rs1, rs2, or the name of a command register. */
@@ -51,7 +55,7 @@ export interface CommandField {
 export interface UnitCommand {
   readonly name: string;
   readonly code: number;
-  readonly unit: 'CP' | 'FI' | 'DPE' | 'RE' | 'SE' | 'MLU';
+  readonly unit: UnitName;
   readonly fields: readonly CommandField[];
   readonly doc: string;
 }

@@ -151,6 +151,9 @@ describe.each(BINDINGS)('the emulated card through %s', (binding) => {
     await using opened = await Device.open(card, FIRMWARE);
     expect(debug.consoleRead()).toContain(`control firmware ${opened.firmwareVersion}`);
     expect(debug.counters().controlInstructions).toBeGreaterThan(0n);
+    expect(debug.peCounters(63).units.DPE).toEqual({ busyCycles: 0n, commands: 0n });
+    expect(debug.peCounters(0).stallCycles).toHaveLength(2);
+    expect(() => debug.peCounters(64)).toThrow(expect.objectContaining({ code: 'CHIP_BAD_ARGUMENT' }));
     debug.halt();
     expect(debug.registerRead(0, 0, 32)).toBeGreaterThan(0n);
     debug.resume();

@@ -38,6 +38,7 @@ describe('processing element', () => {
     { suite: 'units', cases: 8, what: 'computes in every unit what the scalar definition says' },
     { suite: 'quantise', cases: 7, what: 'scales to INT8 and back, and finds the range of rows, bit by bit' },
     { suite: 'sparse', cases: 4, what: 'multiplies 2:4 sparse blocks as the dense ones, in half the time' },
+    { suite: 'counters', cases: 2, what: 'counts commands and busy cycles of units, and stalls of harts' },
     { suite: 'programs', cases: 8, what: 'runs jobs on both harts, in the same device time on every run' },
     { suite: 'matmul', cases: 6, what: 'computes bit by bit alike on every path' },
   ])('$suite: $what', ({ suite, cases }) => {

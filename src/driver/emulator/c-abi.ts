@@ -43,6 +43,7 @@ export const C_FUNCTIONS = {
   mtia_debug_wait_reason: { result: 'i32', parameters: ['address', 'u32', 'u32', 'buffer', 'u32'] },
   mtia_debug_counters: { result: 'i32', parameters: ['address', 'buffer'] },
   mtia_debug_matmul_peak: { result: 'i32', parameters: ['address', 'u32', 'u32', 'buffer'] },
+  mtia_debug_pe_counters: { result: 'i32', parameters: ['address', 'u32', 'buffer'] },
   mtia_debug_matmul_path: { result: 'i32', parameters: ['address', 'buffer', 'u32'] },
 } as const satisfies Readonly<Record<string, CSignature>>;
 
@@ -93,6 +94,14 @@ export const COUNTERS = defineStruct('mtia_counters', 120, 'Counters since power
   { name: 'host_to_device_bytes', type: 'u64', doc: 'bytes that the DMA engine read from host memory' },
   { name: 'device_to_host_bytes', type: 'u64', doc: 'bytes that the DMA engine wrote to host memory' },
   { name: 'decompressed_bytes', type: 'u64', doc: 'bytes that came out of the decompressors' },
+]);
+
+export const PE_COUNTERS = defineStruct('mtia_pe_counters', 120, 'Units of one PE since power-on.', [
+  { name: 'struct_bytes', type: 'u32', doc: 'size of this structure' },
+  { name: 'reserved', type: 'u32', doc: 'zero' },
+  { name: 'busy_cycles', type: 'u64', count: 6, doc: 'device cycles in which a unit (see UNIT) was occupied' },
+  { name: 'commands', type: 'u64', count: 6, doc: 'commands that a unit has done' },
+  { name: 'stall_cycles', type: 'u64', count: 2, doc: 'device cycles in which a hart stood at a unit command' },
 ]);
 
 /** A way to call C: what koffi and ffi-napi each provide. */

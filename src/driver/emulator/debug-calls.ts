@@ -2,9 +2,9 @@
  * The debug door of the emulated chip, one method per mtia_debug_* call. The driver never uses it; src/firmware-emu
  * builds its DebugPort on it.
  */
-import { DATA_TYPE, decodeStruct, encodeStruct } from '../../hw/index.js';
+import { DATA_TYPE, decodeStruct, encodeStruct, placeFields, UNIT, type UnitName } from '../../hw/index.js';
 import { closedError } from '../errors.js';
-import { type CLibrary, COUNTERS } from './c-abi.js';
+import { type CLibrary, COUNTERS, PE_COUNTERS } from './c-abi.js';
 import type { EmulatedDevice } from './emulated-device.js';
 
 /** Value of `core` that names the control core; 0..63 name PEs. */
@@ -50,6 +50,19 @@ export interface ChipCounters {
   readonly deviceToHostBytes: bigint;
   /** Bytes that came out of the decompressors. */
   readonly decompressedBytes: bigint;
+}
+
+export interface UnitCounters {
+  /** Device cycles in which the unit was occupied. */
+  readonly busyCycles: bigint;
+  readonly commands: bigint;
+}
+
+/** Of one processing element since power-on, as of the end of its last slice. */
+export interface PeCounters {
+  readonly units: Readonly<Record<UnitName, UnitCounters>>;
+  /** Device cycles in which each hart stood at a unit command. */
+  readonly stallCycles: readonly bigint[];
 }
 
 function zeroTerminated(text: Uint8Array): string {
@@ -142,6 +155,25 @@ export class DebugCalls {
       hostToDeviceBytes: counters.host_to_device_bytes,
       deviceToHostBytes: counters.device_to_host_bytes,
       decompressedBytes: counters.decompressed_bytes,
+    };
+  }
+
+  /** Throws where there is no such PE. */
+  peCounters(pe: number): PeCounters {
+    const bytes = new Uint8Array(PE_COUNTERS.size);
+    const view = new DataView(bytes.buffer);
+    encodeStruct(PE_COUNTERS, view, 0, { struct_bytes: PE_COUNTERS.size });
+    this.#call('mtia_debug_pe_counters', (c, h) => c.mtia_debug_pe_counters(h, pe, bytes));
+    const offsets = new Map(placeFields(PE_COUNTERS).map((field) => [field.name, field.offset]));
+    const counter = (field: string, index: number): bigint =>
+      view.getBigUint64((offsets.get(field) ?? 0) + 8 * index, true);
+    const unit = (name: UnitName): UnitCounters => ({
+      busyCycles: counter('busy_cycles', UNIT[name]),
+      commands: counter('commands', UNIT[name]),
+    });
+    return {
+      units: { CP: unit('CP'), FI: unit('FI'), DPE: unit('DPE'), RE: unit('RE'), SE: unit('SE'), MLU: unit('MLU') },
+      stallCycles: [counter('stall_cycles', 0), counter('stall_cycles', 1)],
     };
   }
 

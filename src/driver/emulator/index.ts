@@ -5,7 +5,15 @@ import { EmulatedDevice, type EmulatorOptions } from './emulated-device.js';
 import { EmulatedFunction } from './emulated-function.js';
 
 export { MATMUL_PATHS, type MatmulPath } from './c-abi.js';
-export { type ChipCounters, CONTROL_CORE, type DebugCalls, MOST_INSTRUCTIONS, type StepResult } from './debug-calls.js';
+export {
+  type ChipCounters,
+  CONTROL_CORE,
+  type DebugCalls,
+  MOST_INSTRUCTIONS,
+  type PeCounters,
+  type StepResult,
+  type UnitCounters,
+} from './debug-calls.js';
 export type { EmulatorOptions } from './emulated-device.js';
 
 /** Powers an emulated card on. */
