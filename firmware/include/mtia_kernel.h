@@ -495,6 +495,11 @@ static inline void mlu_shape(uint64_t rows, uint64_t elements, uint64_t element_
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_SHAPE,
                             (uint64_t)element_bytes << 32 | (uint64_t)elements << 16 | rows);
 }
+/* Of the source, every step-th element: 1..256. */
+static inline void mlu_shape_with_step(uint64_t rows, uint64_t elements, uint64_t element_bytes, uint64_t step) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_SHAPE,
+                            (step - 1) << 40 | element_bytes << 32 | elements << 16 | rows);
+}
 static inline void mlu_strides(uint64_t source, uint64_t destination) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_SOURCE_STRIDE, source);
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_DESTINATION_STRIDE, destination);

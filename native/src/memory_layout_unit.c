@@ -8,15 +8,19 @@
 
 struct layout {
   uint64_t rows, elements, element_bytes, source_stride, destination_stride;
+  uint64_t step, source_row_bytes; /* from element to element of the source */
   uint64_t result_rows, result_elements;
 };
 
 static struct layout layout_of(const struct command *command) {
   const bool transpose = command->code == MTIA_COMMAND_MLU_TRANSPOSE;
   const uint64_t rows = command->sticky[0] & 0xffff, elements = command->sticky[0] >> 16 & 0xffff;
+  const uint64_t bytes = command->sticky[0] >> 32 & 0xff, step = ((command->sticky[0] >> 40 & 0xff) + 1) * bytes;
   return (struct layout){.rows = rows,
                          .elements = elements,
-                         .element_bytes = command->sticky[0] >> 32 & 0xff,
+                         .element_bytes = bytes,
+                         .step = step,
+                         .source_row_bytes = (elements - 1) * step + bytes,
                          .source_stride = command->sticky[1],
                          .destination_stride = command->sticky[2],
                          .result_rows = transpose ? elements : rows,
@@ -29,7 +33,7 @@ bool mlu_prepare(struct pe *pe, struct command *command) {
   if (layout.rows == 0 || layout.elements == 0 || (bytes != 1 && bytes != 2 && bytes != 4))
     return command_illegal_sticky(command, 0);
   return command_needs_block(pe, command, (uint32_t)command->field[MTIA_MLU_COPY_CB_SOURCE_FIELD], SIDE_DATA,
-                             MTIA_MLU_COPY_SOURCE_OFFSET_FIELD, layout.rows, layout.elements * bytes,
+                             MTIA_MLU_COPY_SOURCE_OFFSET_FIELD, layout.rows, layout.source_row_bytes,
                              layout.source_stride) &&
          command_needs_block(pe, command, (uint32_t)command->field[MTIA_MLU_COPY_CB_DESTINATION_FIELD], SIDE_SPACE,
                              MTIA_MLU_COPY_DESTINATION_OFFSET_FIELD, layout.result_rows, layout.result_elements * bytes,
@@ -39,7 +43,7 @@ bool mlu_prepare(struct pe *pe, struct command *command) {
 static bool place(struct pe *pe, struct command *command, const struct layout *layout, struct block *source,
                   struct block *destination) {
   return command_place_block(pe, command, source, (uint32_t)command->field[MTIA_MLU_COPY_CB_SOURCE_FIELD], SIDE_DATA,
-                             MTIA_MLU_COPY_SOURCE_OFFSET_FIELD, layout->rows, layout->elements * layout->element_bytes,
+                             MTIA_MLU_COPY_SOURCE_OFFSET_FIELD, layout->rows, layout->source_row_bytes,
                              layout->source_stride) &&
          command_place_block(pe, command, destination, (uint32_t)command->field[MTIA_MLU_COPY_CB_DESTINATION_FIELD],
                              SIDE_SPACE, MTIA_MLU_COPY_DESTINATION_OFFSET_FIELD, layout->result_rows,
@@ -53,42 +57,96 @@ static void take_time(struct pe *pe, const struct layout *layout, const struct c
   command_finish(pe, command, start, start + busy, start + busy + MLU_LATENCY);
 }
 
+/* The element size is a constant in each copy of this function. */
+static inline __attribute__((always_inline)) void gather(uint8_t *to, const uint8_t *from, const struct layout *layout,
+                                                         const uint32_t bytes) {
+  for (uint64_t element = 0; element < layout->elements; element++, to += bytes, from += layout->step)
+    memcpy(to, from, bytes);
+}
+
 bool mlu_copy_execute(struct pe *pe, struct command *command) {
   const struct layout layout = layout_of(command);
   struct block source, destination;
   if (!place(pe, command, &layout, &source, &destination)) return false;
-  /* Two buffers may lie over each other. */
-  for (uint64_t row = 0; row < layout.rows; row++)
-    memmove(block_row(&destination, row), block_row(&source, row), layout.elements * layout.element_bytes);
+  for (uint64_t row = 0; row < layout.rows; row++) {
+    const uint8_t *const from = block_row(&source, row);
+    uint8_t *const to = block_row(&destination, row);
+    if (layout.step == layout.element_bytes) memmove(to, from, layout.source_row_bytes); /* buffers may lie over each other */
+    else if (layout.element_bytes == 1) gather(to, from, &layout, 1);
+    else if (layout.element_bytes == 2) gather(to, from, &layout, 2);
+    else gather(to, from, &layout, 4);
+  }
   take_time(pe, &layout, command);
   return true;
 }
 
-/* One source row into one column of the result. The element size is a constant in each copy of this function. */
-static inline __attribute__((always_inline)) void scatter(const uint8_t *from, const struct block *destination,
-                                                          uint64_t column, uint64_t elements, const uint32_t bytes) {
+/* ---- MLU_TRANSPOSE ---- */
+
+/* One source row into one column of the result, the definition of what the unit does. */
+static inline __attribute__((always_inline)) void scatter(const uint8_t *from, const struct block *destination, uint64_t column,
+                                                          const struct layout *layout, const uint32_t bytes) {
   if (destination->contiguous) {
     uint8_t *to = block_row(destination, 0) + column * bytes;
-    for (uint64_t element = 0; element < elements; element++, to += destination->stride)
-      memcpy(to, from + element * bytes, bytes);
+    for (uint64_t element = 0; element < layout->elements; element++, to += destination->stride, from += layout->step)
+      memcpy(to, from, bytes);
     return;
   }
-  for (uint64_t element = 0; element < elements; element++)
-    memcpy(block_row(destination, element) + column * bytes, from + element * bytes, bytes);
+  for (uint64_t element = 0; element < layout->elements; element++, from += layout->step)
+    memcpy(block_row(destination, element) + column * bytes, from, bytes);
+}
+
+static void scatter_rows(const struct layout *layout, const struct block *source, const struct block *destination,
+                         uint64_t first) {
+  for (uint64_t row = first; row < layout->rows; row++) {
+    const uint8_t *const from = block_row(source, row);
+    switch (layout->element_bytes) {
+      case 1: scatter(from, destination, row, layout, 1); break;
+      case 2: scatter(from, destination, row, layout, 2); break;
+      default: scatter(from, destination, row, layout, 4); break;
+    }
+  }
+}
+
+#define TILE 4
+typedef uint32_t tile_row __attribute__((vector_size(TILE * sizeof(uint32_t))));
+
+/* 4 x 4 elements of 4 bytes, a row a vector. */
+static inline void transpose_tile(const uint8_t *from, uint64_t from_stride, uint8_t *to, uint64_t to_stride) {
+  tile_row in[TILE];
+  for (uint32_t row = 0; row < TILE; row++) memcpy(&in[row], from + row * from_stride, sizeof in[row]);
+  const tile_row low01 = __builtin_shufflevector(in[0], in[1], 0, 4, 1, 5), low23 = __builtin_shufflevector(in[2], in[3], 0, 4, 1, 5);
+  const tile_row high01 = __builtin_shufflevector(in[0], in[1], 2, 6, 3, 7), high23 = __builtin_shufflevector(in[2], in[3], 2, 6, 3, 7);
+  const tile_row out[TILE] = {__builtin_shufflevector(low01, low23, 0, 1, 4, 5), __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+                              __builtin_shufflevector(high01, high23, 0, 1, 4, 5), __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
+  for (uint32_t row = 0; row < TILE; row++) memcpy(to + row * to_stride, &out[row], sizeof out[row]);
+}
+
+/* Four rows at a time, where both blocks lie in one piece and apart. Rows done; the rest is for scatter_rows. */
+static uint64_t transpose_tiles(const struct layout *layout, const struct block *source, const struct block *destination) {
+  if (layout->element_bytes != 4 || layout->step != 4 || !source->contiguous || !destination->contiguous) return 0;
+  const uint8_t *const from = block_row(source, 0);
+  uint8_t *const to = block_row(destination, 0);
+  const uint64_t whole_rows = layout->rows - layout->rows % TILE, whole_elements = layout->elements - layout->elements % TILE;
+  const uint8_t *const from_end = from + (layout->rows - 1) * source->stride + layout->source_row_bytes;
+  const uint8_t *const to_end = to + (layout->elements - 1) * destination->stride + layout->rows * 4;
+  /* Rows of a result that lie over each other are written in the order of the definition. */
+  if ((from < to_end && to < from_end) || destination->stride < layout->rows * 4) return 0;
+  for (uint64_t row = 0; row < whole_rows; row += TILE) {
+    for (uint64_t element = 0; element < whole_elements; element += TILE)
+      transpose_tile(from + row * source->stride + element * 4, source->stride, to + element * destination->stride + row * 4,
+                     destination->stride);
+    for (uint64_t element = whole_elements; element < layout->elements; element++)
+      for (uint64_t in_tile = row; in_tile < row + TILE; in_tile++)
+        memcpy(to + element * destination->stride + in_tile * 4, from + in_tile * source->stride + element * 4, 4);
+  }
+  return whole_rows;
 }
 
 bool mlu_transpose_execute(struct pe *pe, struct command *command) {
   const struct layout layout = layout_of(command);
   struct block source, destination;
   if (!place(pe, command, &layout, &source, &destination)) return false;
-  for (uint64_t row = 0; row < layout.rows; row++) {
-    const uint8_t *const from = block_row(&source, row);
-    switch (layout.element_bytes) {
-      case 1: scatter(from, &destination, row, layout.elements, 1); break;
-      case 2: scatter(from, &destination, row, layout.elements, 2); break;
-      default: scatter(from, &destination, row, layout.elements, 4); break;
-    }
-  }
+  scatter_rows(&layout, &source, &destination, transpose_tiles(&layout, &source, &destination));
   take_time(pe, &layout, command);
   return true;
 }

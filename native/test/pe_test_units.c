@@ -327,12 +327,12 @@ static void reduce_knows_what_an_accumulator_holds(void) {
 static void mlu_moves_elements(void) {
   struct fixture *const f = unit_fixture(0);
   struct random random = {8};
-  for (uint32_t trial = 0; trial < 60; trial++) {
-    const uint32_t bytes = 1u << trial % 3, transpose = trial / 3 & 1;
+  for (uint32_t trial = 0; trial < 120; trial++) {
+    const uint32_t bytes = 1u << trial % 3, transpose = trial / 3 & 1, step = trial < 80 ? 1 : 1 + trial % 4;
     const uint32_t rows = 1 + (uint32_t)random_next(&random) % 60, elements = 1 + (uint32_t)random_next(&random) % 60;
-    const uint32_t from = elements * bytes + trial % 5, to = (transpose ? rows : elements) * bytes + trial % 4;
+    const uint32_t from = elements * step * bytes + trial % 5, to = (transpose ? rows : elements) * bytes + trial % 4;
     fill(local(f, SOURCE), MTIA_TYPE_INT8, BUFFER, &random);
-    set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_SHAPE, (uint64_t)bytes << 32 | (uint64_t)elements << 16 | rows);
+    set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_SHAPE, (uint64_t)(step - 1) << 40 | (uint64_t)bytes << 32 | (uint64_t)elements << 16 | rows);
     set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_SOURCE_STRIDE, from);
     set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_DESTINATION_STRIDE, to);
     CHECK(issue(f, 0, transpose ? MTIA_COMMAND_MLU_TRANSPOSE : MTIA_COMMAND_MLU_COPY,
@@ -340,7 +340,7 @@ static void mlu_moves_elements(void) {
     bool same = true;
     for (uint32_t row = 0; row < rows; row++)
       for (uint32_t i = 0; i < elements; i++)
-        same = same && memcmp(local(f, SOURCE + 3 + row * from + i * bytes),
+        same = same && memcmp(local(f, SOURCE + 3 + row * from + i * step * bytes),
                               local(f, DESTINATION + 7 + (transpose ? i * to + row * bytes : row * to + i * bytes)), bytes) == 0;
     CHECK(same);
   }

@@ -84,7 +84,11 @@ export const COMMAND_REGISTERS: readonly CommandRegister[] = [
     doc: 'bytes from row to row of the first source (31:0) and of the second (63:32)',
   },
   { name: 'SE_DESTINATION_STRIDE', index: 7, doc: 'bytes from row to row of the destination' },
-  { name: 'MLU_SHAPE', index: 8, doc: 'rows (15:0), elements of a row (31:16), bytes of an element (39:32)' },
+  {
+    name: 'MLU_SHAPE',
+    index: 8,
+    doc: 'rows (15:0), elements of a row (31:16), bytes of an element (39:32), elements of the source that are left out between two (47:40)',
+  },
   { name: 'MLU_SOURCE_STRIDE', index: 9, doc: 'bytes from row to row of the source' },
   { name: 'MLU_DESTINATION_STRIDE', index: 10, doc: 'bytes from row to row of the destination' },
   {
