@@ -10,21 +10,31 @@ static const struct mtia_specification SPECIFICATIONS[] = MTIA_SPECIFICATIONS;
 
 static uint64_t megabytes_per_second(double gigabytes_per_second) { return (uint64_t)(gigabytes_per_second * 1000.0 + 0.5); }
 
+/* The driver may ask for another set-up of the memories than that of the reset. What is in force then. */
+static uint32_t memory_set_up(void) {
+  const uint32_t asked = mmio_read32(REGISTER(MAILBOX, BOOT_MEMORY));
+  if ((asked & MTIA_MEMORY_ASKED) != 0) mmio_write32(REGISTER(SYSTEM_CONTROL, MEMORY_CONTROL), asked & ~MTIA_MEMORY_ASKED);
+  return mmio_read32(REGISTER(SYSTEM_CONTROL, MEMORY_CONTROL));
+}
+
 void chip_identify(struct chip *chip) {
   const uint32_t generation = mmio_read32(REGISTER(SYSTEM_CONTROL, GENERATION));
   const uint32_t grid = mmio_read32(REGISTER(SYSTEM_CONTROL, GRID));
   const struct mtia_specification *specification = &SPECIFICATIONS[generation - 1];
+  const uint32_t memory = memory_set_up();
+  const double ecc_cost = (memory & MTIA_MEMORY_ECC) != 0 ? specification->ecc_cost : 0;
   *chip = (struct chip){
       .columns = grid & 0xff,
       .rows = grid >> 8 & 0xff,
       .broadcast = mmio_read32(REGISTER(SYSTEM_CONTROL, BROADCAST)) != 0,
-      .sram_bytes = mmio_read64(REGISTER(SYSTEM_CONTROL, SRAM_BYTES)),
+      .sram_bytes = mmio_read64(REGISTER(SYSTEM_CONTROL, SRAM_BYTES)) -
+                    (uint64_t)(memory & MTIA_MEMORY_CACHE_GRANULES_MASK) * MTIA_MEMORY_SRAM_GRANULE_BYTES,
       .lpddr_bytes = mmio_read64(REGISTER(SYSTEM_CONTROL, LPDDR_BYTES)),
       .clock_mhz = (uint64_t)specification->clock_mhz,
       .gunzip_mbs = megabytes_per_second(specification->gunzip_gbs),
       .pcie_mbs = megabytes_per_second(specification->pcie_gbs),
       .sram_mbs = megabytes_per_second(specification->sram_gbs),
-      .lpddr_mbs = megabytes_per_second(specification->lpddr_gbs),
+      .lpddr_mbs = megabytes_per_second(specification->lpddr_gbs * specification->lpddr_efficiency * (1 - ecc_cost)),
   };
 }
 

@@ -11,7 +11,7 @@ struct rectangle {
 struct chip {
   uint32_t columns, rows;
   bool broadcast;
-  uint64_t sram_bytes, lpddr_bytes;
+  uint64_t sram_bytes, lpddr_bytes; /* addressable */
   uint64_t clock_mhz;
   /* Megabytes (10^6) a second. */
   uint64_t gunzip_mbs, pcie_mbs, sram_mbs, lpddr_mbs;

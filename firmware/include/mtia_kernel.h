@@ -277,6 +277,8 @@ static inline void dma_in_indexed_keep(uint64_t table, uint64_t cb, uint64_t off
                   MTIA_FIELD(MTIA_DMA_IN_INDEXED_INDEX_OFFSET, index_offset) |
                   MTIA_FIELD(MTIA_DMA_IN_INDEXED_INDEX_TYPE, wide));
 }
+/* The gets that follow are the last use of what they read: the cache drops it and writes nothing of it back. */
+static inline void dma_last_use(bool last) { MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_DMA_CACHE_HINT, last); }
 /* Rows (dma_shape, global stride of dma_strides) on their way from LPDDR into the SRAM cache; a dma_in reads them later. */
 static inline void dma_prefetch(uint64_t address) { MTIA_LAUNCH(MTIA_COMMAND_DMA_PREFETCH, address, 0); }
 /*

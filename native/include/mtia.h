@@ -95,6 +95,32 @@ MTIA_API int32_t mtia_debug_run(struct mtia_device *device, uint32_t core, uint3
 /* What a hart waits for, as one line of text ("running", "wfi", "MML waits for 2048 bytes of cb 3", ...). */
 MTIA_API int32_t mtia_debug_wait_reason(struct mtia_device *device, uint32_t core, uint32_t hart, char *text, uint32_t bytes);
 
+/*
+ * Flips bits of the 8-byte word of LPDDR at an address, as radiation does. With the error-correcting code on (the default) one bit of
+ * a word is corrected and two are found, so that whoever reads the word fails with ECC_UNCORRECTABLE until it is written whole; with it
+ * off the flipped data are delivered. 0, CHIP_BAD_ARGUMENT (not an aligned word of LPDDR) or CHIP_NO_MEMORY (256 words are bad).
+ */
+MTIA_API int32_t mtia_debug_inject_error(struct mtia_device *device, uint64_t address, uint64_t bits);
+/*
+ * Counters of the memories since power-on. Bytes are those of PE DMAs, in units of 32 bytes (the cache: sectors of 64). A caller that
+ * knows an older, shorter structure gets that much of it.
+ */
+struct mtia_memory_counters {
+  uint32_t struct_bytes;
+  uint32_t reserved;
+  uint64_t sram_read_bytes;
+  uint64_t sram_written_bytes;
+  uint64_t lpddr_read_bytes;
+  uint64_t lpddr_written_bytes;
+  uint64_t multicast_saved_bytes;
+  uint64_t cache_hit_bytes;
+  uint64_t cache_missed_bytes;
+  uint64_t cache_written_back_bytes;
+  uint64_t ecc_corrected;
+  uint64_t ecc_uncorrectable;
+};
+MTIA_API int32_t mtia_debug_memory_counters(struct mtia_device *device, struct mtia_memory_counters *counters);
+
 /* Counters since power-on. */
 struct mtia_counters {
   uint32_t struct_bytes;

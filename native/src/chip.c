@@ -153,6 +153,8 @@ void chip_function_reset(struct chip *chip) {
   queue_engine_reset(chip);
   iommu_unmap_all(&chip->iommu);
   memory_unassign_all(chip->memory);
+  memory_set_up(chip->memory, MTIA_MEMORY_ECC);
+  control_core_map_memory(chip);
   work_queue_engine_reset(chip);
   atomic_store(&chip->scheduler.runnable, 0);
   control_core_reset(chip);

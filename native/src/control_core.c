@@ -45,6 +45,12 @@ static void set_regions(struct chip *chip, struct hart *hart) {
   hart->regions[REGION_SRAM] = memory_region(chip, MTIA_SRAM_BASE, (uint64_t)chip->specification.sram_bytes);
 }
 
+void control_core_map_memory(struct chip *chip) {
+  struct control_core *core = &chip->control_core;
+  for (uint32_t hart = 0; hart < core->hart_count; hart++)
+    core->harts[hart].regions[REGION_SRAM].bytes = memory_scratchpad_bytes(chip->memory);
+}
+
 int32_t control_core_create(struct chip *chip) {
   struct control_core *core = &chip->control_core;
   pthread_mutex_init(&core->pause_lock, NULL);
@@ -93,6 +99,7 @@ static void reset_mailbox(struct mailbox *mailbox) {
   atomic_store(&mailbox->firmware_version, 0);
   atomic_store(&mailbox->firmware_abi, 0);
   atomic_store(&mailbox->boot_doorbell, 0);
+  atomic_store(&mailbox->boot_memory, 0);
   atomic_store(&mailbox->firmware_capabilities, 0);
   atomic_store(&mailbox->boot_image_address, 0);
   atomic_store(&mailbox->boot_image_bytes, 0);

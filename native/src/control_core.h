@@ -14,7 +14,7 @@ struct chip;
 
 /* BAR0 and MAILBOX: one storage, seen from two sides. */
 struct mailbox {
-  _Atomic uint32_t boot_status, boot_error, firmware_version, firmware_abi, boot_doorbell, reset_count;
+  _Atomic uint32_t boot_status, boot_error, firmware_version, firmware_abi, boot_doorbell, boot_memory, reset_count;
   _Atomic uint64_t firmware_capabilities, boot_image_address, boot_image_bytes, window_base;
   _Atomic uint64_t panic_cause, panic_pc, panic_value;
 };
@@ -67,6 +67,8 @@ enum hart_stop control_core_run_hart(struct chip *chip, uint32_t hart, uint64_t 
 void control_core_reset(struct chip *chip);
 /* Control thread: recomputes the interrupt lines of the harts; the timer's after a look at the clock (update_timers). */
 void control_core_update_lines(struct chip *chip);
+/* Control thread, or the chip at rest: the scratchpad has another size. Harts see it from their next slice on. */
+void control_core_map_memory(struct chip *chip);
 void control_core_update_timers(struct chip *chip);
 
 /* control_bus.c: what lies outside the regions that harts reach by pointer. */

@@ -1,4 +1,5 @@
 /* The debug door: what JTAG offers. */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include "arithmetic_path.h"
@@ -160,6 +161,37 @@ int32_t mtia_debug_run(struct mtia_device *device, uint32_t core, uint32_t hart,
   status = run_hart(chip, core, hart, instructions, executed, stop);
   pthread_mutex_unlock(&chip->administration);
   return device_leave(device, status);
+}
+
+int32_t mtia_debug_inject_error(struct mtia_device *device, uint64_t address, uint64_t bits) {
+  struct chip *chip;
+  int32_t status = device_enter(device, &chip);
+  return status != MTIA_ERROR_OK ? status : device_leave(device, memory_inject_error(chip->memory, address, bits));
+}
+
+static void add_memory_counters(struct mtia_memory_counters *counters, struct published_counters *of) {
+  counters->sram_read_bytes += atomic_load(&of->sram_read_bytes);
+  counters->sram_written_bytes += atomic_load(&of->sram_written_bytes);
+  counters->lpddr_read_bytes += atomic_load(&of->lpddr_read_bytes);
+  counters->lpddr_written_bytes += atomic_load(&of->lpddr_written_bytes);
+  counters->multicast_saved_bytes += atomic_load(&of->multicast_saved_bytes);
+  counters->cache_hit_bytes += atomic_load(&of->cache_hit_bytes);
+  counters->cache_missed_bytes += atomic_load(&of->cache_missed_bytes);
+  counters->cache_written_back_bytes += atomic_load(&of->cache_written_back_bytes);
+}
+
+int32_t mtia_debug_memory_counters(struct mtia_device *device, struct mtia_memory_counters *counters) {
+  struct chip *chip;
+  struct mtia_memory_counters all = {0};
+  const uint32_t bytes = counters == NULL ? 0 : counters->struct_bytes;
+  if (bytes < offsetof(struct mtia_memory_counters, sram_read_bytes) || bytes > sizeof all) return MTIA_ERROR_CHIP_BAD_ARGUMENT;
+  int32_t status = device_enter(device, &chip);
+  if (status != MTIA_ERROR_OK) return status;
+  all.struct_bytes = bytes;
+  memory_read_errors(chip->memory, &all.ecc_corrected, &all.ecc_uncorrectable);
+  for (uint32_t pe = 0; pe < chip->pe_count; pe++) add_memory_counters(&all, &chip->scheduler.counters[pe]);
+  memcpy(counters, &all, bytes);
+  return device_leave(device, MTIA_ERROR_OK);
 }
 
 static void control_wait_reason(struct chip *chip, uint32_t hart, char *text, uint32_t bytes) {

@@ -96,6 +96,11 @@ static void step(struct chip *chip, struct dma_channel *channel) {
     error = open_end(chip, &destination, transfer->context, destination_at, &bytes, true);
     if (error != MTIA_ERROR_OK) fault = refused_at(chip, &destination, transfer->context, destination_at, bytes, true);
   }
+  if (error == MTIA_ERROR_OK && memory_has_errors(chip->memory)) {
+    const bool reads = has_source && !source.on_host;
+    if (reads && !memory_is_sound(chip->memory, source_at, bytes, MEMORY_READ, &fault)) error = MTIA_ERROR_ECC_UNCORRECTABLE;
+    else if (!destination.on_host) memory_is_sound(chip->memory, destination_at, bytes, MEMORY_WRITE, &fault);
+  }
   if (error == MTIA_ERROR_OK) {
     if (has_source) memmove(destination.host, source.host, bytes);
     else fill32(destination.host, bytes, (uint32_t)transfer->source);
@@ -145,6 +150,8 @@ static uint32_t take_decompressed(struct chip *chip, struct dma_transfer *transf
     *fault = refused_at(chip, &destination, transfer->context, at, bytes, true);
     return error;
   }
+  uint64_t bad;
+  memory_is_sound(chip->memory, at, bytes, MEMORY_WRITE, &bad);
   memcpy(destination.host, from, bytes);
   transfer->produced += bytes;
   count_bytes(chip, bytes);

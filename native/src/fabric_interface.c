@@ -11,14 +11,33 @@
 /* Where command->sticky has what is no part of the shape. */
 #define STICKY_MULTICAST 3
 #define STICKY_INDEX_ROWS 3
+#define STICKY_HINT 5
+#define STICKY_INDEXED_HINT 4
+#define HINT_DEAD 1u
+
+/* The list of indices of a gather. */
+struct indices {
+  struct block block;
+  uint64_t bytes; /* of one */
+};
+
+static uint64_t index_at(const struct indices *indices, uint64_t row) {
+  const uint8_t *const at = block_row(&indices->block, row);
+  int32_t narrow;
+  int64_t wide;
+  if (indices->bytes == 4) return memcpy(&narrow, at, sizeof narrow), (uint64_t)(int64_t)narrow;
+  return memcpy(&wide, at, sizeof wide), (uint64_t)wide;
+}
 
 struct dma {
+  const struct indices *indices; /* NULL: row r is row r */
   uint64_t address, rows, row_bytes, global_stride, local_stride;
   uint64_t moved;   /* by which the pointer moves */
   uint64_t members; /* PEs that read the same together */
   uint32_t cb;
   enum buffer_side side;
   enum memory_right right;
+  bool dead; /* nobody will want what is read again */
 };
 
 /* Bits of a group: as many as the row or the column of the job has PEs. */
@@ -34,7 +53,8 @@ static struct dma dma_of(const struct command *command) {
                     .members = one && command->sticky[STICKY_MULTICAST] != 0 ? members_of(command->sticky[STICKY_MULTICAST]) : 1,
                     .cb = (uint32_t)command->field[MTIA_DMA_IN_CB_FIELD],
                     .side = out ? SIDE_DATA : SIDE_SPACE,
-                    .right = out ? MEMORY_WRITE : MEMORY_READ};
+                    .right = out ? MEMORY_WRITE : MEMORY_READ,
+                    .dead = !out && (command->sticky[one ? STICKY_HINT : STICKY_INDEXED_HINT] & HINT_DEAD) != 0};
   if (command->field[MTIA_DMA_IN_KEEP_FIELD] == 0)
     dma.moved = block_extent(command->field[MTIA_DMA_IN_OFFSET_FIELD], dma.rows + 1, 0, dma.local_stride);
   return dma;
@@ -100,6 +120,18 @@ static bool every_row_is_allowed(const struct pe *pe, const struct dma *dma, str
   return true;
 }
 
+/* No row holds a word that LPDDR has lost; rows that are written whole are good again. */
+static bool every_row_is_sound(const struct pe *pe, const struct dma *dma, struct command *command) {
+  uint64_t bad;
+  for (uint64_t row = 0; row < dma->rows; row++) {
+    if (memory_is_sound(pe->environment.memory, dma->address + row * dma->global_stride, dma->row_bytes, dma->right, &bad))
+      continue;
+    command->fault = (struct command_fault){MTIA_EXCEPTION_HARDWARE_ERROR, bad};
+    return false;
+  }
+  return true;
+}
+
 static void copy_row(const struct dma *dma, uint8_t *outside, uint8_t *inside, uint64_t bytes) {
   if (dma->right == MEMORY_READ)
     memcpy(inside, outside, bytes);
@@ -122,20 +154,72 @@ uint64_t memory_latency(const struct pe *pe, uint64_t address) {
   return memory_kind_of(pe->environment.memory, address) == MEMORY_SRAM ? SRAM_LATENCY : LPDDR_LATENCY;
 }
 
-/* Get and put have a channel each; SRAM and LPDDR serve both. A group's memory delivers once what all of its members take. */
+/* Bytes that a DMA takes of each memory, and when the last of those that were prefetched are there. */
+struct traffic { uint64_t sram, lpddr_read, lpddr_written, ready; };
+
+static struct cache_outcome look_up(struct pe *pe, const struct dma *dma) {
+  struct cache_outcome outcome = {0};
+  struct cache_access access = {.address = dma->address,
+                                .bytes = dma->row_bytes,
+                                .members = (uint32_t)dma->members,
+                                .write = dma->right == MEMORY_WRITE,
+                                .dead = dma->dead};
+  if (dma->indices == NULL && dma->global_stride == dma->row_bytes) {
+    access.bytes = dma->rows * dma->row_bytes;
+    sram_cache_access(&pe->cache, &access, &outcome);
+    return outcome;
+  }
+  for (uint64_t row = 0; row < dma->rows; row++) {
+    access.address = dma->address + (dma->indices != NULL ? index_at(dma->indices, row) : row) * dma->global_stride;
+    sram_cache_access(&pe->cache, &access, &outcome);
+  }
+  return outcome;
+}
+
+/* `bytes` is what the network carries; a group's memory delivers once what all of its members take. */
+static struct traffic traffic_of(struct pe *pe, const struct dma *dma, uint64_t bytes) {
+  const bool in = dma->right == MEMORY_READ;
+  const uint64_t delivered = divide_up(bytes, dma->members);
+  if (memory_kind_of(pe->environment.memory, dma->address) == MEMORY_SRAM) return (struct traffic){.sram = delivered};
+  if (pe->cache.set_count == 0)
+    return in ? (struct traffic){.lpddr_read = delivered} : (struct traffic){.lpddr_written = delivered};
+  const struct cache_outcome outcome = look_up(pe, dma);
+  pe->counters.cache_hit_bytes += outcome.hit;
+  pe->counters.cache_missed_bytes += outcome.missed;
+  pe->counters.cache_written_back_bytes += outcome.written_back;
+  return (struct traffic){.sram = divide_up(outcome.hit, dma->members),
+                          .lpddr_read = divide_up(outcome.missed, dma->members),
+                          .lpddr_written = outcome.written_back,
+                          .ready = outcome.ready};
+}
+
+static void count_traffic(struct pe_counters *counters, const struct traffic *traffic, bool in) {
+  *(in ? &counters->sram_read_bytes : &counters->sram_written_bytes) += traffic->sram;
+  counters->lpddr_read_bytes += traffic->lpddr_read;
+  counters->lpddr_written_bytes += traffic->lpddr_written;
+}
+
+/* Get and put have a channel each; SRAM and LPDDR serve both. */
 static void take_time(struct pe *pe, const struct dma *dma, struct command *command) {
   const bool in = dma->right == MEMORY_READ;
-  const bool sram = memory_kind_of(pe->environment.memory, dma->address) == MEMORY_SRAM;
   const uint64_t bytes = dma->rows * divide_up(dma->row_bytes, NETWORK_GRANULE) * NETWORK_GRANULE;
-  const uint64_t delivered = divide_up(bytes, dma->members);
+  const struct traffic traffic = traffic_of(pe, dma, bytes);
+  const uint64_t lpddr = traffic.lpddr_read + traffic.lpddr_written;
   const uint64_t channel_busy = later(cycles_of(bytes, pe->time.noc), cycles_of(bytes, pe->time.local_memory));
-  const uint64_t memory_busy = cycles_of(delivered, sram ? pe->time.sram : pe->time.lpddr);
   const uint64_t start =
       time_line_take(pe, in ? LINE_FI_GET : LINE_FI_PUT, command_operands_time(pe, command), channel_busy);
-  const uint64_t memory_start = time_line_take(pe, sram ? LINE_SRAM : LINE_LPDDR, start, memory_busy);
-  const uint64_t end = later(start + channel_busy, memory_start + memory_busy);
-  command_finish(pe, command, start, end, end + memory_latency(pe, dma->address));
-  pe->counters.multicast_saved_bytes += bytes - delivered;
+  uint64_t end = later(start + channel_busy, traffic.ready);
+  if (traffic.sram != 0) {
+    const uint64_t busy = cycles_of(traffic.sram, pe->time.sram);
+    end = later(end, time_line_take(pe, LINE_SRAM, start, busy) + busy);
+  }
+  if (lpddr != 0) {
+    const uint64_t busy = cycles_of(lpddr, pe->time.lpddr);
+    end = later(end, time_line_take(pe, LINE_LPDDR, start, busy) + busy);
+  }
+  command_finish(pe, command, start, end, end + (lpddr != 0 ? LPDDR_LATENCY : SRAM_LATENCY));
+  count_traffic(&pe->counters, &traffic, in);
+  pe->counters.multicast_saved_bytes += bytes - divide_up(bytes, dma->members);
 }
 
 static void move_pointer(struct pe *pe, const struct dma *dma) {
@@ -152,6 +236,7 @@ bool dma_execute(struct pe *pe, struct command *command) {
     return false;
   uint8_t *const whole = whole_range(pe, &dma);
   if (whole == NULL && !every_row_is_allowed(pe, &dma, command)) return false;
+  if (memory_has_errors(pe->environment.memory) && !every_row_is_sound(pe, &dma, command)) return false;
   copy(pe, &dma, &block, whole);
   take_time(pe, &dma, command);
   pe->counters.dma_bytes += dma.rows * dma.row_bytes;
@@ -176,20 +261,6 @@ bool dma_indexed_prepare(struct pe *pe, struct command *command) {
                              MTIA_DMA_IN_INDEXED_INDEX_OFFSET_FIELD, dma.rows, bytes, bytes);
 }
 
-/* The list of indices of a gather. */
-struct indices {
-  struct block block;
-  uint64_t bytes; /* of one */
-};
-
-static uint64_t index_at(const struct indices *indices, uint64_t row) {
-  const uint8_t *const at = block_row(&indices->block, row);
-  int32_t narrow;
-  int64_t wide;
-  if (indices->bytes == 4) return memcpy(&narrow, at, sizeof narrow), (uint64_t)(int64_t)narrow;
-  return memcpy(&wide, at, sizeof wide), (uint64_t)wide;
-}
-
 static const uint8_t *indexed_row(const struct pe *pe, const struct dma *dma, uint64_t index) {
   return memory_at(pe->environment.memory, pe->context, dma->address + index * dma->global_stride, dma->row_bytes, MEMORY_READ);
 }
@@ -202,16 +273,21 @@ static bool every_index_is_allowed(const struct pe *pe, const struct dma *dma, c
       command->fault = (struct command_fault){MTIA_EXCEPTION_COMMAND_INDEX_FAULT, index};
       return false;
     }
-    if (indexed_row(pe, dma, index) != NULL) continue;
-    command->fault =
-        (struct command_fault){MTIA_EXCEPTION_COMMAND_BUS_FAULT, dma->address + index * dma->global_stride};
+    const uint64_t address = dma->address + index * dma->global_stride;
+    uint64_t bad;
+    if (indexed_row(pe, dma, index) == NULL)
+      command->fault = (struct command_fault){MTIA_EXCEPTION_COMMAND_BUS_FAULT, address};
+    else if (!memory_is_sound(pe->environment.memory, address, dma->row_bytes, MEMORY_READ, &bad))
+      command->fault = (struct command_fault){MTIA_EXCEPTION_HARDWARE_ERROR, bad};
+    else
+      continue;
     return false;
   }
   return true;
 }
 
 bool dma_indexed_execute(struct pe *pe, struct command *command) {
-  const struct dma dma = dma_of(command);
+  struct dma dma = dma_of(command);
   struct indices indices = {.bytes = index_bytes(command)};
   struct block block;
   if (!command_place_block(pe, command, &block, dma.cb, dma.side, MTIA_DMA_IN_OFFSET_FIELD, dma.rows, dma.row_bytes,
@@ -225,6 +301,7 @@ bool dma_indexed_execute(struct pe *pe, struct command *command) {
     const uint8_t *const from = indexed_row(pe, &dma, index_at(&indices, row));
     if (from != NULL) memcpy(block_row(&block, row), from, dma.row_bytes);
   }
+  dma.indices = &indices;
   take_time(pe, &dma, command);
   pe->counters.dma_bytes += dma.rows * dma.row_bytes;
   move_pointer(pe, &dma);
@@ -247,9 +324,25 @@ bool dma_prefetch_prepare(struct pe *pe, struct command *command) {
   return shape_is_legal(pe, command, &dma);
 }
 
+/* Takes the memory from the issue on, and no channel: the data end in SRAM. */
+static void prefetch(struct pe *pe, const struct dma *dma, const struct command *command) {
+  const struct cache_outcome outcome = look_up(pe, dma);
+  const uint64_t busy = cycles_of(outcome.missed + outcome.written_back, pe->time.lpddr);
+  const uint64_t ready = time_line_take(pe, LINE_LPDDR, command->issue, busy) + busy + LPDDR_LATENCY;
+  pe->counters.cache_missed_bytes += outcome.missed;
+  pe->counters.cache_written_back_bytes += outcome.written_back;
+  pe->counters.lpddr_read_bytes += outcome.missed;
+  pe->counters.lpddr_written_bytes += outcome.written_back;
+  if (outcome.missed == 0) return;
+  for (uint64_t row = 0; row < dma->rows; row++)
+    sram_cache_arrive(&pe->cache, dma->address + row * dma->global_stride, dma->row_bytes, ready);
+}
+
 bool dma_prefetch_execute(struct pe *pe, struct command *command) {
   const struct dma dma = prefetch_of(command);
   if (whole_range(pe, &dma) == NULL && !every_row_is_allowed(pe, &dma, command)) return false;
+  const bool lpddr = memory_kind_of(pe->environment.memory, dma.address) == MEMORY_LPDDR;
+  if (lpddr && pe->cache.set_count != 0) prefetch(pe, &dma, command);
   command_finish(pe, command, command->issue, command->issue, command->issue);
   return true;
 }

@@ -24,7 +24,8 @@ struct hart_region {
 enum hart_access {
   HART_ACCESS_OK,
   HART_ACCESS_FAULT,
-  HART_ACCESS_MISALIGNED /* memory takes any address, registers multiples of the width */
+  HART_ACCESS_MISALIGNED, /* memory takes any address, registers multiples of the width */
+  HART_ACCESS_HARDWARE_ERROR /* memory has lost what was there */
 };
 
 /* Result of a custom instruction. */

@@ -53,6 +53,7 @@ struct hart_value hart_load_slow(struct hart *hart, uint64_t address, uint32_t w
   enum hart_access access = hart->environment->read(hart->environment->context, hart, address, width, &result.value);
   come_back();
   if (access == HART_ACCESS_OK) return result.failed = 0, result;
+  if (access == HART_ACCESS_HARDWARE_ERROR) return hart_fail(hart, HART_HARDWARE_ERROR, address), result;
   return hart_fail(hart, access == HART_ACCESS_MISALIGNED ? HART_LOAD_MISALIGNED : HART_LOAD_FAULT, address), result;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "generated/mtia_hw.h"
+#include "memory_errors.h"
 #include "memory_protection.h"
 
 /* Large pages make first touches and TLB misses of big tensors cheap; both memories start on such a boundary. */
@@ -16,6 +17,9 @@ struct memory {
   _Atomic uint8_t *owner;
   uint8_t *reservation;
   size_t reservation_bytes;
+  _Atomic uint64_t scratchpad_bytes; /* of SRAM; the rest is cache, and no memory to anyone */
+  _Atomic uint32_t setup;
+  struct memory_errors errors;
 };
 
 _Static_assert(sizeof(_Atomic uint8_t) == 1, "the owner table is read a byte at a time");
@@ -33,6 +37,8 @@ struct memory *memory_create(uint64_t sram_bytes, uint64_t lpddr_bytes) {
   struct memory *memory = calloc(1, sizeof(*memory));
   if (memory == NULL) return NULL;
   memory->sram_bytes = sram_bytes;
+  memory_errors_create(&memory->errors);
+  memory_set_up(memory, MTIA_MEMORY_ECC);
   memory->lpddr_bytes = lpddr_bytes;
   memory->sram_pages = sram_bytes / MTIA_PROTECTION_PAGE_BYTES;
   memory->pages = memory->sram_pages + lpddr_bytes / MTIA_PROTECTION_PAGE_BYTES;
@@ -56,7 +62,45 @@ void memory_destroy(struct memory *memory) {
   if (memory == NULL) return;
   release_pages(memory->reservation, memory->reservation_bytes);
   release_pages((uint8_t *)memory->owner, memory->pages);
+  memory_errors_destroy(&memory->errors);
   free(memory);
+}
+
+uint32_t memory_setup(const struct memory *memory) { return atomic_load_explicit(&memory->setup, memory_order_relaxed); }
+
+void memory_set_up(struct memory *memory, uint32_t setup) {
+  const uint64_t cache = (uint64_t)(setup & MTIA_MEMORY_CACHE_GRANULES_MASK) * MTIA_MEMORY_SRAM_GRANULE_BYTES;
+  const bool fits = cache == 0 || cache + MTIA_MEMORY_SRAM_GRANULE_BYTES <= memory->sram_bytes;
+  if (!fits || (setup & ~(MTIA_MEMORY_CACHE_GRANULES_MASK | MTIA_MEMORY_ECC)) != 0) return;
+  atomic_store(&memory->scratchpad_bytes, memory->sram_bytes - cache);
+  atomic_store(&memory->setup, setup);
+}
+
+uint64_t memory_scratchpad_bytes(const struct memory *memory) {
+  return atomic_load_explicit(&memory->scratchpad_bytes, memory_order_relaxed);
+}
+
+bool memory_has_errors(const struct memory *memory) { return memory_errors_any(&memory->errors); }
+
+bool memory_is_sound(struct memory *memory, uint64_t address, uint64_t bytes, enum memory_right right, uint64_t *bad) {
+  const uint64_t offset = address - MTIA_LPDDR_BASE;
+  if (!memory_errors_any(&memory->errors) || offset >= memory->lpddr_bytes) return true;
+  uint64_t bad_offset = 0;
+  const bool sound = memory_errors_access(&memory->errors, memory->lpddr, offset, bytes, right, &bad_offset);
+  *bad = MTIA_LPDDR_BASE + bad_offset;
+  return sound;
+}
+
+int32_t memory_inject_error(struct memory *memory, uint64_t address, uint64_t bits) {
+  const uint64_t offset = address - MTIA_LPDDR_BASE;
+  if (offset >= memory->lpddr_bytes || offset % 8 != 0) return MTIA_ERROR_CHIP_BAD_ARGUMENT;
+  const bool noted = (memory_setup(memory) & MTIA_MEMORY_ECC) != 0;
+  return memory_errors_inject(&memory->errors, memory->lpddr, offset, bits, noted);
+}
+
+void memory_read_errors(struct memory *memory, uint64_t *corrected, uint64_t *uncorrectable) {
+  *corrected = atomic_load(&memory->errors.corrected);
+  *uncorrectable = atomic_load(&memory->errors.uncorrectable);
 }
 
 uint64_t memory_lpddr_bytes(const struct memory *memory) { return memory->lpddr_bytes; }
@@ -72,7 +116,8 @@ static inline uint8_t *pointer_to(const struct memory *memory, uint64_t address,
   uint64_t offset = address - MTIA_LPDDR_BASE;
   if (offset < memory->lpddr_bytes) return bytes <= memory->lpddr_bytes - offset ? memory->lpddr + offset : NULL;
   offset = address - MTIA_SRAM_BASE;
-  if (offset < memory->sram_bytes) return bytes <= memory->sram_bytes - offset ? memory->sram + offset : NULL;
+  const uint64_t scratchpad = memory_scratchpad_bytes(memory);
+  if (offset < scratchpad) return bytes <= scratchpad - offset ? memory->sram + offset : NULL;
   return NULL;
 }
 
@@ -96,7 +141,7 @@ uint8_t *memory_at(struct memory *memory, uint32_t context, uint64_t address, ui
 
 enum memory_kind memory_kind_of(const struct memory *memory, uint64_t address) {
   if (address - MTIA_LPDDR_BASE < memory->lpddr_bytes) return MEMORY_LPDDR;
-  if (address - MTIA_SRAM_BASE < memory->sram_bytes) return MEMORY_SRAM;
+  if (address - MTIA_SRAM_BASE < memory_scratchpad_bytes(memory)) return MEMORY_SRAM;
   return MEMORY_NONE;
 }
 

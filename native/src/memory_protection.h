@@ -16,6 +16,13 @@ void memory_unassign_all(struct memory *memory);
 uint64_t memory_first_refused(struct memory *memory, uint32_t context, uint64_t address, uint64_t bytes,
                               enum memory_right right);
 
+/* SYSTEM_CONTROL.MEMORY_CONTROL. A value that does not fit the memory changes nothing. No job runs. */
+void memory_set_up(struct memory *memory, uint32_t setup);
+uint64_t memory_scratchpad_bytes(const struct memory *memory);
+/* Flips bits of the 8-byte word of LPDDR at an address. 0, CHIP_BAD_ARGUMENT, or CHIP_NO_MEMORY: too many words are bad. */
+int32_t memory_inject_error(struct memory *memory, uint64_t address, uint64_t bits);
+void memory_read_errors(struct memory *memory, uint64_t *corrected, uint64_t *uncorrectable);
+
 /* Zeroed address space whose pages cost memory only once touched. NULL where there is none. */
 uint8_t *reserve_pages(size_t bytes);
 void release_pages(uint8_t *pages, size_t bytes);

@@ -18,6 +18,8 @@ static uint64_t read_word(struct chip *chip, uint32_t offset) {
     case MTIA_BAR0_FIRMWARE_CAPABILITIES: return atomic_load(&mailbox->firmware_capabilities);
     case MTIA_BAR0_BOOT_IMAGE_ADDRESS: return atomic_load(&mailbox->boot_image_address);
     case MTIA_BAR0_BOOT_IMAGE_BYTES: return atomic_load(&mailbox->boot_image_bytes);
+    case MTIA_BAR0_BOOT_DOORBELL: return (uint64_t)atomic_load(&mailbox->boot_memory) << 32;
+    case MTIA_BAR0_SCRATCHPAD_BYTES: return memory_scratchpad_bytes(chip->memory);
     case MTIA_BAR0_WINDOW_BASE: return atomic_load(&mailbox->window_base);
     case MTIA_BAR0_PANIC_CAUSE: return atomic_load(&mailbox->panic_cause);
     case MTIA_BAR0_PANIC_PC: return atomic_load(&mailbox->panic_pc);
@@ -46,6 +48,8 @@ static void write_word32(struct chip *chip, uint32_t offset, uint32_t value) {
     uint64_t mask = 0xffffffffull << shift;
     uint64_t old = atomic_load(word);
     while (!atomic_compare_exchange_weak(word, &old, (old & ~mask) | (uint64_t)value << shift)) continue;
+  } else if (offset == MTIA_BAR0_BOOT_MEMORY) {
+    atomic_store(&mailbox->boot_memory, value);
   } else if (offset == MTIA_BAR0_BOOT_DOORBELL) {
     atomic_store(&mailbox->boot_doorbell, value);
     control_core_notify(chip);
@@ -106,7 +110,9 @@ static bool is_access(uint32_t bar, uint64_t offset, uint32_t width) {
 /* Device memory behind the window, or NULL: nobody answers there. */
 static uint8_t *window(struct chip *chip, uint64_t offset, uint64_t bytes, enum memory_right right) {
   uint64_t base = atomic_load(&chip->control_core.mailbox.window_base);
-  return base + offset < base ? NULL : memory_at(chip->memory, 0, base + offset, bytes, right);
+  uint8_t *memory = base + offset < base ? NULL : memory_at(chip->memory, 0, base + offset, bytes, right);
+  uint64_t bad;
+  return memory != NULL && memory_is_sound(chip->memory, base + offset, bytes, right, &bad) ? memory : NULL;
 }
 
 /* As on a bus, what nobody answers reads as all ones and swallows writes. */

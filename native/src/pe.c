@@ -36,7 +36,8 @@ static void share_bandwidth(struct pe *pe, uint32_t players) {
   const double gigahertz = s->clock_mhz / 1000.0;
   if (players == 0) players = 1;
   pe->time.sram = fixed_point(players * gigahertz / s->sram_gbs);
-  pe->time.lpddr = fixed_point(players * gigahertz / s->lpddr_gbs);
+  const double ecc = (memory_setup(pe->environment.memory) & MTIA_MEMORY_ECC) != 0 ? s->ecc_cost : 0;
+  pe->time.lpddr = fixed_point(players * gigahertz / (s->lpddr_gbs * s->lpddr_efficiency * (1 - ecc)));
 }
 
 static void time_model_init(struct pe *pe) {
@@ -99,10 +100,18 @@ struct pe *pe_create(uint32_t index, const struct pe_environment *environment, s
     free(pe);
     return NULL;
   }
+  if (!sram_cache_create(&pe->cache, (uint64_t)environment->specification->sram_bytes)) {
+    sram_cache_destroy(&pe->cache);
+    pe_links_destroy(pe);
+    free(pe->local_allocation);
+    free(pe);
+    return NULL;
+  }
   for (uint32_t number = 0; number < PE_HARTS; number++) {
     if (prepare_hart(pe, number, code)) continue;
     while (number-- > 0) hart_destroy(&pe->hart[number]);
     pe_links_destroy(pe);
+    sram_cache_destroy(&pe->cache);
     free(pe->local_allocation);
     free(pe);
     return NULL;
@@ -112,6 +121,7 @@ struct pe *pe_create(uint32_t index, const struct pe_environment *environment, s
 
 void pe_destroy(struct pe *pe) {
   if (pe == NULL) return;
+  sram_cache_destroy(&pe->cache);
   for (uint32_t number = 0; number < PE_HARTS; number++) hart_destroy(&pe->hart[number]);
   pe_links_destroy(pe);
   free(pe->local_allocation);
@@ -147,6 +157,10 @@ void pe_start_job(struct pe *pe, const struct mtia_job_descriptor *descriptor, u
   memcpy(pe->local_memory, descriptor, sizeof *descriptor);
   memset(&pe->fault, 0, sizeof pe->fault);
   share_bandwidth(pe, (uint32_t)descriptor->columns * descriptor->rows);
+  const uint64_t cache_bytes = (uint64_t)(memory_setup(pe->environment.memory) & MTIA_MEMORY_CACHE_GRANULES_MASK) *
+                               MTIA_MEMORY_SRAM_GRANULE_BYTES;
+  pe->counters.cache_written_back_bytes +=
+      sram_cache_start(&pe->cache, cache_bytes, descriptor->columns, descriptor->rows);
   pe->rectangle = (struct pe_rectangle){descriptor->column, descriptor->row, descriptor->columns, descriptor->rows};
   pe_links_begin_job(pe, number);
   pe->context = descriptor->context;

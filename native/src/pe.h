@@ -37,6 +37,8 @@ struct pe_environment {
 struct pe_counters {
   uint64_t instructions, unit_commands, dma_bytes, matmul_multiplies;
   uint64_t busy_cycles[MTIA_UNITS], commands[MTIA_UNITS], stall_cycles[2]; /* of units and of harts */
+  uint64_t sram_read_bytes, sram_written_bytes, lpddr_read_bytes, lpddr_written_bytes; /* by DMA, in units of 32 bytes */
+  uint64_t cache_hit_bytes, cache_missed_bytes, cache_written_back_bytes; /* of the SRAM cache, in its sectors */
   uint64_t multicast_saved_bytes; /* that a memory need not deliver again: other members of the group had them read */
 };
 

@@ -63,6 +63,8 @@ enum hart_access pe_hart_read(void *context, struct hart *hart, uint64_t address
   }
   const uint8_t *const at = memory_at(pe->environment.memory, pe->context, address, width, MEMORY_READ);
   if (at == NULL) return HART_ACCESS_FAULT;
+  uint64_t bad;
+  if (!memory_is_sound(pe->environment.memory, address, width, MEMORY_READ, &bad)) return HART_ACCESS_HARDWARE_ERROR;
   *value = load(at, width);
   wait_for_load(pe, hart, address, width);
   return HART_ACCESS_OK;
@@ -76,6 +78,8 @@ enum hart_access pe_hart_write(void *context, struct hart *hart, uint64_t addres
   }
   uint8_t *const at = memory_at(pe->environment.memory, pe->context, address, width, MEMORY_WRITE);
   if (at == NULL) return HART_ACCESS_FAULT;
+  uint64_t bad;
+  memory_is_sound(pe->environment.memory, address, width, MEMORY_WRITE, &bad);
   store(at, width, value);
   return HART_ACCESS_OK;
 }
@@ -84,7 +88,9 @@ uint8_t *pe_hart_atomic(void *context, struct hart *hart, uint64_t address, uint
   struct pe *const pe = context;
   const enum memory_right right = writes ? MEMORY_WRITE : MEMORY_READ;
   uint8_t *const at = memory_at(pe->environment.memory, pe->context, address, width, right);
-  if (at != NULL) hart->cycles += memory_latency(pe, address);
+  uint64_t bad;
+  if (at == NULL || !memory_is_sound(pe->environment.memory, address, width, MEMORY_READ, &bad)) return NULL;
+  hart->cycles += memory_latency(pe, address);
   return at;
 }
 

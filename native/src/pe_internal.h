@@ -5,6 +5,7 @@
 #include "matmul.h"
 #include "pe.h"
 #include "pe_link.h"
+#include "pe_sram_cache.h"
 #include "simd_engine.h"
 
 /* What the bits of an accumulator mean. */
@@ -64,6 +65,7 @@ struct pe {
   bool work_pending; /* handed over to the harts */
   uint32_t context;
   struct pe_rectangle rectangle;
+  struct sram_cache cache;
   uint64_t job_start;
   uint64_t settle_left; /* instructions in which the harts may still come to rest before the hand-over */
   struct pe_report fault;

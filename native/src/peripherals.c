@@ -61,6 +61,7 @@ static _Atomic uint32_t *mailbox_word(struct mailbox *mailbox, uint32_t offset) 
     case MTIA_MAILBOX_FIRMWARE_VERSION: return &mailbox->firmware_version;
     case MTIA_MAILBOX_FIRMWARE_ABI: return &mailbox->firmware_abi;
     case MTIA_MAILBOX_BOOT_DOORBELL: return &mailbox->boot_doorbell;
+    case MTIA_MAILBOX_BOOT_MEMORY: return &mailbox->boot_memory;
     default: return NULL;
   }
 }
@@ -93,7 +94,7 @@ bool mailbox_write32(struct chip *chip, uint32_t offset, uint32_t value) {
   _Atomic uint32_t *word = mailbox_word(&chip->control_core.mailbox, offset);
   if (word == NULL) return false;
   if (offset == MTIA_MAILBOX_BOOT_DOORBELL) atomic_fetch_and(word, ~value);
-  else atomic_store(word, value);
+  else if (offset != MTIA_MAILBOX_BOOT_MEMORY) atomic_store(word, value);
   return true;
 }
 
@@ -121,6 +122,7 @@ bool system_control_read32(struct chip *chip, uint32_t offset, uint32_t *value) 
     case MTIA_SYSTEM_CONTROL_GRID: *value = chip_grid(chip); return true;
     case MTIA_SYSTEM_CONTROL_LOCAL_BYTES: *value = (uint32_t)chip->specification.local_memory_bytes; return true;
     case MTIA_SYSTEM_CONTROL_BROADCAST: *value = (uint32_t)chip->specification.broadcast_dispatch; return true;
+    case MTIA_SYSTEM_CONTROL_MEMORY_CONTROL: *value = memory_setup(chip->memory); return true;
     case MTIA_SYSTEM_CONTROL_PROTECTION_PAGES: *value = core->protection_pages; return true;
     case MTIA_SYSTEM_CONTROL_PROTECTION_ERROR: *value = core->protection_error; return true;
     case MTIA_SYSTEM_CONTROL_PROTECTION_OWNER:
@@ -145,6 +147,10 @@ bool system_control_write32(struct chip *chip, uint32_t offset, uint32_t value) 
   switch (offset) {
     case MTIA_SYSTEM_CONTROL_PROTECTION_PAGES: chip->control_core.protection_pages = value; return true;
     case MTIA_SYSTEM_CONTROL_PROTECTION_OWNER: assign_pages(chip, value); return true;
+    case MTIA_SYSTEM_CONTROL_MEMORY_CONTROL:
+      memory_set_up(chip->memory, value);
+      control_core_map_memory(chip);
+      return true;
     case MTIA_SYSTEM_CONTROL_INSTRUCTION_FENCE: chip_fence_pes(chip); return true;
     default: return system_control_read32(chip, offset, &value); /* read only: ignored */
   }

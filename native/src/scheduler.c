@@ -48,18 +48,27 @@ static bool claim(struct scheduler *scheduler, uint32_t from, uint32_t *pe) {
 static void publish(_Atomic uint64_t *to, const uint64_t *from, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) atomic_store_explicit(&to[i], from[i], memory_order_relaxed);
 }
+static void publish_one(_Atomic uint64_t *to, uint64_t value) { publish(to, &value, 1); }
 
 static void publish_counters(struct chip *chip, uint32_t pe) {
   struct pe_counters counters;
   pe_read_counters(chip->pes[pe], &counters);
-  struct scheduler *scheduler = &chip->scheduler;
-  atomic_store_explicit(&scheduler->counters[pe].instructions, counters.instructions, memory_order_relaxed);
-  atomic_store_explicit(&scheduler->counters[pe].unit_commands, counters.unit_commands, memory_order_relaxed);
-  atomic_store_explicit(&scheduler->counters[pe].dma_bytes, counters.dma_bytes, memory_order_relaxed);
-  atomic_store_explicit(&scheduler->counters[pe].matmul_multiplies, counters.matmul_multiplies, memory_order_relaxed);
-  publish(scheduler->unit_counters[pe].busy_cycles, counters.busy_cycles, MTIA_UNITS);
-  publish(scheduler->unit_counters[pe].commands, counters.commands, MTIA_UNITS);
-  publish(scheduler->unit_counters[pe].stall_cycles, counters.stall_cycles, 2);
+  struct published_counters *const published = &chip->scheduler.counters[pe];
+  publish_one(&published->instructions, counters.instructions);
+  publish_one(&published->unit_commands, counters.unit_commands);
+  publish_one(&published->dma_bytes, counters.dma_bytes);
+  publish_one(&published->matmul_multiplies, counters.matmul_multiplies);
+  publish_one(&published->sram_read_bytes, counters.sram_read_bytes);
+  publish_one(&published->sram_written_bytes, counters.sram_written_bytes);
+  publish_one(&published->lpddr_read_bytes, counters.lpddr_read_bytes);
+  publish_one(&published->lpddr_written_bytes, counters.lpddr_written_bytes);
+  publish_one(&published->cache_hit_bytes, counters.cache_hit_bytes);
+  publish_one(&published->cache_missed_bytes, counters.cache_missed_bytes);
+  publish_one(&published->cache_written_back_bytes, counters.cache_written_back_bytes);
+  publish_one(&published->multicast_saved_bytes, counters.multicast_saved_bytes);
+  publish(chip->scheduler.unit_counters[pe].busy_cycles, counters.busy_cycles, MTIA_UNITS);
+  publish(chip->scheduler.unit_counters[pe].commands, counters.commands, MTIA_UNITS);
+  publish(chip->scheduler.unit_counters[pe].stall_cycles, counters.stall_cycles, 2);
 }
 
 static void run_slice(struct chip *chip, uint32_t pe, uint64_t instructions) {

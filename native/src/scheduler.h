@@ -16,6 +16,13 @@ struct scheduler_thread {
   pthread_t thread;
 };
 
+/* What scheduler.counters publishes of a PE. */
+struct published_counters {
+  _Atomic uint64_t instructions, unit_commands, dma_bytes, matmul_multiplies;
+  _Atomic uint64_t sram_read_bytes, sram_written_bytes, lpddr_read_bytes, lpddr_written_bytes, multicast_saved_bytes;
+  _Atomic uint64_t cache_hit_bytes, cache_missed_bytes, cache_written_back_bytes;
+};
+
 struct scheduler {
   /*
    * Bits per PE. runnable: has work. running: some thread has it. A thread claims a PE by setting its running bit, then
@@ -29,7 +36,7 @@ struct scheduler {
   uint32_t thread_count;
   struct scheduler_thread threads[CHIP_PES];
   /* Counters of each PE as of its last slice. */
-  struct { _Atomic uint64_t instructions, unit_commands, dma_bytes, matmul_multiplies; } counters[CHIP_PES];
+  struct published_counters counters[CHIP_PES];
   struct { _Atomic uint64_t busy_cycles[MTIA_UNITS], commands[MTIA_UNITS], stall_cycles[2]; } unit_counters[CHIP_PES];
 };
 

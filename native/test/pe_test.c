@@ -6,6 +6,7 @@ static const struct suite {
   const char *name;
   void (*run)(void);
 } suites[] = {{"commands", test_commands},
+              {"cache", test_cache},
               {"order", test_order},
               {"memory", test_memory},
               {"units", test_units},

@@ -15,6 +15,8 @@
 struct memory {
   uint8_t sram[FAKE_BYTES];
   uint8_t lpddr[FAKE_BYTES];
+  uint64_t lost; /* address of a byte that cannot be read; 0: none */
+  uint32_t setup;
 };
 
 struct fixture {
@@ -46,6 +48,7 @@ float random_float(struct random *random);
 
 /* The suites, each in a file of its own. */
 void test_commands(void);
+void test_cache(void);
 void test_order(void);
 void test_memory(void);
 void test_units(void);

@@ -23,6 +23,15 @@ enum memory_kind memory_kind_of(const struct memory *memory, uint64_t address) {
   return address - MTIA_LPDDR_BASE < FAKE_BYTES ? MEMORY_LPDDR : MEMORY_NONE;
 }
 
+bool memory_is_sound(struct memory *memory, uint64_t address, uint64_t bytes, enum memory_right right, uint64_t *bad) {
+  const uint64_t lost = memory->lost;
+  if (lost == 0 || right != MEMORY_READ || lost - address >= bytes) return true;
+  *bad = lost;
+  return false;
+}
+bool memory_has_errors(const struct memory *memory) { return memory->lost != 0; }
+uint32_t memory_setup(const struct memory *memory) { return memory->setup; }
+
 /* ---- Fixture ---- */
 
 static uint64_t no_time(void *context) { return (void)context, 0; }
@@ -38,6 +47,7 @@ struct fixture *fixture_create(uint32_t generation, uint32_t matmul_path) {
   static const struct mtia_specification specifications[] = MTIA_SPECIFICATIONS;
   struct fixture *const fixture = calloc(1, sizeof *fixture);
   fixture->memory = calloc(1, sizeof *fixture->memory);
+  fixture->memory->setup = MTIA_MEMORY_ECC;
   fixture->code = code_cache_create();
   const struct pe_environment environment = {.context = fixture, .memory = fixture->memory, .time = no_time,
                                              .specification = &specifications[generation - 1], .job_done = note_report};

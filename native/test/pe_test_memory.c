@@ -7,6 +7,7 @@
       FIELD(MTIA_DMA_IN_INDEXED_INDEX_OFFSET, index_offset) | FIELD(MTIA_DMA_IN_INDEXED_INDEX_TYPE, wide)
 #define ROW_BYTES 48u
 #define TABLE_ROWS 100u
+#define SRAM_LATENCY_CYCLES 150
 #define STRIDE 51u /* 2i takes any address */
 
 static void shape(struct fixture *f, uint32_t rows, uint32_t bytes, uint64_t global, uint64_t local_stride) {
@@ -182,6 +183,151 @@ static void v1_gathers_and_prefetches_nothing(void) {
   outcome = issue(f, 0, MTIA_COMMAND_DMA_PREFETCH, MTIA_LPDDR_BASE, 0);
   CHECK(was_illegal(f, outcome, MTIA_COMMAND_DMA_PREFETCH, FIELD_OF_COMMAND));
   fixture_destroy(f);
+}
+
+/* A word that LPDDR has lost stops every kind of read before anything moves. */
+static void a_lost_word_is_a_hardware_error(void) {
+  static const int64_t indices[6] = {1, 2, 3, 4, 5, 7};
+  struct fixture *const f = with_table(TABLE_ROWS);
+  give_indices(f, indices, 6, false);
+  f->memory->lost = MTIA_LPDDR_BASE + 7 * STRIDE + 20;
+  CHECK(issue(f, 0, MTIA_COMMAND_DMA_IN_INDEXED, MTIA_LPDDR_BASE, GATHER(0, 1, 16, 0)) == HART_CUSTOM_TRAP);
+  CHECK_EQUAL(f->cause, MTIA_EXCEPTION_HARDWARE_ERROR);
+  CHECK_EQUAL(f->result, f->memory->lost);
+  shape(f, 8, ROW_BYTES, STRIDE, 64);
+  CHECK(issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_LPDDR_BASE, DMA(0, 0, 0)) == HART_CUSTOM_TRAP);
+  CHECK_EQUAL(f->cause, MTIA_EXCEPTION_HARDWARE_ERROR);
+  CHECK_EQUAL(*local(f, 65536), 0);
+  /* Between the rows of another block. */
+  CHECK(issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_LPDDR_BASE + 28, DMA(0, 0, 0)) == HART_CUSTOM_TRAP);
+  shape(f, 8, 16, STRIDE, 64);
+  CHECK(issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_LPDDR_BASE, DMA(0, 0, 0)) == HART_CUSTOM_DONE);
+  struct hart *const hart = pe_hart(f->pe, 0);
+  uint64_t value;
+  CHECK(hart->environment->read(hart->environment->context, hart, f->memory->lost & ~7ull, 8, &value) ==
+        HART_ACCESS_HARDWARE_ERROR);
+  fixture_destroy(f);
+}
+
+static void counters_tell_the_memories_apart(void) {
+  struct fixture *const f = in_a_job(2);
+  cb_init(f, 0, 65536, 4096);
+  shape(f, 2, 40, 64, 64); /* 40 bytes travel as 64 */
+  issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_LPDDR_BASE, DMA(0, 0, 0));
+  issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_SRAM_BASE, DMA(0, 0, 0));
+  issue(f, 0, MTIA_COMMAND_DMA_OUT, MTIA_LPDDR_BASE, DMA(0, 0, 0));
+  shape(f, 1, 40, 64, 64);
+  issue(f, 0, MTIA_COMMAND_DMA_OUT, MTIA_SRAM_BASE, DMA(0, 0, 0));
+  struct pe_counters counters;
+  pe_read_counters(f->pe, &counters);
+  CHECK_EQUAL(counters.lpddr_read_bytes, 128);
+  CHECK_EQUAL(counters.sram_read_bytes, 128);
+  CHECK_EQUAL(counters.lpddr_written_bytes, 128);
+  CHECK_EQUAL(counters.sram_written_bytes, 64);
+  fixture_destroy(f);
+}
+
+/* ---- The SRAM cache ---- */
+
+#define CACHE_SETUP (MTIA_MEMORY_ECC | 1u)
+
+static struct fixture *with_cache(uint32_t columns, uint32_t rows) {
+  struct fixture *const f = in_a_job(2);
+  const struct mtia_job_descriptor job = {.context = 1, .column = 4, .columns = (uint8_t)columns, .rows = (uint8_t)rows};
+  f->memory->setup = CACHE_SETUP;
+  pe_start_job(f->pe, &job);
+  cb_init(f, 0, 65536, 131072);
+  return f;
+}
+
+/* Cycles of one read of rows of 2048 bytes. */
+static uint64_t read_rows(struct fixture *f, uint64_t address, uint32_t rows) {
+  shape(f, rows, 2048, 2048, 2048);
+  const uint64_t start = pe_hart(f->pe, 0)->cycles;
+  CHECK(issue(f, 0, MTIA_COMMAND_DMA_IN, address, DMA(0, 1, 0)) == HART_CUSTOM_DONE);
+  return fence_time(f) - start;
+}
+
+static void a_hit_is_faster_than_a_miss(void) {
+  struct fixture *const f = with_cache(4, 2);
+  const uint64_t miss = read_rows(f, MTIA_LPDDR_BASE, 16);
+  CHECK_EQUAL(f->pe->counters.cache_missed_bytes, 32768);
+  const uint64_t hit = read_rows(f, MTIA_LPDDR_BASE, 16);
+  CHECK_EQUAL(f->pe->counters.cache_hit_bytes, 32768);
+  CHECK_EQUAL(f->pe->counters.cache_missed_bytes, 32768);
+  const uint64_t sram = read_rows(f, MTIA_SRAM_BASE, 16);
+  CHECK(hit < miss);
+  CHECK_EQUAL(hit, sram);
+  CHECK_EQUAL(f->pe->counters.lpddr_read_bytes, 32768);
+  /* The next job of this PE finds nothing. */
+  const struct mtia_job_descriptor job = {.context = 1, .column = 4, .columns = 4, .rows = 2};
+  pe_start_job(f->pe, &job);
+  CHECK_EQUAL(read_rows(f, MTIA_LPDDR_BASE, 16), miss);
+  fixture_destroy(f);
+}
+
+static void a_prefetch_turns_a_miss_into_a_hit(void) {
+  struct fixture *const f = with_cache(4, 2);
+  const uint64_t miss = read_rows(f, MTIA_LPDDR_BASE, 16);
+  shape(f, 16, 2048, 2048, 2048);
+  const uint64_t before = pe_hart(f->pe, 0)->cycles;
+  CHECK(issue(f, 0, MTIA_COMMAND_DMA_PREFETCH, MTIA_LPDDR_BASE + 65536, 0) == HART_CUSTOM_DONE);
+  CHECK_EQUAL(fence_time(f), before + 2); /* nobody waits for it */
+  const uint64_t early = read_rows(f, MTIA_LPDDR_BASE + 65536, 16);
+  CHECK(early + 4 > miss && early < miss + SRAM_LATENCY_CYCLES + 4); /* too late to help: it waits for what is on its way */
+  CHECK(issue(f, 0, MTIA_COMMAND_DMA_PREFETCH, MTIA_LPDDR_BASE + 131072, 0) == HART_CUSTOM_DONE);
+  pe_hart(f->pe, 0)->cycles += 4000;
+  CHECK_EQUAL(read_rows(f, MTIA_LPDDR_BASE + 131072, 16), read_rows(f, MTIA_SRAM_BASE, 16));
+  fixture_destroy(f);
+}
+
+/* The share of one of 4 x 2 PEs is 4 MiB; of 8 x 8 it is 512 KiB: 256 lines in 16 sets. */
+static void a_share_that_is_too_small_forgets_the_oldest(void) {
+  struct fixture *const f = with_cache(8, 8);
+  for (uint32_t round = 0; round < 2; round++)
+    for (uint32_t line = 0; line < 256; line += 32) read_rows(f, MTIA_LPDDR_BASE + line * 2048, 32);
+  const uint64_t missed = f->pe->counters.cache_missed_bytes;
+  CHECK(missed > 256 * 2048 && missed < 2 * 256 * 2048); /* a hash fills sets unevenly */
+  fixture_destroy(f);
+}
+
+static void a_group_shares_what_it_reads(void) {
+  for (uint32_t grouped = 0; grouped < 2; grouped++) {
+    struct fixture *const f = with_cache(8, 8);
+    set_register(f, 0, MTIA_COMMAND_REGISTER_DMA_MULTICAST, grouped != 0 ? group(MTIA_MULTICAST_COLUMN, 255) : 0);
+    for (uint32_t round = 0; round < 2; round++)
+      for (uint32_t line = 0; line < 256; line += 32) read_rows(f, MTIA_LPDDR_BASE + line * 2048, 32);
+    /* Eight shares hold all of it, one does not. */
+    CHECK((f->pe->counters.cache_missed_bytes == 256 * 2048) == (grouped != 0));
+    fixture_destroy(f);
+  }
+}
+
+static void dirty_data_are_written_back_unless_dead(void) {
+  for (uint32_t dead = 0; dead < 2; dead++) {
+    struct fixture *const f = with_cache(4, 2);
+    cb_push(f, 0, 4096);
+    shape(f, 2, 2048, 2048, 2048);
+    CHECK(issue(f, 0, MTIA_COMMAND_DMA_OUT, MTIA_LPDDR_BASE, DMA(0, 1, 0)) == HART_CUSTOM_DONE);
+    CHECK_EQUAL(f->pe->counters.lpddr_written_bytes, 0);
+    set_register(f, 0, MTIA_COMMAND_REGISTER_DMA_CACHE_HINT, dead);
+    CHECK(issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_LPDDR_BASE, DMA(0, 1, 0)) == HART_CUSTOM_DONE);
+    CHECK_EQUAL(f->pe->counters.cache_hit_bytes, 8192);
+    const struct mtia_job_descriptor job = {.context = 1, .column = 4, .columns = 4, .rows = 2};
+    pe_start_job(f->pe, &job);
+    CHECK_EQUAL(f->pe->counters.cache_written_back_bytes, dead != 0 ? 0 : 4096);
+    fixture_destroy(f);
+  }
+}
+
+void test_cache(void) {
+  RUN(a_hit_is_faster_than_a_miss);
+  RUN(a_prefetch_turns_a_miss_into_a_hit);
+  RUN(a_share_that_is_too_small_forgets_the_oldest);
+  RUN(a_group_shares_what_it_reads);
+  RUN(dirty_data_are_written_back_unless_dead);
+  RUN(a_lost_word_is_a_hardware_error);
+  RUN(counters_tell_the_memories_apart);
 }
 
 void test_memory(void) {

@@ -6,6 +6,7 @@ import {
   type Generation,
   IDENTITY,
   MEMORY_MAP,
+  MEMORY_SETUP,
   PCI,
   PROTOCOL_VERSION,
   RESERVED,
@@ -64,7 +65,12 @@ function abiMismatch(version: number): MtiaError {
 }
 
 /** Boots the image; returns when the control firmware is ready for commands. */
-export async function boot(pci: PciFunction, registers: CardRegisters, firmware: FirmwareImage): Promise<void> {
+export async function boot(
+  pci: PciFunction,
+  registers: CardRegisters,
+  firmware: FirmwareImage,
+  memory: MemoryOptions = {},
+): Promise<void> {
   // A card that a former owner left running starts afresh.
   if (registers.read32('BOOT_STATUS') > BOOT_STATUS.ROM_READY) pci.functionReset();
   const rom = await waitForBoot(registers, [BOOT_STATUS.ROM_READY, BOOT_STATUS.FAILED], 'the boot ROM does not start');
@@ -72,11 +78,34 @@ export async function boot(pci: PciFunction, registers: CardRegisters, firmware:
   registers.writeMemory(MEMORY_MAP.LPDDR.base, firmware.bytes);
   registers.write64('BOOT_IMAGE_ADDRESS', MEMORY_MAP.LPDDR.base);
   registers.write64('BOOT_IMAGE_BYTES', BigInt(firmware.bytes.byteLength));
+  registers.write32('BOOT_MEMORY', encodeMemorySetup(memory, Number(registers.read64('SRAM_BYTES'))));
   registers.write32('BOOT_DOORBELL', 1);
   const status = await waitForBoot(registers, [BOOT_STATUS.READY, BOOT_STATUS.FAILED], 'the firmware does not start');
   if (status === BOOT_STATUS.FAILED) throw bootFailure(registers, firmware);
   const spoken = registers.read32('FIRMWARE_ABI');
   if (spoken !== PROTOCOL_VERSION) throw abiMismatch(spoken);
+}
+
+/** How the memories of a card are set up at boot. */
+export interface MemoryOptions {
+  /** Whether an error-correcting code protects the LPDDR; true when absent. Without it the LPDDR is faster, and errors go unseen (I25 section 5). */
+  readonly ecc?: boolean;
+  /**
+   * Bytes of SRAM that cache the LPDDR, a multiple of 32 MiB below the size of the SRAM; 0 when absent. The rest is scratchpad:
+   * what `memory: 'sram'` allocates from (I25: LLC and LLS; I23: memory-side cache).
+   */
+  readonly sramCacheBytes?: number;
+}
+
+function encodeMemorySetup({ ecc = true, sramCacheBytes = 0 }: MemoryOptions, sramBytes: number): number {
+  const granules = sramCacheBytes / MEMORY_SETUP.SRAM_GRANULE_BYTES;
+  if (!Number.isInteger(granules) || granules < 0 || sramCacheBytes >= sramBytes) {
+    throw new MtiaError(
+      'INVALID_ARGUMENT',
+      `sramCacheBytes is ${sramCacheBytes}; give a multiple of ${MEMORY_SETUP.SRAM_GRANULE_BYTES} below the ${sramBytes} bytes of SRAM`,
+    );
+  }
+  return MEMORY_SETUP.ASKED | granules | (ecc ? MEMORY_SETUP.ECC : 0);
 }
 
 async function waitForBoot(registers: CardRegisters, awaited: readonly number[], complaint: string): Promise<number> {

@@ -3,7 +3,7 @@
 import { pino } from 'pino';
 import { firmwareVersionText, type Generation } from '../hw/index.js';
 import { Administration } from './administration.js';
-import { boot, checkImage, diagnose, identify } from './boot.js';
+import { boot, checkImage, diagnose, identify, type MemoryOptions } from './boot.js';
 import { CardRegisters } from './card-registers.js';
 import { Context } from './context.js';
 import { closedError, deviceError, type MtiaError } from './errors.js';
@@ -19,6 +19,8 @@ export interface DeviceOptions {
    * answering; 30 s when absent. Time in which a debugger holds the chip does not count.
    */
   readonly deadlineMs?: number;
+  /** How the card's memories are set up; as after a reset when absent. */
+  readonly memory?: MemoryOptions;
 }
 
 export interface Grid {
@@ -36,6 +38,8 @@ export class Device {
   /** Bit n: the firmware implements host command n. */
   readonly capabilities: bigint;
   readonly sramBytes: number;
+  /** Bytes of SRAM that are addressable; the rest caches the LPDDR. */
+  readonly scratchpadBytes: number;
   readonly lpddrBytes: number;
   /** Resolves, with the reason, when the device has stopped working for good. Stays pending otherwise. */
   readonly lost: Promise<MtiaError>;
@@ -57,7 +61,7 @@ export class Device {
       const registers = new CardRegisters(pci);
       const generation = identify(pci, registers);
       checkImage(firmware, generation);
-      await boot(pci, registers, firmware);
+      await boot(pci, registers, firmware, options.memory);
       return new Device(pci, registers, generation, options);
     } catch (error) {
       pci.close();
@@ -75,6 +79,7 @@ export class Device {
     this.firmwareVersion = firmwareVersionText(registers.read32('FIRMWARE_VERSION'));
     this.capabilities = registers.read64('FIRMWARE_CAPABILITIES');
     this.sramBytes = Number(registers.read64('SRAM_BYTES'));
+    this.scratchpadBytes = Number(registers.read64('SCRATCHPAD_BYTES'));
     this.lpddrBytes = Number(registers.read64('LPDDR_BYTES'));
     this.lost = new Promise((resolve) => {
       this.#announceLoss = resolve;

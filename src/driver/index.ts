@@ -9,6 +9,7 @@ export {
   type EmulatorOptions,
   MATMUL_PATHS,
   type MatmulPath,
+  type MemoryCounters,
   MOST_INSTRUCTIONS,
   openEmulator,
   openEmulatorWithDebug,

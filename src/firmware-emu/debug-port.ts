@@ -1,5 +1,11 @@
 /** What JTAG offers of the chip, in the words of somebody who debugs: harts by name, registers by name. */
-import { CONTROL_CORE, type DebugCalls, MOST_INSTRUCTIONS, type StepResult } from '../driver/index.js';
+import {
+  CONTROL_CORE,
+  type DebugCalls,
+  type MemoryCounters,
+  MOST_INSTRUCTIONS,
+  type StepResult,
+} from '../driver/index.js';
 
 /** A hart of the chip. */
 export interface HartId {
@@ -96,6 +102,16 @@ export class DebugPort {
   /** Runs one hart for about that many instructions, the rest of the chip at rest. */
   run({ core, hart }: HartId, instructions: number): StepResult {
     return this.#calls.run(core, hart, Math.min(instructions, MOST_INSTRUCTIONS));
+  }
+
+  /** Flips bits of an 8-byte word of LPDDR at a device address, as radiation does. */
+  injectError(address: bigint, bits: bigint): void {
+    this.#calls.injectError(address, bits);
+  }
+
+  /** What the memories of the chip counted since power-on. */
+  memoryCounters(): MemoryCounters {
+    return this.#calls.memoryCounters();
   }
 
   /** What a hart waits for, as one line. */

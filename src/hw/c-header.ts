@@ -111,6 +111,8 @@ export function renderCHeader(): string {
     ...constants('HOST_READ', registers.HOST_READ_STATUS),
     macro('WATCHDOG_REPORT_BYTES', String(registers.WATCHDOG_REPORT_BYTES)),
     ...constants('EXCEPTION', registers.CUSTOM_EXCEPTION),
+    macro('EXCEPTION_HARDWARE_ERROR', String(registers.HARDWARE_ERROR)),
+    ...constants('MEMORY', registers.MEMORY_SETUP),
     macro('IDENTITY', hex(registers.IDENTITY)),
     '',
     ...registerMacros(),

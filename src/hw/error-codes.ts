@@ -43,6 +43,11 @@ export const ERROR_CODES = {
     doc: 'the compressed data is damaged or cut off, or longer than its destination once decompressed',
   },
   INSUFFICIENT_LOCAL_MEMORY: { code: 18, fault: 'caller', doc: 'the job does not fit the local memory of a PE' },
+  ECC_UNCORRECTABLE: {
+    code: 30,
+    fault: 'device',
+    doc: 'a word of LPDDR has more flipped bits than its code corrects; write it anew',
+  },
 
   BOOT_BAD_BUNDLE: { code: 40, fault: 'firmware', doc: 'the boot ROM refused the bundle: malformed header or section' },
   BOOT_BAD_HASH: {

@@ -110,11 +110,15 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
       register(0x038, 'BOOT_IMAGE_ADDRESS', 64, 'RW', 'device address of the staged firmware bundle'),
       register(0x040, 'BOOT_IMAGE_BYTES', 64, 'RW', 'size of the staged firmware bundle'),
       register(0x048, 'BOOT_DOORBELL', 32, 'WO', 'writing 1 tells the boot ROM to load the bundle'),
+      register(0x04c, 'BOOT_MEMORY', 32, 'RW', 'how the firmware is asked to set up the memories; see MEMORY_SETUP'),
       register(0x050, 'WINDOW_BASE', 64, 'RW', 'device address at which BAR2 begins'),
       register(0x058, 'PANIC_CAUSE', 64, 'RO', 'mcause of a control firmware trap'),
       register(0x060, 'PANIC_PC', 64, 'RO', 'mepc of a control firmware trap'),
       register(0x068, 'PANIC_VALUE', 64, 'RO', 'mtval of a control firmware trap'),
       register(0x070, 'DEVICE_TIME', 64, 'RO', 'nanoseconds since power-on, as MTIME'),
+      register(0x078, 'SCRATCHPAD_BYTES', 64, 'RO', 'SRAM from its base that is addressable; the rest is cache', {
+        reset: 'specification',
+      }),
       register(
         0x100,
         'WATCHDOG_REPORT',
@@ -201,6 +205,7 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
         'W1C',
         'reads what the host wrote; source MAILBOX is pending while not zero',
       ),
+      register(0x04c, 'BOOT_MEMORY', 32, 'RO', 'as BAR0'),
       register(0x058, 'PANIC_CAUSE', 64, 'RW', 'as BAR0'),
       register(0x060, 'PANIC_PC', 64, 'RW', 'as BAR0'),
       register(0x068, 'PANIC_VALUE', 64, 'RW', 'as BAR0'),
@@ -346,6 +351,14 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
       ),
       register(0x48, 'PROTECTION_ERROR', 32, 'RO', 'error code of the last PROTECTION_OWNER'),
       register(0x4c, 'INSTRUCTION_FENCE', 32, 'WO', 'every PE hart refetches its code (after new code was loaded)'),
+      register(
+        0x50,
+        'MEMORY_CONTROL',
+        32,
+        'RW',
+        'see MEMORY_SETUP; no job runs. What does not fit the chip is ignored: reads give what is in force',
+        { reset: 'specification' },
+      ),
     ],
   },
   {
@@ -442,6 +455,21 @@ export const DMA_KIND = {
 } as const;
 export const HOST_READ_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
 export const DMA_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
+
+/** Fields of SYSTEM_CONTROL.MEMORY_CONTROL and BAR0.BOOT_MEMORY. */
+export const MEMORY_SETUP = {
+  /** SRAM is divided into scratchpad (LLS, from its base) and cache (LLC) by this granule (I25). */
+  SRAM_GRANULE_BYTES: 32 * 1024 * 1024,
+  /** Granules of cache (7:0); the scratchpad keeps one at least. */
+  CACHE_GRANULES_MASK: 0xff,
+  /** LPDDR is protected by an error-correcting code. */
+  ECC: 0x100,
+  /** Of BOOT_MEMORY: somebody asks; otherwise the firmware leaves the chip as it is after a reset. */
+  ASKED: 0x200,
+} as const;
+
+/** mcause of a load that met an uncorrectable memory error, as of a command (privileged specification: hardware error). */
+export const HARDWARE_ERROR = 19;
 
 /** Exceptions beyond the privileged specification (causes 24-31 are designated for custom use). */
 export const CUSTOM_EXCEPTION = { ILLEGAL_COMMAND: 24, COMMAND_BUS_FAULT: 25, COMMAND_INDEX_FAULT: 26 } as const;

@@ -98,6 +98,11 @@ export const COMMAND_REGISTERS: readonly CommandRegister[] = [
   },
   { name: 'DMA_INDEX_ROWS', index: 14, doc: 'rows of the table that DMA_IN_INDEXED may read' },
   {
+    name: 'DMA_CACHE_HINT',
+    index: 15,
+    doc: 'bit 0: DMA_IN and DMA_IN_INDEXED are the last use of what they read: it leaves the SRAM cache, and is not written back if dirty',
+  },
+  {
     name: 'ROW_SCALE',
     index: 17,
     doc: 'FP32 factors, one a row, at a read pointer: 1 to use them (0), circular buffer (15:8), offset (63:32)',

@@ -7,6 +7,7 @@ export type MemoryKind = 'lpddr' | 'sram';
 /** The sizes of a device's memories; a Device has them. */
 export interface MemorySizes {
   readonly lpddrBytes: number;
+  /** Of the part that is addressable. */
   readonly sramBytes: number;
 }
 

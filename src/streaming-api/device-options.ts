@@ -19,6 +19,10 @@ export interface DeviceOptions {
   readonly pci?: PciFunction;
   /** Milliseconds that a command may take beyond its own deadline before the device counts as not answering; 30 s. */
   readonly deadlineMs?: number;
+  /** Protects the LPDDR by an error-correcting code; true when absent. Off, it is faster and errors reach the results. */
+  readonly ecc?: boolean;
+  /** Bytes of SRAM that cache the LPDDR, a multiple of 32 MiB; 0 when absent: all of it can be allocated. */
+  readonly sramCacheBytes?: number;
 }
 
 export interface DeviceProperties {

@@ -45,7 +45,10 @@ export class DeviceResources implements ModelHost {
     this.name = name;
     this.firmware = firmware;
     this.#context = context;
-    this.memory = new DeviceMemory(new DeviceHeaps(card), context);
+    this.memory = new DeviceMemory(
+      new DeviceHeaps({ lpddrBytes: card.lpddrBytes, sramBytes: card.scratchpadBytes }),
+      context,
+    );
     this.pinned = new PinnedMemory(context);
     this.#timelines = new Timelines(context);
   }

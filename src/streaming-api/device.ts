@@ -47,6 +47,10 @@ export class Device implements AsyncDisposable {
       const card = await Card.open(pci, firmware, {
         ...(logger === undefined ? {} : { logger }),
         ...(deadlineMs === undefined ? {} : { deadlineMs }),
+        memory: {
+          ...(options.ecc === undefined ? {} : { ecc: options.ecc }),
+          ...(options.sramCacheBytes === undefined ? {} : { sramCacheBytes: options.sramCacheBytes }),
+        },
       });
       return new Device(await DeviceResources.create(card, pci.name, firmware));
     } catch (error) {

@@ -8,6 +8,7 @@ import {
   COUNTERS,
   type CType,
   MATMUL_PATH,
+  MEMORY_COUNTERS,
   OPEN_PARAMETERS,
 } from '../../src/driver/emulator/c-abi.js';
 import { placeFields, type StructLayout } from '../../src/hw/index.js';
@@ -53,7 +54,7 @@ describe('the C ABI table', () => {
     }
   });
 
-  it.each([OPEN_PARAMETERS, COUNTERS])('lays out $name alike', (layout) => {
+  it.each([OPEN_PARAMETERS, COUNTERS, MEMORY_COUNTERS])('lays out $name alike', (layout) => {
     expect(placeFields(layout).map(({ type, name }) => `${type} ${name}`)).toEqual(fieldsInHeader(layout));
   });
 

@@ -100,6 +100,11 @@
 #define MTIA_EXCEPTION_ILLEGAL_COMMAND 24
 #define MTIA_EXCEPTION_COMMAND_BUS_FAULT 25
 #define MTIA_EXCEPTION_COMMAND_INDEX_FAULT 26
+#define MTIA_EXCEPTION_HARDWARE_ERROR 19
+#define MTIA_MEMORY_SRAM_GRANULE_BYTES 33554432
+#define MTIA_MEMORY_CACHE_GRANULES_MASK 255
+#define MTIA_MEMORY_ECC 256
+#define MTIA_MEMORY_ASKED 512
 #define MTIA_IDENTITY 0x4149544d
 
 #define MTIA_BAR0_IDENTITY 0x0
@@ -116,11 +121,13 @@
 #define MTIA_BAR0_BOOT_IMAGE_ADDRESS 0x38
 #define MTIA_BAR0_BOOT_IMAGE_BYTES 0x40
 #define MTIA_BAR0_BOOT_DOORBELL 0x48
+#define MTIA_BAR0_BOOT_MEMORY 0x4c
 #define MTIA_BAR0_WINDOW_BASE 0x50
 #define MTIA_BAR0_PANIC_CAUSE 0x58
 #define MTIA_BAR0_PANIC_PC 0x60
 #define MTIA_BAR0_PANIC_VALUE 0x68
 #define MTIA_BAR0_DEVICE_TIME 0x70
+#define MTIA_BAR0_SCRATCHPAD_BYTES 0x78
 #define MTIA_BAR0_WATCHDOG_REPORT 0x100
 
 #define MTIA_QUEUE_PAGE_SUBMISSION_BASE 0x0
@@ -154,6 +161,7 @@
 #define MTIA_MAILBOX_BOOT_IMAGE_ADDRESS 0x38
 #define MTIA_MAILBOX_BOOT_IMAGE_BYTES 0x40
 #define MTIA_MAILBOX_BOOT_DOORBELL 0x48
+#define MTIA_MAILBOX_BOOT_MEMORY 0x4c
 #define MTIA_MAILBOX_PANIC_CAUSE 0x58
 #define MTIA_MAILBOX_PANIC_PC 0x60
 #define MTIA_MAILBOX_PANIC_VALUE 0x68
@@ -210,6 +218,7 @@
 #define MTIA_SYSTEM_CONTROL_PROTECTION_OWNER 0x44
 #define MTIA_SYSTEM_CONTROL_PROTECTION_ERROR 0x48
 #define MTIA_SYSTEM_CONTROL_INSTRUCTION_FENCE 0x4c
+#define MTIA_SYSTEM_CONTROL_MEMORY_CONTROL 0x50
 
 #define MTIA_WATCHDOG_PERIOD 0x0
 #define MTIA_WATCHDOG_KICK 0x8
@@ -257,6 +266,7 @@
 #define MTIA_ERROR_ILLEGAL_UNIT_COMMAND 17
 #define MTIA_ERROR_DECOMPRESSION 19
 #define MTIA_ERROR_INSUFFICIENT_LOCAL_MEMORY 18
+#define MTIA_ERROR_ECC_UNCORRECTABLE 30
 #define MTIA_ERROR_BOOT_BAD_BUNDLE 40
 #define MTIA_ERROR_BOOT_BAD_HASH 41
 #define MTIA_ERROR_BOOT_WRONG_CHIP 42
@@ -369,6 +379,7 @@
 #define MTIA_COMMAND_REGISTER_MLU_DESTINATION_STRIDE 10
 #define MTIA_COMMAND_REGISTER_DMA_MULTICAST 13
 #define MTIA_COMMAND_REGISTER_DMA_INDEX_ROWS 14
+#define MTIA_COMMAND_REGISTER_DMA_CACHE_HINT 15
 #define MTIA_COMMAND_REGISTER_ROW_SCALE 17
 #define MTIA_COMMAND_REGISTER_COLUMN_SCALE 18
 #define MTIA_COMMAND_REGISTER_COLUMN_BIAS 19
@@ -1113,6 +1124,8 @@ struct mtia_specification {
   double lpddr_bytes;
   double lpddr_maximum_bytes;
   double lpddr_gbs;
+  double lpddr_efficiency;
+  double ecc_cost;
   double pcie_gbs;
   double gunzip_gbs;
   double context_sram_bytes;
@@ -1129,8 +1142,8 @@ struct mtia_specification {
   double tdp_watts;
 };
 #define MTIA_SPECIFICATIONS { \
-  {.generation_number = 1, .clock_mhz = 800, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 1, .local_memory_bytes = 131072, .local_memory_gbs = 400, .sram_bytes = 134217728, .sram_gbs = 800, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 176, .pcie_gbs = 16, .gunzip_gbs = 0, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 102.4, .fp16_tflops = 51.2, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 32, .row_accumulate_rows = 32, .dma_alignment = 32, .broadcast_dispatch = 0, .job_launch_ns = 5000, .job_replace_ns = 2500, .tdp_watts = 25}, \
-  {.generation_number = 2, .clock_mhz = 1350, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 4, .local_memory_bytes = 393216, .local_memory_gbs = 1000, .sram_bytes = 268435456, .sram_gbs = 2700, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 204.8, .pcie_gbs = 32, .gunzip_gbs = 25, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 354, .fp16_tflops = 177, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 64, .row_accumulate_rows = 128, .dma_alignment = 1, .broadcast_dispatch = 1, .job_launch_ns = 1000, .job_replace_ns = 500, .tdp_watts = 85}, \
+  {.generation_number = 1, .clock_mhz = 800, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 1, .local_memory_bytes = 131072, .local_memory_gbs = 400, .sram_bytes = 134217728, .sram_gbs = 800, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 176, .lpddr_efficiency = 0.8522727272727273, .ecc_cost = 0, .pcie_gbs = 16, .gunzip_gbs = 0, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 102.4, .fp16_tflops = 51.2, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 32, .row_accumulate_rows = 32, .dma_alignment = 32, .broadcast_dispatch = 0, .job_launch_ns = 5000, .job_replace_ns = 2500, .tdp_watts = 25}, \
+  {.generation_number = 2, .clock_mhz = 1350, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 4, .local_memory_bytes = 393216, .local_memory_gbs = 1000, .sram_bytes = 268435456, .sram_gbs = 2700, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 204.8, .lpddr_efficiency = 1, .ecc_cost = 0.125, .pcie_gbs = 32, .gunzip_gbs = 25, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 354, .fp16_tflops = 177, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 64, .row_accumulate_rows = 128, .dma_alignment = 1, .broadcast_dispatch = 1, .job_launch_ns = 1000, .job_replace_ns = 500, .tdp_watts = 85}, \
 }
 
 #endif

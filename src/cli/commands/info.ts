@@ -26,6 +26,8 @@ const LABEL: Readonly<Record<FigureName, string>> = {
   lpddrBytes: 'LPDDR',
   lpddrMaximumBytes: 'LPDDR, largest',
   lpddrGBs: 'LPDDR bandwidth',
+  lpddrEfficiency: 'LPDDR bandwidth in reach',
+  eccCost: 'LPDDR bandwidth that ECC costs',
   pcieGBs: 'PCI Express bandwidth',
   gunzipGBs: 'GZIP decompression',
   contextSramBytes: 'context SRAM',

@@ -33,6 +33,8 @@ export const C_FUNCTIONS = {
   mtia_host_allocate: { result: 'i32', parameters: ['u64', 'buffer'] },
   mtia_host_free: { result: 'i32', parameters: ['address', 'u64'] },
   mtia_debug_console_read: { result: 'i32', parameters: ['address', 'buffer', 'u32', 'buffer'] },
+  mtia_debug_inject_error: { result: 'i32', parameters: ['address', 'u64', 'u64'] },
+  mtia_debug_memory_counters: { result: 'i32', parameters: ['address', 'buffer'] },
   mtia_debug_halt: { result: 'i32', parameters: ['address'] },
   mtia_debug_resume: { result: 'i32', parameters: ['address'] },
   mtia_debug_register_read: { result: 'i32', parameters: ['address', 'u32', 'u32', 'u32', 'buffer'] },
@@ -70,6 +72,25 @@ export const OPEN_PARAMETERS = defineStruct('mtia_open_parameters', 24, 'Argumen
   { name: 'lpddr_bytes', type: 'u64', doc: '0 = as specified' },
   { name: 'pe_threads', type: 'u32', doc: '0 = number of host processors' },
   { name: 'matmul_path', type: 'u32', doc: 'see MATMUL_PATH' },
+]);
+
+export const MEMORY_COUNTERS = defineStruct('mtia_memory_counters', 88, 'Counters of the memories since power-on.', [
+  { name: 'struct_bytes', type: 'u32', doc: 'size of this structure' },
+  { name: 'reserved', type: 'u32', doc: 'zero' },
+  { name: 'sram_read_bytes', type: 'u64', doc: 'bytes that SRAM delivered to PEs' },
+  { name: 'sram_written_bytes', type: 'u64', doc: 'bytes that PEs put into SRAM' },
+  { name: 'lpddr_read_bytes', type: 'u64', doc: 'bytes that LPDDR delivered to PEs' },
+  { name: 'lpddr_written_bytes', type: 'u64', doc: 'bytes that PEs put into LPDDR' },
+  {
+    name: 'multicast_saved_bytes',
+    type: 'u64',
+    doc: 'bytes that were read once for a group instead of by each member',
+  },
+  { name: 'cache_hit_bytes', type: 'u64', doc: 'bytes of LPDDR that the SRAM cache served' },
+  { name: 'cache_missed_bytes', type: 'u64', doc: 'bytes that had to come from LPDDR into the SRAM cache' },
+  { name: 'cache_written_back_bytes', type: 'u64', doc: 'dirty bytes that left the SRAM cache' },
+  { name: 'ecc_corrected', type: 'u64', doc: 'words of LPDDR whose flipped bit was corrected' },
+  { name: 'ecc_uncorrectable', type: 'u64', doc: 'reads that met more flipped bits than the code corrects' },
 ]);
 
 /** Instructions of the host that the units' arithmetic is computed with. */

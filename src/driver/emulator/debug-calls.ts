@@ -4,7 +4,7 @@
  */
 import { DATA_TYPE, decodeStruct, encodeStruct, placeFields, UNIT, type UnitName } from '../../hw/index.js';
 import { closedError } from '../errors.js';
-import { type CLibrary, COUNTERS, PE_COUNTERS } from './c-abi.js';
+import { type CLibrary, COUNTERS, MEMORY_COUNTERS, PE_COUNTERS } from './c-abi.js';
 import type { EmulatedDevice } from './emulated-device.js';
 
 /** Value of `core` that names the control core; 0..63 name PEs. */
@@ -25,6 +25,20 @@ export interface StepResult {
   readonly executed: number;
   /** ran: as many as were asked for. waits: wfi. stalled: a unit command cannot go on yet. */
   readonly stop: (typeof STOPS)[number];
+}
+
+/** Bytes are those of PE DMAs; words are 8 bytes. */
+export interface MemoryCounters {
+  readonly sramReadBytes: bigint;
+  readonly sramWrittenBytes: bigint;
+  readonly lpddrReadBytes: bigint;
+  readonly lpddrWrittenBytes: bigint;
+  readonly multicastSavedBytes: bigint;
+  readonly cacheHitBytes: bigint;
+  readonly cacheMissedBytes: bigint;
+  readonly cacheWrittenBackBytes: bigint;
+  readonly eccCorrected: bigint;
+  readonly eccUncorrectable: bigint;
 }
 
 export interface ChipCounters {
@@ -85,6 +99,31 @@ export class DebugCalls {
       c.mtia_debug_console_read(h, text, TEXT_BYTES, new Uint8Array(copied.buffer)),
     );
     return Buffer.from(text.subarray(0, copied[0])).toString('utf8');
+  }
+
+  /** Flips bits of an 8-byte word of LPDDR: one is corrected by ECC, two make every read of the word fail. */
+  injectError(address: bigint, bits: bigint): void {
+    this.#call('mtia_debug_inject_error', (c, h) => c.mtia_debug_inject_error(h, address, bits));
+  }
+
+  memoryCounters(): MemoryCounters {
+    const bytes = new Uint8Array(MEMORY_COUNTERS.size);
+    const view = new DataView(bytes.buffer);
+    encodeStruct(MEMORY_COUNTERS, view, 0, { struct_bytes: MEMORY_COUNTERS.size });
+    this.#call('mtia_debug_memory_counters', (c, h) => c.mtia_debug_memory_counters(h, bytes));
+    const counters = decodeStruct(MEMORY_COUNTERS, view, 0);
+    return {
+      sramReadBytes: counters.sram_read_bytes,
+      sramWrittenBytes: counters.sram_written_bytes,
+      lpddrReadBytes: counters.lpddr_read_bytes,
+      lpddrWrittenBytes: counters.lpddr_written_bytes,
+      multicastSavedBytes: counters.multicast_saved_bytes,
+      cacheHitBytes: counters.cache_hit_bytes,
+      cacheMissedBytes: counters.cache_missed_bytes,
+      cacheWrittenBackBytes: counters.cache_written_back_bytes,
+      eccCorrected: counters.ecc_corrected,
+      eccUncorrectable: counters.ecc_uncorrectable,
+    };
   }
 
   halt(): void {

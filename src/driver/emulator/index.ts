@@ -9,6 +9,7 @@ export {
   type ChipCounters,
   CONTROL_CORE,
   type DebugCalls,
+  type MemoryCounters,
   MOST_INSTRUCTIONS,
   type PeCounters,
   type StepResult,

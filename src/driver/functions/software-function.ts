@@ -139,6 +139,7 @@ export abstract class SoftwareFunction implements PciFunction {
     this.#set(at('GENERATION'), 4, generationNumber.value);
     this.#set(at('GRID'), 4, gridWidth.value + gridHeight.value * 0x100);
     this.#set(at('SRAM_BYTES'), 8, sramBytes.value);
+    this.#set(at('SCRATCHPAD_BYTES'), 8, sramBytes.value);
     this.#set(at('LPDDR_BYTES'), 8, lpddrBytes.value);
     this.#set(at('BOOT_STATUS'), 4, BOOT_STATUS.ROM_READY);
   }
