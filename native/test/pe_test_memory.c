@@ -235,7 +235,7 @@ static struct fixture *with_cache(uint32_t columns, uint32_t rows) {
   struct fixture *const f = in_a_job(2);
   const struct mtia_job_descriptor job = {.context = 1, .column = 4, .columns = (uint8_t)columns, .rows = (uint8_t)rows};
   f->memory->setup = CACHE_SETUP;
-  pe_start_job(f->pe, &job);
+  pe_start_job(f->pe, &job, ++f->jobs);
   cb_init(f, 0, 65536, 131072);
   return f;
 }
@@ -261,7 +261,7 @@ static void a_hit_is_faster_than_a_miss(void) {
   CHECK_EQUAL(f->pe->counters.lpddr_read_bytes, 32768);
   /* The next job of this PE finds nothing. */
   const struct mtia_job_descriptor job = {.context = 1, .column = 4, .columns = 4, .rows = 2};
-  pe_start_job(f->pe, &job);
+  pe_start_job(f->pe, &job, ++f->jobs);
   CHECK_EQUAL(read_rows(f, MTIA_LPDDR_BASE, 16), miss);
   fixture_destroy(f);
 }
@@ -314,7 +314,7 @@ static void dirty_data_are_written_back_unless_dead(void) {
     CHECK(issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_LPDDR_BASE, DMA(0, 1, 0)) == HART_CUSTOM_DONE);
     CHECK_EQUAL(f->pe->counters.cache_hit_bytes, 8192);
     const struct mtia_job_descriptor job = {.context = 1, .column = 4, .columns = 4, .rows = 2};
-    pe_start_job(f->pe, &job);
+    pe_start_job(f->pe, &job, ++f->jobs);
     CHECK_EQUAL(f->pe->counters.cache_written_back_bytes, dead != 0 ? 0 : 4096);
     fixture_destroy(f);
   }
