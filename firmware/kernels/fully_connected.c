@@ -6,6 +6,9 @@
  * tile only, they are streamed. The input stays as well where all of this PE's rows fit. A chunk that stays is reached by
  * offset and popped at its last use, which lets hart 0 load the next column tile behind it.
  *
+ * PEs of a row of the rectangle need the same input and those of a column the same weights, so they read as multicast
+ * groups: every PE makes the plan of the busiest one, and a group is those of the row or column that have the tile.
+ *
  * INT8 products are scaled on their way out of the accumulators, by the row of the input and by the column of the weights;
  * the bias follows there, because the accumulators hold integers.
  */
@@ -26,6 +29,8 @@ enum buffer { CB_INPUT, CB_WEIGHT, CB_BIAS, CB_OUTPUT, CB_TABLE, CB_ROW_SCALE, C
 /* How this PE cuts its share of the job. */
 struct plan {
   uint64_t row_tiles, column_tiles;            /* of this PE */
+  uint64_t job_row_tiles, job_column_tiles;
+  uint64_t most_row_tiles, most_column_tiles;  /* of the busiest PE */
   uint64_t first_row, row_step;                /* of its row tiles, in rows */
   uint64_t first_column, column_step;          /* of its column tiles, in columns */
   uint64_t rows, blocks;                       /* of a full tile: rows, blocks of 32 columns */
@@ -51,7 +56,7 @@ static bool arguments_are_good(const struct mtia_fully_connected_arguments *a, u
   return dma_address_fits(generation, a->input | a->weight | a->bias | a->output | a->row_scale | a->column_scale);
 }
 
-static uint64_t input_slots(const struct plan *p) { return p->keep_input ? p->row_tiles * p->chunks : 2; }
+static uint64_t input_slots(const struct plan *p) { return p->keep_input ? p->most_row_tiles * p->chunks : 2; }
 static uint64_t weight_slots(const struct plan *p) { return p->keep_weight ? p->chunks : 2; }
 
 static void cut(struct plan *p, uint64_t k_bytes, uint64_t chunks) {
@@ -69,14 +74,14 @@ static bool cut_to_fit(struct plan *p, uint64_t k_bytes, uint64_t space, uint64_
     if (input_slots(p) * p->input_slot + weight_slots(p) * p->weight_slot <= space) return true;
     if (p->chunk_bytes <= shortest) return false;
     /* Nothing below helps where what stays is too large by itself. */
-    const uint64_t kept_rows = (p->keep_input ? p->row_tiles * p->rows : 0) + (p->keep_weight ? p->blocks * BLOCK : 0);
+    const uint64_t kept_rows = (p->keep_input ? p->most_row_tiles * p->rows : 0) + (p->keep_weight ? p->blocks * BLOCK : 0);
     if (kept_rows * k_bytes >= space) return false;
   }
 }
 
 /* Chooses what stays in local memory. Keeping the weights comes first: the more row tiles, the more it saves. */
 static bool choose_plan(struct plan *p, uint64_t k_bytes, uint64_t space) {
-  const bool weight_is_reused = p->row_tiles > 1, input_is_reused = p->column_tiles > 1;
+  const bool weight_is_reused = p->most_row_tiles > 1, input_is_reused = p->most_column_tiles > 1;
   for (uint64_t choice = 0; choice < 3; choice++) {
     p->keep_weight = weight_is_reused && choice != 2;
     p->keep_input = input_is_reused && choice != 1;
@@ -90,10 +95,14 @@ static bool make_plan(struct plan *p, const struct mtia_fully_connected_argument
                       const struct mtia_job_descriptor *job, const struct pe_place *place, uint64_t generation) {
   p->first_row = place->row * a->row_tile;
   p->row_step = (uint64_t)job->rows * a->row_tile;
-  p->row_tiles = p->first_row < a->m ? (a->m - p->first_row - 1) / p->row_step + 1 : 0;
+  p->job_row_tiles = divide_up(a->m, a->row_tile);
+  p->row_tiles = dealt_items(p->job_row_tiles, place->row, job->rows);
+  p->most_row_tiles = dealt_items(p->job_row_tiles, 0, job->rows);
   p->first_column = place->column * a->column_tile;
   p->column_step = (uint64_t)job->columns * a->column_tile;
-  p->column_tiles = p->first_column < a->n ? (a->n - p->first_column - 1) / p->column_step + 1 : 0;
+  p->job_column_tiles = divide_up(a->n, a->column_tile);
+  p->column_tiles = dealt_items(p->job_column_tiles, place->column, job->columns);
+  p->most_column_tiles = dealt_items(p->job_column_tiles, 0, job->columns);
   p->rows = minimum(a->row_tile, a->m);
   p->blocks = minimum(a->column_tile, a->n) / BLOCK;
   p->output_stride = p->blocks * BLOCK * type_bytes(a->output_type);
@@ -124,11 +133,16 @@ struct source {
   uint64_t address, global_stride, local_stride;
   uint64_t rows, row_bytes, last_row_bytes; /* of the DMA of a chunk, of the last chunk */
   uint64_t bytes, slot, cb;                 /* of a chunk in local memory; of its place there */
+  uint64_t axis, members;                   /* the PEs that load the same */
 };
+
+/* The first PEs of a row or column are those that have one of the `tiles` left to be dealt to `pes`. */
+static inline uint64_t first_members(uint64_t tiles, uint64_t pes) { return ((uint64_t)1 << minimum(tiles, pes)) - 1; }
 
 static inline void select_source(const struct source *s, uint64_t row_bytes) {
   dma_shape(s->rows, row_bytes);
   dma_strides(s->global_stride, s->local_stride);
+  dma_multicast(s->axis, s->members);
 }
 
 /* All chunks of one operand, the other one being there already. */
@@ -162,33 +176,46 @@ static void load_vector(uint64_t address, uint64_t cb, uint64_t bytes, uint64_t 
 }
 
 static void load_column_vectors(const struct plan *p, const struct mtia_fully_connected_arguments *a, uint64_t column,
-                                uint64_t blocks) {
-  const uint64_t bytes = blocks * BIAS_BLOCK_BYTES, slot = p->blocks * BIAS_BLOCK_BYTES;
+                                const struct source *weight) {
+  const uint64_t bytes = weight->rows * BIAS_BLOCK_BYTES, slot = p->blocks * BIAS_BLOCK_BYTES;
+  dma_multicast(weight->axis, weight->members);
   if (a->bias != 0) load_vector(a->bias + column * 4, CB_BIAS, bytes, slot);
   if (p->row_scale_slot != 0) load_vector(a->column_scale + column * SCALE_BYTES, CB_COLUMN_SCALE, bytes, slot);
 }
 
-static void load(const struct plan *p, const struct mtia_fully_connected_arguments *a) {
+static void load_row_scale(const struct plan *p, const struct mtia_fully_connected_arguments *a, uint64_t row,
+                           const struct source *input) {
+  dma_multicast(input->axis, input->members);
+  load_vector(a->row_scale + row * SCALE_BYTES, CB_ROW_SCALE, input->rows * SCALE_BYTES, p->row_scale_slot);
+}
+
+static void load(const struct plan *p, const struct mtia_fully_connected_arguments *a,
+                 const struct mtia_job_descriptor *job) {
   struct source input = {.global_stride = a->input_stride, .local_stride = p->chunk_bytes, .row_bytes = p->chunk_bytes,
-                         .last_row_bytes = p->last_chunk_bytes, .slot = p->input_slot, .cb = CB_INPUT};
+                         .last_row_bytes = p->last_chunk_bytes, .slot = p->input_slot, .cb = CB_INPUT,
+                         .axis = MTIA_MULTICAST_ROW};
   struct source weight = {.global_stride = a->k_bytes * (uint64_t)BLOCK, .local_stride = p->chunk_bytes * BLOCK,
                           .row_bytes = p->chunk_bytes * BLOCK, .last_row_bytes = p->last_chunk_bytes * BLOCK,
-                          .slot = p->weight_slot, .cb = CB_WEIGHT};
-  uint64_t column = p->first_column;
+                          .slot = p->weight_slot, .cb = CB_WEIGHT, .axis = MTIA_MULTICAST_COLUMN};
+  uint64_t column = p->first_column, columns_left = p->job_column_tiles;
   for (uint64_t column_tile = 0; column_tile < p->column_tiles; column_tile++, column += p->column_step) {
+    input.members = first_members(columns_left, job->columns);
+    columns_left -= job->columns;
     weight.rows = minimum(p->blocks, (a->n - column) / BLOCK);
     weight.bytes = weight.rows * weight.local_stride;
     weight.address = a->weight + column * a->k_bytes;
-    load_column_vectors(p, a, column, weight.rows);
     const bool needs_input = column_tile == 0 || !p->keep_input;
-    uint64_t row = p->first_row;
+    uint64_t row = p->first_row, rows_left = p->job_row_tiles;
+    weight.members = first_members(rows_left, job->rows);
+    load_column_vectors(p, a, column, &weight);
     for (uint64_t row_tile = 0; row_tile < p->row_tiles; row_tile++, row += p->row_step) {
       const bool needs_weight = row_tile == 0 || !p->keep_weight;
+      weight.members = first_members(rows_left, job->rows);
+      rows_left -= job->rows;
       input.rows = minimum(p->rows, a->m - row);
       input.bytes = input.rows * input.local_stride;
       input.address = a->input + row * a->input_stride;
-      if (p->row_scale_slot != 0)
-        load_vector(a->row_scale + row * SCALE_BYTES, CB_ROW_SCALE, input.rows * SCALE_BYTES, p->row_scale_slot);
+      if (p->row_scale_slot != 0) load_row_scale(p, a, row, &input);
       if (needs_weight && needs_input)
         load_both(weight, input, p->chunks);
       else if (needs_input)
@@ -334,7 +361,7 @@ static uint32_t plan_and_load(const struct mtia_job_descriptor *job, const struc
   *KERNEL_SHARED(struct plan) = plan;
   if (plan.column_tiles != 0) place_buffers(&plan, a->activation);
   buffers_ready(0);
-  load(&plan, a);
+  load(&plan, a, job);
   return MTIA_RESULT_OK;
 }
 

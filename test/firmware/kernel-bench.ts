@@ -1,6 +1,6 @@
 /** Runs single kernels of the firmware bundle on an emulated card, through the driver, over one stretch of device memory. */
 import { afterAll, beforeAll } from 'vitest';
-import type { Context, Device, Queue } from '../../src/driver/index.js';
+import type { Context, DebugCalls, Device, Queue } from '../../src/driver/index.js';
 import { bundlePath, DEFAULT_BUNDLE, loadBundle } from '../../src/firmware-emu/index.js';
 import {
   encodeStruct,
@@ -39,13 +39,15 @@ const HOST_BYTES = 16 * 1024 * 1024;
 
 export class KernelBench {
   readonly generation: Generation;
+  readonly debug: DebugCalls;
   readonly #device: Device;
   readonly #queue: Queue;
   readonly #iova: bigint;
   readonly #host: Uint8Array;
 
-  private constructor(device: Device, queue: Queue, iova: bigint, host: Uint8Array) {
+  private constructor(device: Device, debug: DebugCalls, queue: Queue, iova: bigint, host: Uint8Array) {
     this.generation = device.generation;
+    this.debug = debug;
     this.#device = device;
     this.#queue = queue;
     this.#iova = iova;
@@ -53,11 +55,11 @@ export class KernelBench {
   }
 
   static async open(generation: Generation, bundle = DEFAULT_BUNDLE): Promise<KernelBench> {
-    const { device } = await openCard(generation, loadBundle(bundlePath(bundle)));
+    const { device, debug } = await openCard(generation, loadBundle(bundlePath(bundle)));
     const context: Context = await device.createContext();
     await context.assignPages(BASE, PAGES);
     const pages = context.allocateHost(HOST_BYTES);
-    return new KernelBench(device, await context.createQueue(), context.mapHost(pages), pages.view);
+    return new KernelBench(device, debug, await context.createQueue(), context.mapHost(pages), pages.view);
   }
 
   /** The memory after the job. */

@@ -213,6 +213,26 @@ describe('FULLY_CONNECTED', () => {
     }
   });
 
+  const groups: Record<string, Shape> = {
+    'a full grid': { m: 512, n: 512, k: 64, rectangle: [8, 8] },
+    'columns and rows whose last tiles few PEs have': { m: 320, n: 192, k: 96, tile: [64, 64], rectangle: [2, 3] },
+    'one PE': { m: 128, n: 128, k: 64 },
+  };
+  for (const [name, shape] of Object.entries(groups)) {
+    test(`memory delivers every operand once for all PEs that need it: ${name}`, async () => {
+      const { job, expectations } = makeOperands(shape);
+      const operands = (shape.m + shape.n) * shape.k * 2 + shape.n * 4;
+      for (const bench of benches) {
+        const before = bench.debug.memoryCounters().lpddrReadBytes;
+        await expectJob([bench], job, expectations);
+        const read = Number(bench.debug.memoryCounters().lpddrReadBytes - before);
+        expect(read).toBeGreaterThanOrEqual(operands);
+        // The share of a member is rounded up to a byte.
+        expect(read).toBeLessThan(operands + 256);
+      }
+    });
+  }
+
   const refused: Record<string, Record<string, number>> = {
     'INT8 input without scales': { type: DATA_TYPE.INT8 },
     'INT8 output': { output_type: DATA_TYPE.INT8 },
