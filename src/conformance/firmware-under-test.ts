@@ -1,5 +1,4 @@
 /** The bundle under test, together with the kernels that cases run on it. */
-import type { FirmwareImage } from '../driver/index.js';
 import {
   type Bundle,
   bundlePath,
@@ -13,7 +12,7 @@ import {
  * Control firmware, monitor and kernels of `bundle`, and those kernels of the suite that it does not have: kernels that
  * fail in every way there is. Nobody signs the whole.
  */
-export function withTestKernels(bundle: Bundle): FirmwareImage {
+export function withTestKernels(bundle: Bundle): Bundle {
   const suite = loadBundle(bundlePath(TEST_KERNELS_BUNDLE));
   const own = new Set(bundle.sections.filter(({ kind }) => kind === 'KERNEL').map(({ kernelId }) => kernelId));
   const added = suite.sections.filter(({ kind, kernelId }) => kind === 'KERNEL' && !own.has(kernelId));

@@ -8,6 +8,7 @@ export { type CaseOptions, type ConformanceCase, category, conformanceCase, unsu
 export { CASES, CATEGORIES } from './cases/index.js';
 export { withTestKernels } from './firmware-under-test.js';
 export { Fixture } from './fixture.js';
+export { MUTANTS, type Mutant, type Subject } from './mutants/index.js';
 export { REPORTERS, type Reporter, type ReporterName } from './reporters/index.js';
 export {
   type CaseResult,

@@ -28,8 +28,8 @@ export interface RunOptions {
   readonly onResult?: (result: CaseResult) => void;
   /** Ends the run before the next case. */
   readonly signal?: AbortSignal;
-  /** Stops at the first failure. */
-  readonly failFast?: boolean;
+  /** Skips the rest of a category after its first failure. */
+  readonly firstFailureOnly?: boolean;
 }
 
 const DEFAULT_DEADLINE_MS = 10_000;
@@ -109,12 +109,14 @@ async function runCase(declared: ConformanceCase, options: RunOptions): Promise<
 
 export async function runConformance(options: RunOptions): Promise<readonly CaseResult[]> {
   const results: CaseResult[] = [];
+  const failed = new Set<string>();
   for (const declared of options.cases) {
     if (options.signal?.aborted) break;
+    if (options.firstFailureOnly === true && failed.has(declared.category)) continue;
     const result = await runCase(declared, options);
     results.push(result);
     options.onResult?.(result);
-    if (options.failFast === true && result.status === 'fail') break;
+    if (result.status === 'fail') failed.add(result.category);
   }
   return results;
 }

@@ -21,6 +21,7 @@ import {
 } from './bundle-recipes.js';
 import { type SectionContent, writeBundle } from './bundle-writer.js';
 import { checkKernelElf, checkProgramElf } from './elf-file.js';
+import { MUTANT_BUNDLES, type MutantRecipe } from './mutant-recipes.js';
 import { readPrivateKey } from './signature.js';
 import { TOOLCHAIN, Toolchain, toolchainProblem } from './toolchain.js';
 
@@ -92,6 +93,26 @@ function bundle(toolchain: Toolchain, recipe: BundleRecipe, signingKey: string):
   return writeBundle(content, readPrivateKey(signingKey));
 }
 
+/** Control firmware and monitor alone: the suite puts them together with the kernels of the bundle under test. */
+function mutantBundle(toolchain: Toolchain, recipe: MutantRecipe, signingKey: string): Uint8Array {
+  // What a defect leaves unused is no reason to refuse it.
+  const options = [...CONTROL_FIRMWARE.options, '-Wno-unused-parameter', '-Wno-unused-variable'];
+  const control = toolchain.compile({ ...CONTROL_FIRMWARE, options, change: recipe });
+  const manifest = {
+    version: FIRMWARE_VERSION,
+    protocolVersion: PROTOCOL_VERSION,
+    generations: ['v1' as const, '2i' as const],
+    description: `for tests: a defect, ${recipe.doc}`,
+    toolchain: TOOLCHAIN,
+    kernels: {},
+  };
+  const sections = [
+    { kind: 'CONTROL_FIRMWARE' as const, name: CONTROL_FIRMWARE.name, bytes: control },
+    monitorSection(toolchain),
+  ];
+  return writeBundle({ manifest, sections }, readPrivateKey(signingKey));
+}
+
 /** Everything that `npm run firmware` generates. Throws INVALID_BUNDLE or a RangeError where a source is at fault. */
 export function buildAll(root: string): Output[] {
   const toolchain = new Toolchain(root);
@@ -100,6 +121,7 @@ export function buildAll(root: string): Output[] {
     return [
       { path: BOOT_ROM_HEADER, bytes: renderBootRom(toolchain.memoryImage(BOOT_ROM)) },
       ...BUNDLES.map((recipe) => ({ path: recipe.path, bytes: bundle(toolchain, recipe, signingKey) })),
+      ...MUTANT_BUNDLES.map((recipe) => ({ path: recipe.path, bytes: mutantBundle(toolchain, recipe, signingKey) })),
     ];
   } finally {
     toolchain.dispose();

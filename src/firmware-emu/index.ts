@@ -25,5 +25,6 @@ export { DebugPort, type HartId, parseHart } from './debug-port.js';
 export { hex } from './elf-loader.js';
 export { type ExecuteOptions, type ExecuteResult, executeElf } from './execute-elf.js';
 export type { Manifest } from './manifest.js';
+export { MUTANT_BUNDLES, type MutantRecipe } from './mutant-recipes.js';
 export { rawPublicKey, readPrivateKey, signRecords, verifyRecords } from './signature.js';
 export { TRUSTED_KEYS } from './trusted-keys.js';

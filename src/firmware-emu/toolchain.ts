@@ -2,8 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { MtiaError } from '../driver/errors.js';
+import type { SourceChange } from './mutant-recipes.js';
 
 const PREFIX = 'riscv64-unknown-elf-';
 const COMPILER = `${PREFIX}gcc`;
@@ -39,6 +40,8 @@ export interface Compilation {
   readonly includes: readonly string[];
   readonly linkerScript: string;
   readonly options: readonly string[];
+  /** Compiles one of the sources as if it read otherwise. */
+  readonly change?: SourceChange;
 }
 
 function versionOf(tool: string): string | undefined {
@@ -72,7 +75,8 @@ export class Toolchain {
 
   /** The linked ELF file. Throws INVALID_BUNDLE with the compiler's messages where the sources do not compile. */
   compile(compilation: Compilation): Uint8Array {
-    const { sources, includes, linkerScript, options } = compilation;
+    const { includes, linkerScript, options, change } = compilation;
+    const sources = compilation.sources.map((source) => (source === change?.source ? this.#changed(change) : source));
     const key = JSON.stringify(compilation);
     const before = this.#built.get(key);
     if (before !== undefined) return before;
@@ -91,6 +95,20 @@ export class Toolchain {
     writeFileSync(input, this.compile(compilation));
     this.#run(OBJCOPY, ['-O', 'binary', input, output]);
     return Uint8Array.from(readFileSync(output));
+  }
+
+  /** A changed copy of a source; its headers are found through the include folders. */
+  #changed({ source, from, to }: SourceChange): string {
+    const parts = readFileSync(join(this.#root, source), 'utf8').split(from);
+    if (parts.length !== 2) {
+      throw new MtiaError(
+        'INVALID_BUNDLE',
+        `${source} has "${from}" ${parts.length - 1} times; mend the mutant's recipe`,
+      );
+    }
+    const copy = join(this.#folder, basename(source));
+    writeFileSync(copy, parts.join(to));
+    return copy;
   }
 
   dispose(): void {

@@ -6,12 +6,15 @@ import {
   type Backend,
   CASES,
   CATEGORIES,
+  type CaseResult,
   emulatorBackend,
   loopbackBackend,
+  MUTANTS,
   nullBackend,
   REPORTERS,
   type ReporterName,
   runConformance,
+  type Subject,
   summarize,
   withTestKernels,
 } from '../../conformance/index.js';
@@ -20,7 +23,9 @@ import type { Generation } from '../../hw/index.js';
 import { aboutFile, InputError } from '../errors.js';
 import { EXIT, exitCodeHelp } from '../exit-codes.js';
 import { untilInterrupted } from '../interrupt.js';
+import { type MutantResult, runMutants } from '../mutant-run.js';
 import { deviceOption, nonNegativeInteger } from '../options.js';
+import { printJson } from '../output.js';
 
 interface ConformanceOptions {
   readonly device: Generation;
@@ -31,6 +36,8 @@ interface ConformanceOptions {
   readonly reporter: ReporterName;
   readonly seed?: number;
   readonly strict?: boolean;
+  readonly mutants?: boolean;
+  readonly mutant?: string;
 }
 
 const BACKENDS: Readonly<Record<string, (generation: Generation) => Backend>> = {
@@ -60,15 +67,24 @@ function chooseCases(categories: readonly string[] | undefined): typeof CASES {
   return categories === undefined ? CASES : CASES.filter(({ category }) => categories.includes(category));
 }
 
-async function conformance(options: ConformanceOptions): Promise<void> {
+/** The subject of the run, with the defect of a mutant where one is named. */
+async function findSubject(options: ConformanceOptions): Promise<Subject> {
   const backend = await findBackend(options.backend, options.device);
   const firmware = withTestKernels(loadBundle(options.firmware, { allowUnsigned: options.allowUnsigned === true }));
+  if (options.mutant === undefined) return { backend, firmware };
+  const mutant = MUTANTS.find(({ name }) => name === options.mutant);
+  if (mutant === undefined) throw new InputError(`no mutant "${options.mutant}"`);
+  return mutant.apply({ backend, firmware });
+}
+
+const print = (text: string): void => {
+  process.stdout.write(text);
+};
+
+async function runSuite(options: ConformanceOptions, seed: number): Promise<readonly CaseResult[]> {
+  const { backend, firmware } = await findSubject(options);
   const cases = chooseCases(options.category);
-  const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
   const reporter = REPORTERS[options.reporter]();
-  const print = (text: string): void => {
-    process.stdout.write(text);
-  };
   const stop = new AbortController();
   print(reporter.begin({ backend: backend.name, firmware: firmware.version, seed, cases: cases.length }));
   const running = runConformance({
@@ -77,6 +93,7 @@ async function conformance(options: ConformanceOptions): Promise<void> {
     cases,
     seed,
     signal: stop.signal,
+    firstFailureOnly: options.mutant !== undefined,
     onResult: (result) => print(reporter.result(result)),
   });
   const results = await untilInterrupted(
@@ -86,8 +103,31 @@ async function conformance(options: ConformanceOptions): Promise<void> {
       await running;
     },
   );
-  const summary = summarize(results);
-  print(reporter.end(results, summary));
+  print(reporter.end(results, summarize(results)));
+  return results;
+}
+
+async function testSuite(options: ConformanceOptions, seed: number): Promise<void> {
+  const stop = new AbortController();
+  const json = options.reporter === 'json';
+  const args = ['--backend', options.backend, '--device', options.device, '--seed', String(seed)];
+  const line = ({ name, breaks, doc, caughtBy }: MutantResult): string =>
+    `${caughtBy.length === 0 ? 'SURVIVED' : 'caught  '} ${name} (${breaks}: ${doc})${caughtBy.length === 0 ? '' : `: ${caughtBy.join(', ')}`}\n`;
+  const running = runMutants(args, (result) => (json ? undefined : print(line(result))), stop.signal);
+  const mutants = await untilInterrupted(
+    () => running,
+    async () => stop.abort(),
+  );
+  const survivors = mutants.filter(({ caughtBy }) => caughtBy.length === 0);
+  if (json) printJson({ seed, mutants, survivors: survivors.length });
+  else print(`\n${mutants.length} mutants, ${survivors.length} survived\n`);
+  if (survivors.length > 0) process.exitCode = EXIT.VERIFICATION_FAILED;
+}
+
+async function conformance(options: ConformanceOptions): Promise<void> {
+  const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
+  if (options.mutants === true) return testSuite(options, seed);
+  const summary = summarize(await runSuite(options, seed));
   const broken = summary.failed > 0 || (options.strict === true && summary.unexpectedPasses > 0);
   if (broken) process.exitCode = EXIT.VERIFICATION_FAILED;
 }
@@ -105,6 +145,8 @@ export function addConformanceCommand(program: Command): void {
       new Option('--reporter <name>', 'how results are printed').choices(Object.keys(REPORTERS)).default('pretty'),
     )
     .option('--seed <n>', 'seed of everything that cases draw at random (default: a new one)', nonNegativeInteger)
+    .option('--mutants', 'test the suite: run it against deliberately broken devices, drivers and firmware')
+    .addOption(new Option('--mutant <name>', 'run against one of them').hideHelp())
     .option('--strict', 'an expected failure that passes is an error')
     .addHelpText('after', `\nCategories: ${CATEGORIES.join(', ')}`)
     .addHelpText('after', exitCodeHelp([0, 1, 2, 130]))

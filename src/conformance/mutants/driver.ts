@@ -1,0 +1,112 @@
+/** Broken drivers: one method of the driver replaced. */
+import { AddressSpace } from '../../driver/address-space.js';
+import { Queue } from '../../driver/index.js';
+import { NumberPool } from '../../driver/number-pool.js';
+import { RingPair } from '../../driver/ring.js';
+import { Watchdog } from '../../driver/watchdog.js';
+import { type Mutant, patch, type Subject } from './mutant.js';
+
+const RING_ENTRIES = 256;
+const nothing = (): void => undefined;
+
+interface Defect {
+  readonly name: string;
+  readonly doc: string;
+  readonly install: () => void;
+}
+
+const DEFECTS: readonly Defect[] = [
+  {
+    name: 'leaked-number',
+    doc: 'numbers of closed contexts and queues are never given out again',
+    install: () => patch(NumberPool.prototype, 'give', () => nothing),
+  },
+  {
+    name: 'forgotten-unmap',
+    doc: 'unmapHost leaves the mapping in the IOMMU',
+    install: () => patch(AddressSpace.prototype, 'unmap', () => nothing),
+  },
+  {
+    name: 'sleeping-watchdog',
+    doc: 'nobody looks after a device that stopped answering',
+    install: () => patch(Watchdog.prototype, 'add', () => nothing),
+  },
+  {
+    name: 'swallowed-error',
+    doc: 'the status of a completion is not looked at',
+    install: () => patch(RingPair.prototype, 'status', () => () => 0),
+  },
+  {
+    name: 'wrong-slot-at-wrap',
+    doc: 'the last slot of the ring is written over the one before it',
+    install: () =>
+      patch(
+        RingPair.prototype,
+        'writeSubmission',
+        (original) =>
+          function (this: RingPair, tail, ...rest) {
+            const wrong = tail % RING_ENTRIES === RING_ENTRIES - 1 ? tail - 1 : tail;
+            original.call(this, wrong, ...rest);
+          },
+      ),
+  },
+  {
+    name: 'truncated-field',
+    doc: 'field c of a command loses its upper bits',
+    install: () =>
+      patch(
+        RingPair.prototype,
+        'writeSubmission',
+        (original) =>
+          function (this: RingPair, tail, command, ...rest) {
+            original.call(this, tail, { ...command, c: Number(BigInt(command.c ?? 0) & 0xffffn) }, ...rest);
+          },
+      ),
+  },
+  {
+    name: 'silent-loss',
+    doc: 'commands of a lost device are left alone',
+    install: () => patch(Queue.prototype, 'fail', () => nothing),
+  },
+  {
+    name: 'stale-completion',
+    doc: 'a completion of an earlier queue of the same number counts',
+    install: () =>
+      patch(
+        RingPair.prototype,
+        'sequence',
+        (original) =>
+          function (this: RingPair, entry) {
+            return Math.max(1, original.call(this, entry) - 1);
+          },
+      ),
+  },
+  {
+    name: 'nowhere',
+    doc: 'failures do not say in which processing element',
+    install: () => patch(RingPair.prototype, 'place', () => () => 0xffff_ffff),
+  },
+  {
+    name: 'no-deadline',
+    doc: 'deadlines of commands do not reach the device',
+    install: () =>
+      patch(
+        RingPair.prototype,
+        'writeSubmission',
+        (original) =>
+          function (this: RingPair, tail, { deadlineUs: _, ...command }, ...rest) {
+            original.call(this, tail, command, ...rest);
+          },
+      ),
+  },
+];
+
+export const DRIVER_MUTANTS: readonly Mutant[] = DEFECTS.map(({ name, doc, install }) => ({
+  name,
+  breaks: 'driver',
+  doc,
+  apply: (subject: Subject) => {
+    install();
+    return subject;
+  },
+}));

@@ -1,0 +1,15 @@
+/** Every mutant by its name. */
+import { DEVICE_MUTANTS } from './device.js';
+import { DRIVER_MUTANTS } from './driver.js';
+import { FIRMWARE_MUTANTS } from './firmware.js';
+import { MEMORY_MUTANTS } from './memory.js';
+import type { Mutant } from './mutant.js';
+
+export type { Mutant, Subject } from './mutant.js';
+
+export const MUTANTS: readonly Mutant[] = [
+  ...DEVICE_MUTANTS,
+  ...DRIVER_MUTANTS,
+  ...MEMORY_MUTANTS,
+  ...FIRMWARE_MUTANTS,
+];
