@@ -1,5 +1,6 @@
 #include "commands.h"
 #include <stddef.h>
+#include "aborts.h"
 #include "contexts.h"
 #include "copies.h"
 #include "graphs.h"
@@ -27,23 +28,24 @@ static uint32_t query(struct control *control, struct queue *queue) {
 static bool can_decompress(const struct chip *chip) { return chip->gunzip_mbs != 0; }
 
 static const struct command COMMANDS[] = {
-    [MTIA_HOST_NOP] = {do_nothing, NULL, SCOPE_ANY, NULL},
-    [MTIA_HOST_COPY_HOST_TO_DEVICE] = {copy_start, copy_stop, SCOPE_CONTEXT, NULL},
-    [MTIA_HOST_COPY_DEVICE_TO_HOST] = {copy_start, copy_stop, SCOPE_CONTEXT, NULL},
-    [MTIA_HOST_COPY_DEVICE_TO_DEVICE] = {copy_start, copy_stop, SCOPE_CONTEXT, NULL},
-    [MTIA_HOST_FILL] = {fill_start, copy_stop, SCOPE_CONTEXT, NULL},
-    [MTIA_HOST_LAUNCH] = {launch_start, launch_stop, SCOPE_CONTEXT, NULL},
+    [MTIA_HOST_NOP] = {do_nothing, NULL, SCOPE_ANY, NULL, NULL},
+    [MTIA_HOST_COPY_HOST_TO_DEVICE] = {copy_start, copy_stop, SCOPE_CONTEXT, NULL, copy_cancel},
+    [MTIA_HOST_COPY_DEVICE_TO_HOST] = {copy_start, copy_stop, SCOPE_CONTEXT, NULL, copy_cancel},
+    [MTIA_HOST_COPY_DEVICE_TO_DEVICE] = {copy_start, copy_stop, SCOPE_CONTEXT, NULL, copy_cancel},
+    [MTIA_HOST_FILL] = {fill_start, copy_stop, SCOPE_CONTEXT, NULL, copy_cancel},
+    [MTIA_HOST_LAUNCH] = {launch_start, launch_stop, SCOPE_CONTEXT, NULL, NULL},
 #if MTIA_FEATURE_GRAPH_LAUNCH
-    [MTIA_HOST_GRAPH_LAUNCH] = {graph_start, launch_stop, SCOPE_CONTEXT, NULL},
+    [MTIA_HOST_GRAPH_LAUNCH] = {graph_start, launch_stop, SCOPE_CONTEXT, NULL, NULL},
 #endif
-    [MTIA_HOST_WAIT] = {semaphore_wait, semaphore_stop, SCOPE_ANY, NULL},
-    [MTIA_HOST_SIGNAL] = {semaphore_signal, NULL, SCOPE_ANY, NULL},
-    [MTIA_HOST_BARRIER] = {do_nothing, NULL, SCOPE_ANY, NULL},
-    [MTIA_HOST_COPY_HOST_TO_DEVICE_GUNZIP] = {gunzip_start, copy_stop, SCOPE_CONTEXT, can_decompress},
-    [MTIA_HOST_CREATE_CONTEXT] = {context_create, NULL, SCOPE_ADMINISTRATION, NULL},
-    [MTIA_HOST_DESTROY_CONTEXT] = {context_destroy, context_drain_stop, SCOPE_ADMINISTRATION, NULL},
-    [MTIA_HOST_ASSIGN_PAGES] = {pages_assign, pages_assign_stop, SCOPE_ADMINISTRATION, NULL},
-    [MTIA_HOST_QUERY] = {query, NULL, SCOPE_ADMINISTRATION, NULL},
+    [MTIA_HOST_WAIT] = {semaphore_wait, semaphore_stop, SCOPE_ANY, NULL, NULL},
+    [MTIA_HOST_SIGNAL] = {semaphore_signal, NULL, SCOPE_ANY, NULL, NULL},
+    [MTIA_HOST_BARRIER] = {do_nothing, NULL, SCOPE_ANY, NULL, NULL},
+    [MTIA_HOST_COPY_HOST_TO_DEVICE_GUNZIP] = {gunzip_start, copy_stop, SCOPE_CONTEXT, can_decompress, copy_cancel},
+    [MTIA_HOST_CREATE_CONTEXT] = {context_create, NULL, SCOPE_ADMINISTRATION, NULL, NULL},
+    [MTIA_HOST_DESTROY_CONTEXT] = {context_destroy, context_drain_stop, SCOPE_ADMINISTRATION, NULL, NULL},
+    [MTIA_HOST_ASSIGN_PAGES] = {pages_assign, pages_assign_stop, SCOPE_ADMINISTRATION, NULL, NULL},
+    [MTIA_HOST_QUERY] = {query, NULL, SCOPE_ADMINISTRATION, NULL, NULL},
+    [MTIA_HOST_ABORT] = {abort_start, NULL, SCOPE_ADMINISTRATION, NULL, NULL},
 };
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
 

@@ -28,6 +28,8 @@ struct command {
   enum command_scope scope;
   /* NULL: every chip can. */
   bool (*possible)(const struct chip *);
+  /* For ABORT. True where the command ends and completes by itself soon; else, or where NULL, `stop` ends it. */
+  bool (*cancel)(struct control *, struct queue *);
 };
 
 /* A copy or fill that waits for a DMA channel or runs on one. */
@@ -59,6 +61,7 @@ struct queue {
   uint32_t next, available;      /* entries taken, entries fetched, modulo 2^32 */
   const struct command *running; /* NULL = none */
   uint64_t deadline;             /* MTIME, 0 = none */
+  uint32_t aborted[MTIA_LIMIT_QUEUE_ENTRIES / 32]; /* bit per ring entry: to be completed with ABORTED, not started */
   struct mtia_submission submission;
   struct mtia_completion completion;
   struct copy copy;

@@ -106,6 +106,16 @@ void copy_stop(struct control *control, struct queue *queue) {
   }
 }
 
+bool copy_cancel(struct control *control, struct queue *queue) {
+  for (uint32_t number = 0; number < MTIA_LIMIT_DMA_CHANNELS; number++) {
+    const struct channel *channel = &control->copies.channels[number];
+    if (channel->queue != queue) continue;
+    mmio_write32(CHANNEL_REGISTER(number, STATUS), MTIA_DMA_STATUS_BUSY);
+    return true;
+  }
+  return false;
+}
+
 static void collect(struct control *control, uint32_t number) {
   struct channel *channel = &control->copies.channels[number];
   const uint32_t status = mmio_read32(CHANNEL_REGISTER(number, STATUS));

@@ -7,6 +7,8 @@ uint32_t copy_start(struct control *control, struct queue *queue);
 uint32_t gunzip_start(struct control *control, struct queue *queue);
 uint32_t fill_start(struct control *control, struct queue *queue);
 void copy_stop(struct control *control, struct queue *queue);
+/* Has the channel end early where one moves the data: it reports ABORTED, or that it was done before. */
+bool copy_cancel(struct control *control, struct queue *queue);
 /* Starts queue->copy as soon as a channel is free; its `finished` is called then. COMMAND_RUNNING. */
 uint32_t copy_submit(struct control *control, struct queue *queue);
 /* Channels have finished. */

@@ -1,5 +1,6 @@
 #include "queues.h"
 #include <stddef.h>
+#include "aborts.h"
 #include "bits.h"
 #include "bytes.h"
 #include "commands.h"
@@ -70,9 +71,13 @@ static bool take_entry(struct queue *queue) {
 }
 
 static void start_command(struct control *control, struct queue *queue) {
-  queue->next++;
+  const uint32_t position = queue->next++;
   queue->completion = (struct mtia_completion){.cookie = queue->submission.cookie, .place = MTIA_NOT_IN_A_PE};
   queue->deadline = 0;
+  if (abort_take(queue, position)) {
+    queue_complete(control, queue, MTIA_ERROR_ABORTED);
+    return;
+  }
   const struct command *command;
   uint32_t status = command_check(control, queue, &command);
   if (status == MTIA_ERROR_OK) {

@@ -289,10 +289,10 @@ static void start(struct chip *chip, struct dma_channel *channel, uint32_t kind)
   event_count_notify(&chip->dma_engine.work, 1);
 }
 
-/* A busy channel stops at its next chunk and then reports ABORTED. */
-static void acknowledge(struct dma_channel *channel) {
+/* A busy channel stops at its next chunk and then reports ABORTED. One that ends just now keeps its result for BUSY. */
+static void acknowledge(struct dma_channel *channel, uint32_t value) {
   if (status_of(channel) == MTIA_DMA_STATUS_BUSY) atomic_store(&channel->abort, true);
-  else atomic_store_explicit(&channel->status, MTIA_DMA_STATUS_IDLE, memory_order_release);
+  else if (value != MTIA_DMA_STATUS_BUSY) atomic_store_explicit(&channel->status, MTIA_DMA_STATUS_IDLE, memory_order_release);
 }
 
 static struct dma_channel *channel_at(struct chip *chip, uint32_t *offset) {
@@ -338,7 +338,7 @@ bool dma_engine_write32(struct chip *chip, uint32_t offset, uint32_t value) {
   switch (in_channel) {
     case MTIA_DMA_ENGINE_CONTEXT: channel->context = value; return true;
     case MTIA_DMA_ENGINE_START: start(chip, channel, value); return true;
-    case MTIA_DMA_ENGINE_STATUS: acknowledge(channel); return true;
+    case MTIA_DMA_ENGINE_STATUS: acknowledge(channel, value); return true;
     default: return dma_engine_read32(chip, offset, &value); /* read only: ignored */
   }
 }

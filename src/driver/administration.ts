@@ -2,6 +2,7 @@
 
 import type pino from 'pino';
 import { HOST_COMMAND, LIMITS } from '../hw/index.js';
+import { AbortListeners } from './abort-listeners.js';
 import { AddressSpace } from './address-space.js';
 import type { CardRegisters } from './card-registers.js';
 import { MtiaError } from './errors.js';
@@ -30,6 +31,9 @@ async function withinDeadline(work: Promise<unknown>): Promise<void> {
   }
 }
 
+/** `quiet` settles when the device does nothing more for the queue; undefined where it is quiet already. */
+type OnClosed = (queue: Queue, quiet: Promise<unknown> | undefined) => void;
+
 export interface AdministrationParts {
   readonly pci: PciFunction;
   readonly registers: CardRegisters;
@@ -45,6 +49,7 @@ export class Administration {
   readonly #contexts = new NumberPool('contexts', 1, LIMITS.CONTEXTS - 1);
   readonly #queueNumbers = new NumberPool('queues', 1, LIMITS.QUEUES - 1);
   readonly #queues = new Set<Queue>();
+  readonly #abortListeners = new AbortListeners();
   #lives = 0;
 
   constructor(parts: AdministrationParts) {
@@ -83,8 +88,10 @@ export class Administration {
     if (this.queue.failure !== undefined) throw this.queue.failure;
     const number = this.#queueNumbers.take();
     try {
-      return this.#open(number, context, space, (queue) => {
-        this.#queueNumbers.give(number);
+      return this.#open(number, context, space, (queue, quiet) => {
+        const give = (): void => this.#queueNumbers.give(number);
+        if (quiet === undefined) give();
+        else quiet.then(give, give);
         onClosed(queue);
       });
     } catch (error) {
@@ -97,7 +104,16 @@ export class Administration {
     for (const queue of this.#queues) queue.fail(error);
   }
 
-  #open(number: number, context: number, space: AddressSpace, onClosed: (queue: Queue) => void): Queue {
+  async #abort(queue: number, position: number, count: number): Promise<void> {
+    try {
+      await this.queue.submit({ opcode: HOST_COMMAND.ABORT, a: queue, b: position, c: count });
+    } catch (error) {
+      // A device that is closed or lost settles the commands itself; firmware that cannot abort lets them end.
+      this.#parts.logger.warn({ queue, err: error }, 'commands could not be aborted');
+    }
+  }
+
+  #open(number: number, context: number, space: AddressSpace, onClosed: OnClosed): Queue {
     const { pci, registers, watchdog, deadlineMs } = this.#parts;
     const rings = pci.allocateHost(ringBytes(QUEUE_ENTRIES));
     const ringsIova = space.map(rings, 'read-write');
@@ -112,12 +128,14 @@ export class Administration {
       vector: number,
       deadlineMs,
       watchdog,
+      abortListeners: this.#abortListeners,
+      abort: (position, count) => this.#abort(number, position, count),
       subscribe: (listener) => pci.onInterrupt(number, listener),
-      release: () => {
+      release: (quiet) => {
         this.#queues.delete(queue);
         space.unmap(ringsIova);
         rings.free();
-        onClosed(queue);
+        onClosed(queue, quiet);
       },
       onLost: (error) => this.#parts.onLost(error),
     });

@@ -1,4 +1,5 @@
 /** The user-space driver: a card behind PciFunction becomes contexts, queues and promises. */
+export { AbortListeners } from './abort-listeners.js';
 export type { CompletionRecord, FirmwareQuery } from './completion.js';
 export { Context } from './context.js';
 export { Device, type DeviceOptions, type Grid } from './device.js';
@@ -37,5 +38,5 @@ export {
   type PciFunction,
   type RegisterWidth,
 } from './pci-function.js';
-export { Queue } from './queue.js';
+export { Queue, type SubmitOptions } from './queue.js';
 export type { Command } from './ring.js';

@@ -1,5 +1,6 @@
 /** A submission/completion queue pair: commands in, promises out. */
 import { errorNameOf, HOST_COMMAND, LIMITS } from '../hw/index.js';
+import type { AbortListeners } from './abort-listeners.js';
 import type { QueuePage } from './card-registers.js';
 import { type CompletionRecord, commandName, readError, readRecord } from './completion.js';
 import { closedError, deviceError, MtiaError } from './errors.js';
@@ -24,9 +25,12 @@ export interface QueueParts {
   readonly vector: number;
   readonly deadlineMs: number;
   readonly watchdog: Watchdog;
+  readonly abortListeners: AbortListeners;
   subscribe(listener: () => void): InterruptSubscription;
-  /** Unmaps the rings and gives number and vector back. */
-  release(): void;
+  /** Unmaps the rings and, once `quiet` has settled, gives number and vector back. */
+  release(quiet: Promise<unknown> | undefined): void;
+  /** Sends ABORT for `count` commands from `position` on; resolves when the device has acted on it. */
+  abort(position: number, count: number): Promise<void>;
   /** A failure that only the device as a whole can handle. */
   onLost(error: MtiaError): void;
 }
@@ -44,6 +48,19 @@ interface Waiting {
 /** A command in the ring. */
 interface Outstanding extends Waiting {
   readonly cookie: number;
+  /** In commands since the queue was enabled, modulo 2^32. */
+  readonly position: number;
+  /** What its abort gave as the reason. */
+  abort: Abort | undefined;
+}
+
+interface Abort {
+  readonly reason: unknown;
+}
+
+export interface SubmitOptions {
+  /** Ends the command with ABORTED when it aborts, before the command starts or while it runs. */
+  readonly signal?: AbortSignal;
 }
 
 export class Queue implements Watched {
@@ -62,6 +79,8 @@ export class Queue implements Watched {
   #closed = false;
   #oldestCookie = -1;
   #oldestSinceMs = 0;
+  /** Settles when the device has acted on every abort that was sent; undefined where none was. */
+  #aborts: Promise<unknown> | undefined;
 
   constructor(parts: QueueParts) {
     this.#parts = parts;
@@ -97,14 +116,73 @@ export class Queue implements Watched {
    * Sends a command. Commands of one queue start in order. The promise is rejected with the MtiaError of the failure, or
    * with DEVICE_CLOSED when the queue is closed first.
    */
-  submit(command: Command): Promise<CompletionRecord> {
+  submit(command: Command, options?: SubmitOptions): Promise<CompletionRecord> {
+    if (options?.signal !== undefined) return this.#submitUntil(command, options.signal);
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) throw this.#failure;
       checkCommand(command);
-      if (this.#freeSlots.length === 0 || this.#waiting.length > 0) this.#waiting.push({ command, resolve, reject });
-      else this.#place(command, resolve, reject);
-      this.#parts.watchdog.start();
+      this.#enqueue({ command, resolve, reject });
     });
+  }
+
+  /**
+   * Ends every command that was submitted so far with ABORTED, whose cause is `reason`; the queue goes on with what comes
+   * behind. A command that has just completed keeps its result. Resolves when all of them have settled.
+   */
+  async abort(reason?: unknown): Promise<void> {
+    if (this.#failure !== undefined) return;
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#abortedError(waiting.command, { reason }));
+    const count = this.#parts.entries - this.#freeSlots.length;
+    if (count === 0) return;
+    for (const command of this.#outstanding) if (command !== undefined) command.abort ??= { reason };
+    const sent = this.#sendAbort(this.#tail - count, count);
+    await Promise.allSettled([sent, this.submit({ opcode: HOST_COMMAND.NOP })]);
+  }
+
+  #submitUntil(command: Command, signal: AbortSignal): Promise<CompletionRecord> {
+    let waiting: Waiting | undefined;
+    const done = new Promise<CompletionRecord>((resolve, reject) => {
+      if (this.#failure !== undefined) throw this.#failure;
+      checkCommand(command);
+      if (signal.aborted) throw this.#abortedError(command, { reason: signal.reason });
+      waiting = { command, resolve, reject };
+      this.#enqueue(waiting);
+    });
+    if (waiting === undefined) return done;
+    const { reject } = waiting;
+    const forget = this.#parts.abortListeners.add(signal, () => this.#abortOne(reject, signal.reason));
+    done.then(forget, forget);
+    return done;
+  }
+
+  /** The command whose promise this rejects. */
+  #abortOne(reject: Reject, reason: unknown): void {
+    const index = this.#waiting.findIndex((waiting) => waiting.reject === reject);
+    if (index >= 0) {
+      for (const { command } of this.#waiting.splice(index, 1)) reject(this.#abortedError(command, { reason }));
+      return;
+    }
+    const found = this.#outstanding.find((command) => command?.reject === reject);
+    if (found === undefined || found.abort !== undefined) return;
+    found.abort = { reason };
+    void this.#sendAbort(found.position, 1);
+  }
+
+  /** Its number is not used again before the device has acted on it: it would meet commands of the next queue. */
+  async #sendAbort(position: number, count: number): Promise<void> {
+    const sent = this.#parts.abort(position >>> 0, count);
+    this.#aborts = Promise.allSettled([this.#aborts, sent]);
+    await this.#aborts;
+  }
+
+  #abortedError(command: Command, { reason }: Abort): MtiaError {
+    return deviceError('ABORTED', this.#placeOf(command), reason === undefined ? {} : { cause: reason });
+  }
+
+  #enqueue(waiting: Waiting): void {
+    if (this.#freeSlots.length === 0 || this.#waiting.length > 0) this.#waiting.push(waiting);
+    else this.#place(waiting);
+    this.#parts.watchdog.start();
   }
 
   /** Takes every completion that the device has posted. */
@@ -182,14 +260,15 @@ export class Queue implements Watched {
     try {
       this.#parts.page.disable();
     } finally {
-      this.#parts.release();
+      this.#parts.release(this.#aborts);
     }
   }
 
-  #place(command: Command, resolve: Resolve, reject: Reject): void {
+  #place({ command, resolve, reject }: Waiting): void {
     const slot = this.#freeSlots.pop() ?? 0;
-    const cookie = ((this.#tail << SLOT_BITS) | slot) >>> 0;
-    this.#outstanding[slot] = { command, resolve, reject, cookie };
+    const position = this.#tail;
+    const cookie = ((position << SLOT_BITS) | slot) >>> 0;
+    this.#outstanding[slot] = { command, resolve, reject, cookie, position, abort: undefined };
     this.#ring.writeSubmission(this.#tail, command, cookie, this.#parts.life);
     this.#tail = (this.#tail + 1) >>> 0;
     if (this.#flushScheduled) return;
@@ -224,12 +303,17 @@ export class Queue implements Watched {
     this.#freeSlots.push(slot);
     const { opcode } = found.command;
     if (ring.status(entry) === 0) found.resolve(readRecord(ring, entry, opcode));
-    else found.reject(readError(ring, entry, { context: this.#parts.context, queue: this.#parts.number, opcode }));
+    else found.reject(this.#errorOf(entry, found));
+  }
+
+  #errorOf(entry: number, { command, abort }: Outstanding): MtiaError {
+    const { context, number: queue } = this.#parts;
+    const error = readError(this.#ring, entry, { context, queue, opcode: command.opcode });
+    return error.code === 'ABORTED' && abort !== undefined ? this.#abortedError(command, abort) : error;
   }
 
   #admitWaiting(): void {
-    const admitted = this.#waiting.splice(0, this.#freeSlots.length);
-    for (const { command, resolve, reject } of admitted) this.#place(command, resolve, reject);
+    for (const waiting of this.#waiting.splice(0, this.#freeSlots.length)) this.#place(waiting);
   }
 
   /** An entry that is not the next must be one ring length old, or never written: anything else is a broken device. */

@@ -33,6 +33,7 @@ export const BOOT_ROM: ProgramRecipe = {
 const CONTROL_SOURCES = [
   'start.S',
   'main.c',
+  'aborts.c',
   'chip.c',
   'commands.c',
   'contexts.c',

@@ -23,6 +23,8 @@ export const HOST_COMMAND = {
   DESTROY_CONTEXT: 17,
   ASSIGN_PAGES: 18,
   QUERY: 19,
+  /** Ends commands of another queue before they start or while they run: they complete with ABORTED, in their order. */
+  ABORT: 20,
 } as const;
 export type HostCommandName = keyof typeof HOST_COMMAND;
 
@@ -43,17 +45,17 @@ export const SUBMISSION = defineStruct(
     {
       name: 'a',
       type: 'u64',
-      doc: 'COPY: source. FILL: 32-bit pattern. LAUNCH: kernel id. GRAPH_LAUNCH: device address of the graph. WAIT/SIGNAL: semaphore number. CREATE/DESTROY_CONTEXT, ASSIGN_PAGES: context',
+      doc: 'COPY: source. FILL: 32-bit pattern. LAUNCH: kernel id. GRAPH_LAUNCH: device address of the graph. WAIT/SIGNAL: semaphore number. CREATE/DESTROY_CONTEXT, ASSIGN_PAGES: context. ABORT: queue',
     },
     {
       name: 'b',
       type: 'u64',
-      doc: 'COPY, FILL: destination. LAUNCH: device address of the arguments. GRAPH_LAUNCH: device address of the segment bases. WAIT/SIGNAL: value. ASSIGN_PAGES: device address',
+      doc: 'COPY, FILL: destination. LAUNCH: device address of the arguments. GRAPH_LAUNCH: device address of the segment bases. WAIT/SIGNAL: value. ASSIGN_PAGES: device address. ABORT: position of the first command, in entries submitted since ENABLE modulo 2^32',
     },
     {
       name: 'c',
       type: 'u64',
-      doc: 'COPY, FILL: bytes. LAUNCH: bytes of arguments (multiple of 8, at most 512). GRAPH_LAUNCH: number of segment bases. ASSIGN_PAGES: number of 64 KiB pages',
+      doc: 'COPY, FILL: bytes. LAUNCH: bytes of arguments (multiple of 8, at most 512). GRAPH_LAUNCH: number of segment bases. ASSIGN_PAGES: number of 64 KiB pages. ABORT: number of commands, 1..256; those that have completed stay as they are',
     },
     {
       name: 'd',
@@ -76,7 +78,7 @@ export const COMPLETION = defineStruct('mtia_completion', 64, 'One entry of a co
   {
     name: 'value',
     type: 'u64',
-    doc: 'of a failure: mtval, address or offending field; DECOMPRESSION: offset in the source. QUERY: number of kernels. COPY_HOST_TO_DEVICE_GUNZIP: bytes written',
+    doc: 'of a failure: mtval, address or offending field; DECOMPRESSION: offset in the source. QUERY: number of kernels. ABORT: commands that it met. COPY_HOST_TO_DEVICE_GUNZIP: bytes written',
   },
   { name: 'job_index', type: 'u32', doc: 'of a failure in a graph: number of the job' },
   { name: 'kernel', type: 'u32', doc: 'of a failure: kernel id' },

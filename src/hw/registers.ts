@@ -236,7 +236,7 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
         'STATUS',
         32,
         'W1C',
-        'see DMA_STATUS; writing any value returns it to IDLE, or, while BUSY, aborts: FAULT with ERROR = ABORTED',
+        'see DMA_STATUS; writing any value while BUSY aborts: FAULT with ERROR = ABORTED, unless it was done before; otherwise BUSY changes nothing, and any other value returns it to IDLE',
         {
           count: 4,
           stride: 0x80,

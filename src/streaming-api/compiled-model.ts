@@ -1,6 +1,5 @@
 import type { CompiledGraph, GraphTensor, JobSummary } from '../compiler/compiled-graph.js';
-import { closedError, invalidArgument, MtiaError } from '../driver/index.js';
-import { AbortListeners } from './abort-listeners.js';
+import { AbortListeners, closedError, invalidArgument, MtiaError } from '../driver/index.js';
 import { Binding, type LoadedGraph } from './binding.js';
 import { BindingPool } from './binding-pool.js';
 import type { DeviceBuffer } from './device-buffer.js';

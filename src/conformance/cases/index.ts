@@ -1,5 +1,6 @@
 /** Every case, in the order in which they run: what is below comes first, so that the first failure is nearest its cause. */
 import type { ConformanceCase } from '../case.js';
+import { abortCases } from './aborts.js';
 import { codeLoadCases } from './code-load.js';
 import { discoveryCases } from './discovery.js';
 import { dmaCases } from './dma.js';
@@ -19,6 +20,7 @@ export const CASES: readonly ConformanceCase[] = [
   ...interruptCases,
   ...launchCases,
   ...failureCases,
+  ...abortCases,
   ...codeLoadCases,
 ];
 

@@ -47,6 +47,7 @@ const refusals = (
       'INVALID_COMMAND',
     ],
     ['QUERY on a queue of a context', { opcode: HOST_COMMAND.QUERY }, 'INVALID_COMMAND'],
+    ['ABORT on a queue of a context', { opcode: HOST_COMMAND.ABORT, a: 1, c: 1 }, 'INVALID_COMMAND'],
   ] as const
 ).map(([what, command, code]) =>
   conformanceCase(

@@ -69,6 +69,7 @@ export interface SoftwareOutcome {
 }
 
 export const DONE: SoftwareOutcome = { error: 'OK' };
+const ABORTED: SoftwareOutcome = { error: 'ABORTED' };
 
 export interface HostMapping {
   readonly iova: bigint;
@@ -85,6 +86,8 @@ interface SoftwareQueue {
   readonly context: number;
   tail: number;
   done: number;
+  /** Positions of commands that were aborted before their turn. */
+  readonly aborted: Set<number>;
 }
 
 /** One MSI-X vector with a listener; several completions are one interrupt. */
@@ -266,6 +269,7 @@ export abstract class SoftwareFunction implements PciFunction {
       context,
       tail: 0,
       done: 0,
+      aborted: new Set(),
     });
   }
 
@@ -283,13 +287,31 @@ export abstract class SoftwareFunction implements PciFunction {
   #run(number: number, queue: SoftwareQueue): boolean {
     const first = queue.done;
     while (queue.done !== queue.tail) {
-      const outcome = this.execute(this.#commandAt(number, queue));
+      const outcome = queue.aborted.delete(queue.done) ? ABORTED : this.#start(this.#commandAt(number, queue));
       if (outcome === undefined) break;
       this.#complete(queue, outcome);
     }
     if (queue.done === first) return false;
     this.#interrupts.get(queue.vector)?.raise();
     return true;
+  }
+
+  #start(command: SoftwareCommand): SoftwareOutcome | undefined {
+    const aborts = command.opcode === HOST_COMMAND.ABORT && command.queue === 0;
+    return aborts ? this.#abort(command) : this.execute(command);
+  }
+
+  /** Commands run to their end at once: what has not ended has not started, or waits. */
+  #abort({ a, b, c }: SoftwareCommand): SoftwareOutcome {
+    const queue = this.#queues.get(Number(a));
+    let met = 0n;
+    for (let index = 0; queue !== undefined && index < Number(c); index++) {
+      const position = (Number(b) + index) >>> 0;
+      if ((position - queue.done) >>> 0 >= queue.entries) continue;
+      queue.aborted.add(position);
+      met++;
+    }
+    return { error: 'OK', value: met };
   }
 
   #commandAt(number: number, { submissions, submissionWords, entries, done, context }: SoftwareQueue): SoftwareCommand {
