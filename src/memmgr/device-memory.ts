@@ -1,97 +1,167 @@
 /**
  * Device memory of one context. Protection works on 64 KiB pages, allocations are as small as 64 bytes: pages are taken in
- * arenas, assigned to the context by the firmware, and divided up here.
+ * arenas, assigned to the context by the firmware, and divided up by pools.
  */
 import { type Context, closedError, invalidArgument, MtiaError } from '../driver/index.js';
 import { PROTECTION_PAGE_BYTES } from '../hw/index.js';
+import { Arena, GRANULE } from './arena.js';
 import type { DeviceHeaps, MemoryKind } from './device-heaps.js';
-import { Heap } from './heap.js';
+import { MemoryHistory } from './memory-history.js';
+import {
+  type AllocationRequest,
+  type ArenaSource,
+  type DeviceAllocation,
+  MemoryPool,
+  type MemoryPoolOptions,
+} from './memory-pool.js';
+import { type MemorySnapshot, segmentSnapshot } from './snapshot.js';
 import { MemoryCounter, type MemoryStatistics } from './statistics.js';
+import type { StreamOrder } from './stream-order.js';
 
 export interface AllocationOptions {
-  /** LPDDR when absent. */
+  /** LPDDR when absent, or what the pool holds. */
   readonly memory?: MemoryKind;
   /** A power of two, at least 64. */
   readonly alignment?: number;
+  /** The device's own pool for the memory when absent. */
+  readonly pool?: MemoryPool;
 }
 
-export interface DeviceAllocation {
-  readonly address: bigint;
-  /** As requested. */
-  readonly bytes: number;
-  readonly memory: MemoryKind;
-  /** Gives the memory back at once: nothing that uses it may be outstanding. Idempotent. */
-  free(): void;
-}
+/**
+ * Called before an allocation fails for want of memory.
+ *
+ * @param device number of the device
+ * @param requested bytes that there was no room for
+ * @param deviceTotal bytes of that memory on the device
+ * @param deviceFree bytes of it that no context holds
+ */
+export type OutOfMemoryObserver = (device: number, requested: number, deviceTotal: number, deviceFree: number) => void;
 
 /** What allocation needs of a context. */
 export type PageOwner = Pick<Context, 'id' | 'assignPages' | 'releasePages'>;
 
-const GRANULE = 64;
+export interface DeviceMemoryOptions {
+  /** Number of the device, for observers and snapshots. */
+  readonly device?: number;
+  /** Resolves when every command enqueued so far, on whichever stream, has ended. */
+  readonly whenIdle?: () => Promise<void>;
+}
+
 const PAGE = PROTECTION_PAGE_BYTES;
 const MIB = 1024 * 1024;
 
-/** Sizes of an arena for small allocations, and of the empty arenas that are kept for the next ones. */
-const POLICY: Readonly<Record<MemoryKind, { readonly arenaBytes: number; readonly keptBytes: number }>> = {
-  lpddr: { arenaBytes: 16 * MIB, keptBytes: 256 * MIB },
-  sram: { arenaBytes: 1 * MIB, keptBytes: 16 * MIB },
-};
-
-interface Arena {
-  readonly memory: MemoryKind;
-  readonly address: number;
-  readonly bytes: number;
-  readonly heap: Heap;
-}
+/** Empty segments that the device's own pools keep. */
+const KEPT_BYTES: Readonly<Record<MemoryKind, number>> = { lpddr: 256 * MIB, sram: 16 * MIB };
 
 export class DeviceMemory {
+  readonly history = new MemoryHistory();
   readonly #heaps: DeviceHeaps;
   readonly #owner: PageOwner;
-  readonly #arenas: Readonly<Record<MemoryKind, Set<Arena>>> = { lpddr: new Set(), sram: new Set() };
+  readonly #device: number;
+  readonly #whenIdle: () => Promise<void>;
   readonly #counters: Readonly<Record<MemoryKind, MemoryCounter>> = {
     lpddr: new MemoryCounter(),
     sram: new MemoryCounter(),
   };
+  readonly #pools = new Set<MemoryPool>();
+  readonly #defaults: Readonly<Record<MemoryKind, MemoryPool>>;
+  readonly #observers = new Set<OutOfMemoryObserver>();
+  /** Gives memory back that is only kept for diagnosis. */
+  readonly #reserves = new Set<() => Promise<boolean>>();
   /** Pages on their way back to the device. */
   readonly #releases = new Set<Promise<void>>();
   /** Last step of the arena growth under way: growth is one at a time, so that small allocations share an arena. */
   #growth: Promise<unknown> = Promise.resolve();
+  #nextPool = 0;
+  /** Times that memory has become free. */
+  #frees = 0;
+  #waiting: (() => void)[] = [];
   #closed = false;
 
-  constructor(heaps: DeviceHeaps, owner: PageOwner) {
+  constructor(heaps: DeviceHeaps, owner: PageOwner, options: DeviceMemoryOptions = {}) {
     this.#heaps = heaps;
     this.#owner = owner;
+    this.#device = options.device ?? 0;
+    this.#whenIdle = options.whenIdle ?? (() => Promise.resolve());
+    this.#defaults = {
+      lpddr: this.createPool({ memory: 'lpddr', releaseThreshold: KEPT_BYTES.lpddr }),
+      sram: this.createPool({ memory: 'sram', releaseThreshold: KEPT_BYTES.sram }),
+    };
   }
 
-  async allocate(bytes: number, options: AllocationOptions = {}): Promise<DeviceAllocation> {
-    const { memory = 'lpddr', alignment = GRANULE } = options;
+  createPool(options: MemoryPoolOptions = {}): MemoryPool {
+    this.#checkOpen();
+    const pool = new MemoryPool(this.#nextPool++, this.#source, options);
+    this.#pools.add(pool);
+    return pool;
+  }
+
+  /** The pool of allocations that name none. */
+  defaultPool(memory: MemoryKind): MemoryPool {
+    return this.#defaults[memory];
+  }
+
+  /**
+   * @param stream the memory is for commands that this stream enqueues from now on; for anybody when absent
+   */
+  async allocate(bytes: number, options: AllocationOptions = {}, stream?: StreamOrder): Promise<DeviceAllocation> {
+    const stack = this.history.stack(this.allocate);
+    const pool = this.#poolOf(options);
+    const { alignment = GRANULE } = options;
     if (!Number.isSafeInteger(bytes) || bytes <= 0) throw invalidArgument(`cannot allocate ${bytes} bytes`);
     if (!Number.isSafeInteger(Math.log2(alignment)) || alignment < GRANULE) {
       throw invalidArgument(`an alignment is a power of two of at least ${GRANULE}, got ${alignment}`);
     }
     this.#checkOpen();
-    const found = this.#fromArenas(memory, bytes, alignment);
-    if (found !== undefined) return found;
-    const grown = this.#growth.then(() => this.#fromNewArena(memory, bytes, alignment));
-    this.#growth = grown.catch(() => undefined);
-    return grown;
+    pool.checkOpen();
+    const request = { bytes, alignment, stack, stream };
+    return pool.allocate(request) ?? this.#allocateSlowly(pool, request);
   }
 
   /** `dram` is the LPDDR, named as torch.mtia names it. */
   statistics(): { readonly dram: MemoryStatistics; readonly sram: MemoryStatistics } {
-    return { dram: this.#counters.lpddr.read(), sram: this.#counters.sram.read() };
+    return { dram: this.#statisticsOf('lpddr'), sram: this.#statisticsOf('sram') };
+  }
+
+  /** As torch.accelerator.get_memory_info: what no context holds, and all there is. */
+  memoryInfo(memory: MemoryKind): readonly [free: number, total: number] {
+    const { freeBytes, totalBytes } = this.#heaps.statistics(memory);
+    return [freeBytes, totalBytes];
   }
 
   resetPeakStatistics(): void {
     for (const counter of Object.values(this.#counters)) counter.resetPeak();
   }
 
+  resetAccumulatedStatistics(): void {
+    for (const counter of Object.values(this.#counters)) counter.resetAccumulated();
+  }
+
+  /** Every segment and block, and the trace if it is recorded. */
+  snapshot(): MemorySnapshot {
+    const segments = [...this.#pools].flatMap((pool) =>
+      [...pool.arenas].map((arena) => segmentSnapshot(arena, pool.id, this.#device)),
+    );
+    segments.sort((a, b) => a.address - b.address);
+    return { segments, device_traces: [this.history.trace] };
+  }
+
+  /** Calls the observer before an allocation fails for want of memory, until the returned function is called. */
+  observeOutOfMemory(observer: OutOfMemoryObserver): () => void {
+    this.#observers.add(observer);
+    return () => {
+      this.#observers.delete(observer);
+    };
+  }
+
+  /** @param giveBack called when memory is out; resolves to whether it gave any back */
+  addReserve(giveBack: () => Promise<boolean>): void {
+    this.#reserves.add(giveBack);
+  }
+
   /** Gives the arenas that hold nothing back to the device. */
   async trim(): Promise<void> {
-    for (const arenas of Object.values(this.#arenas)) {
-      for (const arena of [...arenas]) if (arena.heap.empty) this.#release(arena);
-    }
-    await Promise.all(this.#releases);
+    await Promise.all([...this.#pools].map((pool) => pool.trim()));
   }
 
   /**
@@ -101,41 +171,48 @@ export class DeviceMemory {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#freed();
     await this.#growth;
-    for (const arenas of Object.values(this.#arenas)) for (const arena of [...arenas]) this.#release(arena);
+    for (const pool of this.#pools) pool.releaseAll();
     await Promise.all(this.#releases);
   }
 
-  #fromArenas(memory: MemoryKind, bytes: number, alignment: number): DeviceAllocation | undefined {
-    for (const arena of this.#arenas[memory]) {
-      const address = arena.heap.allocate(bytes, alignment);
-      if (address !== undefined) return this.#allocation(arena, address, bytes);
+  /** Grows, gives reserve back, waits for frees that are queued, and fails only when none of it helps. */
+  async #allocateSlowly(pool: MemoryPool, request: AllocationRequest): Promise<DeviceAllocation> {
+    for (;;) {
+      const grown = await this.#inTurn(() => this.#fromNewArena(pool, request));
+      if (grown !== undefined) return grown;
+      const helped = (await this.#useReserves()) || (await this.#awaitFree(pool.memory));
+      this.#checkOpen();
+      if (!helped) throw this.#outOfMemory(pool.memory, request.bytes);
+      this.#counters[pool.memory].retry();
     }
-    return undefined;
   }
 
-  async #fromNewArena(memory: MemoryKind, bytes: number, alignment: number): Promise<DeviceAllocation> {
+  async #inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const turn = this.#growth.then(step);
+    this.#growth = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #fromNewArena(pool: MemoryPool, request: AllocationRequest): Promise<DeviceAllocation | undefined> {
     this.#checkOpen();
     // Room may have come up while this allocation waited for its turn.
-    const found = this.#fromArenas(memory, bytes, alignment);
+    const found = pool.allocate(request);
     if (found !== undefined) return found;
-    const arena = await this.#grow(memory, bytes, alignment);
-    const address = arena.heap.allocate(bytes, alignment);
-    if (address === undefined) throw this.#outOfMemory(memory, bytes);
-    return this.#allocation(arena, address, bytes);
+    return (await this.#grow(pool, request)) ? pool.allocate(request) : undefined;
   }
 
-  async #grow(memory: MemoryKind, bytes: number, alignment: number): Promise<Arena> {
-    const exact = Math.ceil(bytes / PAGE) * PAGE;
-    const { arenaBytes } = POLICY[memory];
-    // A large allocation gets pages of its own; where a whole arena does not fit any more, the exact size may.
-    const sizes = exact > arenaBytes / 2 ? [exact] : [arenaBytes, exact];
+  async #grow(pool: MemoryPool, { bytes, alignment }: AllocationRequest): Promise<boolean> {
+    const { memory } = pool;
+    const sizes = pool.segmentSizes(bytes);
     let taken = this.#take(memory, sizes, alignment);
     if (taken === undefined) {
       await this.trim();
       taken = this.#take(memory, sizes, alignment);
+      if (taken !== undefined) this.#counters[memory].retry();
     }
-    if (taken === undefined) throw this.#outOfMemory(memory, bytes);
+    if (taken === undefined) return false;
     const { address, size } = taken;
     try {
       await this.#owner.assignPages(BigInt(address), size / PAGE);
@@ -143,10 +220,8 @@ export class DeviceMemory {
       this.#heaps.give(memory, address);
       throw error;
     }
-    const arena = { memory, address, bytes: size, heap: new Heap({ base: address, bytes: size, granule: GRANULE }) };
-    this.#arenas[memory].add(arena);
-    this.#counters[memory].reserve(size);
-    return arena;
+    pool.add(new Arena(memory, address, size));
+    return true;
   }
 
   #take(
@@ -161,50 +236,80 @@ export class DeviceMemory {
     return undefined;
   }
 
-  #allocation(arena: Arena, address: number, bytes: number): DeviceAllocation {
-    this.#counters[arena.memory].allocate(bytes);
-    let freed = false;
-    const free = (): void => {
-      if (freed) return;
-      freed = true;
-      this.#counters[arena.memory].free(bytes);
-      arena.heap.free(address);
-      if (arena.heap.empty) this.#shrink(arena.memory);
-    };
-    return { address: BigInt(address), bytes, memory: arena.memory, free };
+  async #useReserves(): Promise<boolean> {
+    for (const giveBack of this.#reserves) if (await giveBack()) return true;
+    return false;
   }
 
-  /** Releases empty arenas beyond what is kept. */
-  #shrink(memory: MemoryKind): void {
-    let kept = 0;
-    for (const arena of [...this.#arenas[memory]]) {
-      if (!arena.heap.empty) continue;
-      kept += arena.bytes;
-      if (kept <= POLICY[memory].keptBytes) continue;
-      kept -= arena.bytes;
-      this.#release(arena);
-    }
+  /** Waits until something that was freed already may be used; false where nothing of that kind is to be had. */
+  async #awaitFree(memory: MemoryKind): Promise<boolean> {
+    const pending = this.#pendingFreeBytes(memory);
+    if (pending === 0) return false;
+    const before = this.#frees;
+    const next = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await Promise.race([next, this.#whenIdle()]);
+    for (const pool of this.#pools) pool.collect();
+    return this.#frees > before || this.#pendingFreeBytes(memory) < pending;
   }
+
+  #freed(): void {
+    this.#frees++;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  readonly #source: ArenaSource = {
+    history: this.history,
+    counters: this.#counters,
+    release: (arena) => this.#release(arena),
+    released: async () => {
+      await Promise.all(this.#releases);
+    },
+    freed: () => this.#freed(),
+    forget: (pool) => this.#pools.delete(pool),
+  };
 
   /** The pages belong to the device again only when the firmware has taken them from the context. */
   #release(arena: Arena): void {
-    if (!this.#arenas[arena.memory].delete(arena)) return;
-    this.#counters[arena.memory].reserve(-arena.bytes);
-    const release = this.#owner.releasePages(BigInt(arena.address), arena.bytes / PAGE).then(
-      () => this.#heaps.give(arena.memory, arena.address),
-      (error: unknown) => {
+    const giveBack = (): void => this.#heaps.give(arena.memory, arena.address);
+    const release = this.#owner
+      .releasePages(BigInt(arena.address), arena.bytes / PAGE)
+      .then(giveBack, (error: unknown) => {
         // A context that is closed has lost its pages already. Otherwise nobody may use them again.
-        if (error instanceof MtiaError && error.code === 'DEVICE_CLOSED') this.#heaps.give(arena.memory, arena.address);
-      },
-    );
+        if (error instanceof MtiaError && error.code === 'DEVICE_CLOSED') giveBack();
+      });
     this.#releases.add(release);
     void release.then(() => this.#releases.delete(release));
+  }
+
+  #poolOf({ memory, pool }: AllocationOptions): MemoryPool {
+    if (pool === undefined) {
+      const found = this.#defaults[memory ?? 'lpddr'];
+      if (found === undefined) throw invalidArgument(`there is no memory "${memory}"; there are lpddr and sram`);
+      return found;
+    }
+    if (memory !== undefined && memory !== pool.memory) {
+      throw invalidArgument(`the pool holds ${pool.memory}, not ${memory}; leave memory out`);
+    }
+    if (!this.#pools.has(pool) && !pool.closed) throw invalidArgument('the pool belongs to another device');
+    return pool;
+  }
+
+  #statisticsOf(memory: MemoryKind): MemoryStatistics {
+    return this.#counters[memory].read(this.#pendingFreeBytes(memory));
+  }
+
+  #pendingFreeBytes(memory: MemoryKind): number {
+    let bytes = 0;
+    for (const pool of this.#pools) if (pool.memory === memory) bytes += pool.pendingFreeBytes;
+    return bytes;
   }
 
   #outOfMemory(memory: MemoryKind, bytes: number): MtiaError {
     this.#counters[memory].fail();
     const device = this.#heaps.statistics(memory);
     const own = this.#counters[memory].read();
+    this.history.record({ action: 'oom', addr: 0, size: bytes, memory });
+    for (const observer of this.#observers) observer(this.#device, bytes, device.totalBytes, device.freeBytes);
     return new MtiaError(
       'OUT_OF_DEVICE_MEMORY',
       `no room for ${bytes} bytes of ${memory}: ${device.freeBytes} of ${device.totalBytes} bytes are free on the device, ` +

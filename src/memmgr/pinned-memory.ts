@@ -72,6 +72,10 @@ export class PinnedMemory {
     return this.#counter.read();
   }
 
+  resetPeakStatistics(): void {
+    this.#counter.resetPeak();
+  }
+
   /** Unmaps free blocks that have pages of their own. */
   trim(): void {
     for (const [sizeClass, blocks] of this.#free) {

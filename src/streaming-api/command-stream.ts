@@ -11,17 +11,21 @@ import {
   type Queue,
 } from '../driver/index.js';
 import { HOST_COMMAND } from '../hw/index.js';
-import { Recording } from './recording.js';
+import type { StreamOrder } from '../memmgr/index.js';
+import { type Frontier, Recording } from './recording.js';
 import type { Timeline, Timelines } from './timelines.js';
 import type { UseCount } from './use-count.js';
 
 const ignore = (): void => undefined;
 const NONE: readonly UseCount[] = [];
 
-export class CommandStream {
+export class CommandStream implements StreamOrder {
   readonly #queue: Queue;
   readonly #timelines: Timelines;
   readonly #timeline: Timeline;
+  #enqueued = 0;
+  #completed = 0;
+  #frontier: Frontier = new Map();
   #outstanding = 0;
   #deviceUs = 0;
   /** First failure of a command that no synchronize() has reported. */
@@ -43,6 +47,28 @@ export class CommandStream {
   /** Commands that have not completed. */
   get outstanding(): number {
     return this.#outstanding;
+  }
+
+  /** Number of the stream's timeline: unique among those that are open. */
+  get number(): number {
+    return this.#timeline.semaphore;
+  }
+
+  get enqueued(): number {
+    return this.#enqueued;
+  }
+
+  get completed(): number {
+    return this.#completed;
+  }
+
+  covers(other: StreamOrder): number {
+    return Math.max(this.#frontier.get(other) ?? 0, other.completed);
+  }
+
+  /** Resolves when every command so far has ended, in whichever way. */
+  whenIdle(): Promise<void> {
+    return this.#settled;
   }
 
   /**
@@ -69,9 +95,10 @@ export class CommandStream {
     this.checkOpen();
     const done = this.#queue.submit(command);
     this.#outstanding++;
+    this.#enqueued++;
     this.#settled = done.then(this.#succeed, this.#fail);
     for (const use of uses) {
-      use.begin();
+      use.begin(this);
       this.release(done, use.end);
     }
     return done;
@@ -106,7 +133,8 @@ export class CommandStream {
   record(): Recording {
     this.checkOpen();
     const timeline = this.#timeline;
-    const recording = new Recording(timeline, ++timeline.value);
+    const frontier = new Map(this.#frontier).set(this, this.#enqueued);
+    const recording = new Recording(timeline, ++timeline.value, frontier);
     const inheritance = this.#inheritance;
     const reach = (): void => {
       // As it is now: completions that follow in the same interrupt must not count.
@@ -128,6 +156,7 @@ export class CommandStream {
     const { timeline, value } = recording;
     if (!this.#timelines.has(timeline)) throw invalidArgument('the event was recorded on another device');
     if (timeline === this.#timeline) return;
+    this.#passBehind(recording.frontier);
     if (!recording.reached) void this.submit({ opcode: HOST_COMMAND.WAIT, a: timeline.semaphore, b: value });
     const inherit = recording.settled.then(() => this.#inherit(recording.failure));
     this.#inheritance = this.#inheritance.then(() => inherit);
@@ -141,13 +170,24 @@ export class CommandStream {
 
   readonly #succeed = (record: CompletionRecord): void => {
     this.#outstanding--;
+    this.#completed++;
     this.#deviceUs += record.deviceUs;
   };
 
   readonly #fail = (error: MtiaError): void => {
     this.#outstanding--;
+    if (!this.broken) this.#completed++;
     this.#failure ??= error;
   };
+
+  /** What is known to be done already needs no entry. */
+  #passBehind(frontier: Frontier): void {
+    const merged = new Map<StreamOrder, number>();
+    for (const [stream, position] of [...this.#frontier, ...frontier]) {
+      if (position > stream.completed) merged.set(stream, Math.max(position, merged.get(stream) ?? 0));
+    }
+    this.#frontier = merged;
+  }
 
   #inherit(cause: MtiaError | undefined): void {
     if (cause === undefined) return;

@@ -1,4 +1,4 @@
-import type { DeviceAllocation, MemoryKind } from '../memmgr/index.js';
+import type { DeviceAllocation, MemoryKind, StreamOrder } from '../memmgr/index.js';
 import { OwnedBuffer } from './owned-buffer.js';
 
 /**
@@ -18,6 +18,18 @@ export class DeviceBuffer extends OwnedBuffer {
     super(owner, 'device buffer', allocation.bytes, () => allocation.free());
     this.#allocation = allocation;
     this.memory = allocation.memory;
+  }
+
+  override free(): void {
+    if (!this.freed && !this.uses.idle) this.#allocation.retire();
+    super.free();
+  }
+
+  /** Gives the memory back behind what `stream` has enqueued; see Stream.free, which calls it. Idempotent. */
+  freeBehind(stream: StreamOrder): void {
+    if (this.freed) return;
+    if (!this.uses.onlyBy(stream)) this.#allocation.retire();
+    this.release(() => this.#allocation.freeBehind(stream), this.uses.onlyBy(stream));
   }
 
   /** Address on the device, as kernels see it: `buffer.address + 64n`. */

@@ -7,10 +7,12 @@ import {
   DeviceHeaps,
   DeviceMemory,
   PinnedMemory,
+  type StreamOrder,
 } from '../memmgr/index.js';
 import { ARGUMENT_BYTES } from './argument-slots.js';
 import type { CompiledModel } from './compiled-model.js';
 import type { Compression } from './copy-range.js';
+import { DeviceBuffer } from './device-buffer.js';
 import type { ModelHost } from './model-memory.js';
 import { Stream } from './stream.js';
 import { Timelines } from './timelines.js';
@@ -48,6 +50,7 @@ export class DeviceResources implements ModelHost {
     this.memory = new DeviceMemory(
       new DeviceHeaps({ lpddrBytes: card.lpddrBytes, sramBytes: card.scratchpadBytes }),
       context,
+      { whenIdle: () => this.#whenIdle() },
     );
     this.pinned = new PinnedMemory(context);
     this.#timelines = new Timelines(context);
@@ -87,6 +90,8 @@ export class DeviceResources implements ModelHost {
         timelines: this.#timelines,
         pinned: this.pinned,
         argumentMemory,
+        allocate: async (bytes, options, commands) =>
+          new DeviceBuffer(this, await this.allocate(bytes, options, commands)),
         decompression: this.decompression,
         onClosed: (closed) => this.streams.delete(closed),
       });
@@ -98,9 +103,9 @@ export class DeviceResources implements ModelHost {
     }
   }
 
-  allocate(bytes: number, options: AllocationOptions = {}): Promise<DeviceAllocation> {
+  allocate(bytes: number, options: AllocationOptions = {}, stream?: StreamOrder): Promise<DeviceAllocation> {
     this.checkOpen();
-    return this.memory.allocate(bytes, options);
+    return this.memory.allocate(bytes, options, stream);
   }
 
   kernelId(name: string): number {
@@ -114,6 +119,10 @@ export class DeviceResources implements ModelHost {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #whenIdle(): Promise<void> {
+    await Promise.all([...this.streams].map((stream) => stream.commands.whenIdle()));
   }
 
   /** The context goes first: closing it rejects what is outstanding and ends every access to memory. */

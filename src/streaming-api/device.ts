@@ -1,7 +1,16 @@
 import type { CompiledGraph } from '../compiler/compiled-graph.js';
 import { Device as Card, type MtiaError, openEmulator } from '../driver/index.js';
 import { SPECIFICATIONS } from '../hw/index.js';
-import type { AllocationOptions, MemoryStatistics } from '../memmgr/index.js';
+import type {
+  AllocationOptions,
+  MemoryHistoryOptions,
+  MemoryKind,
+  MemoryPool,
+  MemoryPoolOptions,
+  MemorySnapshot,
+  MemoryStatistics,
+  OutOfMemoryObserver,
+} from '../memmgr/index.js';
 import { CompiledModel } from './compiled-model.js';
 import { DeviceBuffer } from './device-buffer.js';
 import type { DeviceOptions, DeviceProperties } from './device-options.js';
@@ -168,8 +177,75 @@ export class Device implements AsyncDisposable {
     return { ...memory.statistics(), pinned: pinned.statistics() };
   }
 
+  /** Bytes that allocations hold, and the most that they ever held: `dram` of memoryStats(). */
+  memoryAllocated(): number {
+    return this.memoryStats().dram.allocated_bytes;
+  }
+
+  maxMemoryAllocated(): number {
+    return this.memoryStats().dram.peak_bytes;
+  }
+
+  /** As torch.accelerator.get_memory_info: bytes that no context holds, and all there are. */
+  memoryInfo(memory: MemoryKind = 'lpddr'): readonly [free: number, total: number] {
+    return this.#resources.memory.memoryInfo(memory);
+  }
+
   resetPeakMemoryStats(): void {
     this.#resources.memory.resetPeakStatistics();
+    this.#resources.pinned.resetPeakStatistics();
+  }
+
+  /** Sets the counts since the start to zero: total_allocated_bytes, total_freed_bytes, num_alloc_retries, num_ooms. */
+  resetAccumulatedMemoryStats(): void {
+    this.#resources.memory.resetAccumulatedStatistics();
+  }
+
+  /**
+   * Starts, or with `enabled: null` ends, the record of allocations and where the program made them; snapshot() shows it.
+   *
+   * ```ts
+   * device.recordMemoryHistory({ enabled: 'all', maxEntries: 1000 });
+   * ```
+   */
+  recordMemoryHistory(options: MemoryHistoryOptions = {}): void {
+    this.#resources.checkOpen();
+    this.#resources.memory.history.configure(options);
+  }
+
+  /** Every segment and block of device memory, and the history if it is recorded: plain data, ready for JSON. */
+  snapshot(): MemorySnapshot {
+    return this.#resources.memory.snapshot();
+  }
+
+  /**
+   * Calls the observer before an allocation fails for want of memory, until the returned function is called.
+   *
+   * ```ts
+   * const detach = device.attachOutOfMemoryObserver((index, requested, total, free) => console.error(requested, free));
+   * ```
+   */
+  attachOutOfMemoryObserver(observer: OutOfMemoryObserver): () => void {
+    this.#resources.checkOpen();
+    return this.#resources.memory.observeOutOfMemory(observer);
+  }
+
+  /**
+   * A pool of its own for device memory: pass it to allocate() of device or stream as `pool`.
+   *
+   * ```ts
+   * await using pool = device.createMemoryPool({ memory: 'sram', releaseThreshold: 4 << 20 });
+   * const scratch = await stream.allocate(4096, { pool });
+   * ```
+   */
+  createMemoryPool(options: MemoryPoolOptions = {}): MemoryPool {
+    this.#resources.checkOpen();
+    return this.#resources.memory.createPool(options);
+  }
+
+  /** The pool of allocations that name none. */
+  defaultMemoryPool(memory: MemoryKind = 'lpddr'): MemoryPool {
+    return this.#resources.memory.defaultPool(memory);
   }
 
   /** Gives memory back to the device and the host that is kept for later allocations. */

@@ -8,7 +8,21 @@ export {
   type PciFunction,
 } from '../driver/index.js';
 export { ERROR_CODES, type ErrorName, type Generation } from '../hw/index.js';
-export type { AllocationOptions, MemoryKind, MemoryStatistics } from '../memmgr/index.js';
+export type {
+  AllocationOptions,
+  BlockSnapshot,
+  MemoryEvent,
+  MemoryHistoryOptions,
+  MemoryKind,
+  MemoryPool,
+  MemoryPoolAttributes,
+  MemoryPoolOptions,
+  MemorySnapshot,
+  MemoryStatistics,
+  OutOfMemoryObserver,
+  SegmentSnapshot,
+  StackFrame,
+} from '../memmgr/index.js';
 export { CompiledModel } from './compiled-model.js';
 export type { FillOptions } from './copier.js';
 export type { Compression, CopyOptions, UploadOptions } from './copy-range.js';

@@ -29,13 +29,18 @@ export abstract class OwnedBuffer implements Disposable {
 
   /** Gives the memory back once the commands that were enqueued with this buffer are done. Idempotent. */
   free(): void {
-    if (this.#freed) return;
-    this.#freed = true;
-    this.uses.whenIdle(this.#giveBack);
+    if (!this.#freed) this.release(this.#giveBack, false);
   }
 
   [Symbol.dispose](): void {
     this.free();
+  }
+
+  /** @param ordered the commands that use the buffer are ordered before whoever gets the memory next */
+  protected release(giveBack: () => void, ordered: boolean): void {
+    this.#freed = true;
+    if (ordered) giveBack();
+    else this.uses.whenIdle(giveBack);
   }
 
   protected checkUsable(): void {

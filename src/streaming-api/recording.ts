@@ -1,11 +1,17 @@
 /** One record of an event: where in which timeline it lies, and what is known of it. */
 import type { MtiaError } from '../driver/index.js';
+import type { StreamOrder } from '../memmgr/index.js';
 import type { Timeline } from './timelines.js';
+
+/** Commands of streams, counted, that are done before a point of this one. */
+export type Frontier = ReadonlyMap<StreamOrder, number>;
 
 export class Recording {
   readonly timeline: Timeline;
   /** The stream raises the timeline's semaphore to it. */
   readonly value: number;
+  /** What is done when the recording is reached. */
+  readonly frontier: Frontier;
   /** Resolves when the stream has got there or has failed; never rejects. */
   readonly settled: Promise<void>;
   #reached = false;
@@ -14,9 +20,10 @@ export class Recording {
   #deviceUs = 0;
   #settle: () => void = () => undefined;
 
-  constructor(timeline: Timeline, value: number) {
+  constructor(timeline: Timeline, value: number, frontier: Frontier) {
     this.timeline = timeline;
     this.value = value;
+    this.frontier = frontier;
     this.settled = new Promise((resolve) => {
       this.#settle = resolve;
     });

@@ -1,5 +1,5 @@
-import type { CompletionRecord, Queue } from '../driver/index.js';
-import type { DeviceAllocation, PinnedMemory } from '../memmgr/index.js';
+import { type CompletionRecord, invalidArgument, type Queue } from '../driver/index.js';
+import type { AllocationOptions, DeviceAllocation, PinnedMemory } from '../memmgr/index.js';
 import { ArgumentSlots } from './argument-slots.js';
 import { CommandStream } from './command-stream.js';
 import { Copier, type FillOptions } from './copier.js';
@@ -20,6 +20,7 @@ export interface StreamParts {
   readonly pinned: PinnedMemory;
   /** Device memory for launch arguments. */
   readonly argumentMemory: DeviceAllocation;
+  readonly allocate: (bytes: number, options: AllocationOptions, stream: CommandStream) => Promise<DeviceBuffer>;
   /** What the card decompresses. */
   readonly decompression: readonly Compression[];
   readonly onClosed: (stream: Stream) => void;
@@ -107,6 +108,32 @@ export class Stream implements AsyncDisposable {
    */
   launch(kernel: Kernel, options: LaunchOptions, args: LaunchArguments = []): Promise<CompletionRecord> {
     return this.#enqueue(() => this.#launcher.launch(kernel, options, args));
+  }
+
+  /**
+   * Memory for what is enqueued on this stream from now on, as cudaMallocAsync: what the stream has freed is used again at
+   * once, what another one has freed when this stream waits for an event behind the free. It is for other streams, too,
+   * once they wait for this one. Resolves when the memory is there, not when the stream gets here.
+   *
+   * ```ts
+   * const scratch = await stream.allocate(1 << 20);
+   * stream.launch(kernel, { grid }, [scratch]);
+   * stream.free(scratch);
+   * ```
+   */
+  allocate(bytes: number, options: AllocationOptions = {}): Promise<DeviceBuffer> {
+    this.commands.checkOpen();
+    return this.#parts.allocate(bytes, options, this.commands);
+  }
+
+  /**
+   * Gives a buffer back at this point of the stream, as cudaFreeAsync: it may be used no more, and its memory is this
+   * stream's again at once. Idempotent.
+   */
+  free(buffer: DeviceBuffer): void {
+    if (!buffer.belongsTo(this.#parts.owner)) throw invalidArgument('the buffer belongs to another device');
+    if (this.closed) buffer.free();
+    else buffer.freeBehind(this.commands);
   }
 
   /** Marks the present end of the stream. */

@@ -4,10 +4,23 @@
  */
 export class UseCount {
   #count = 0;
+  /** The only stream whose commands use the memory; undefined where several do. */
+  #user: object | undefined;
   #release: (() => void) | undefined;
 
-  begin(): void {
-    this.#count++;
+  /** @param user the stream of the command */
+  begin(user?: object): void {
+    if (this.#count++ === 0) this.#user = user;
+    else if (this.#user !== user) this.#user = undefined;
+  }
+
+  get idle(): boolean {
+    return this.#count === 0;
+  }
+
+  /** Whether no command of anybody else uses the memory. */
+  onlyBy(user: object): boolean {
+    return this.idle || this.#user === user;
   }
 
   readonly end = (): void => {

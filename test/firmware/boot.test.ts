@@ -39,7 +39,9 @@ describe.each(['v1', '2i'] as const)('booting %s', (generation) => {
     );
     const every = possible.reduce((bits, opcode) => bits | (1n << BigInt(opcode)), 0n);
     expect(device.capabilities).toBe(every);
-    expect(debug.consoleRead()).toContain(`control firmware ${FIRMWARE_VERSION}, ${image.kernels.size} kernels, 64 PEs\n`);
+    expect(debug.consoleRead()).toContain(
+      `control firmware ${FIRMWARE_VERSION}, ${image.kernels.size} kernels, 64 PEs\n`,
+    );
   });
 
   it('works again after a reset', async () => {

@@ -1,5 +1,6 @@
 /** Broken memory management and streams: one method replaced. */
-import { Heap } from '../../memmgr/index.js';
+import { Arena } from '../../memmgr/arena.js';
+import { FreeRanges } from '../../memmgr/free-ranges.js';
 import { MemoryCounter } from '../../memmgr/statistics.js';
 import { CommandStream } from '../../streaming-api/command-stream.js';
 import { Event } from '../../streaming-api/index.js';
@@ -22,11 +23,11 @@ const DEFECTS: readonly Defect[] = [
     doc: 'an allocation begins inside the one before',
     install: () =>
       patch(
-        Heap.prototype,
-        'allocate',
+        FreeRanges.prototype,
+        'take',
         (original) =>
-          function (this: Heap, bytes, alignment) {
-            const address = original.call(this, bytes, alignment);
+          function (this: FreeRanges, bytes, alignment, limit) {
+            const address = original.call(this, bytes, alignment, limit);
             return address === undefined || address % 4096 === 0 ? address : address - 64;
           },
       ),
@@ -35,7 +36,13 @@ const DEFECTS: readonly Defect[] = [
     name: 'lost-blocks',
     breaks: 'memory manager',
     doc: 'memory that is freed is not given out again',
-    install: () => patch(Heap.prototype, 'free', () => () => 0),
+    install: () => patch(Arena.prototype, 'free', () => nothing),
+  },
+  {
+    name: 'stolen-frees',
+    breaks: 'memory manager',
+    doc: 'what one stream has freed is given to another that knows nothing of it',
+    install: () => patch(CommandStream.prototype, 'covers', () => () => Number.POSITIVE_INFINITY),
   },
   {
     name: 'statistics-drift',
