@@ -105,7 +105,12 @@ describe('DeviceMemory', () => {
       allocated_bytes: 24,
       peak_bytes: 1024,
       reserved_bytes: 16 * MIB,
+      peak_reserved_bytes: 16 * MIB,
+      pending_free_bytes: 0,
+      total_allocated_bytes: 1024,
+      total_freed_bytes: 1000,
       num_allocs: 1,
+      num_alloc_retries: 0,
       num_ooms: 0,
     });
     subject.resetPeakStatistics();
