@@ -23,6 +23,8 @@ enum buffer { CB_INPUT, CB_WEIGHT, CB_BIAS, CB_OUTPUT, CB_TABLE, CB_ROW_SCALE, C
 #define SCALE_BYTES 4ull
 /* Longest chunk: what one MML of 2i covers. */
 #define CHUNK_LIMIT (64 * MML_K_BYTES)
+/* Bytes of both operands in a chunk, at most: nothing is multiplied before the first one is there. */
+#define LOAD_LIMIT (64 * 1024ull)
 /* A chunk shorter than this costs more instructions than keeping an operand saves traffic. */
 #define CHUNK_WORTH_KEEPING 256u
 
@@ -69,7 +71,9 @@ static void cut(struct plan *p, uint64_t k_bytes, uint64_t chunks) {
 
 /* Finds the longest chunk, at least `shortest`, with which the operands fit into `space`. */
 static bool cut_to_fit(struct plan *p, uint64_t k_bytes, uint64_t space, uint64_t shortest) {
-  for (uint64_t chunks = divide_up(k_bytes, CHUNK_LIMIT);; chunks++) {
+  const uint64_t rows = p->rows + p->blocks * BLOCK;
+  const uint64_t longest = minimum(CHUNK_LIMIT, maximum(LOAD_LIMIT / rows, CHUNK_WORTH_KEEPING));
+  for (uint64_t chunks = divide_up(k_bytes, longest);; chunks++) {
     cut(p, k_bytes, chunks);
     if (input_slots(p) * p->input_slot + weight_slots(p) * p->weight_slot <= space) return true;
     if (p->chunk_bytes <= shortest) return false;

@@ -18,9 +18,20 @@ const BYTES_WORTH_A_PE = 2048;
 const TILES = [64, 32] as const;
 const BLOCK = 32;
 
+/** Bytes of both operands that the FC kernel loads at a time (LOAD_LIMIT there): until then nothing is multiplied. */
+const LOAD_BYTES = 64 * 1024;
+
 interface Shape {
   readonly columns: number;
   readonly rows: number;
+}
+
+interface Product {
+  readonly m: number;
+  readonly n: number;
+  readonly kBytes: number;
+  readonly rowTile: number;
+  readonly columnTile: number;
 }
 
 /** What the estimates need of the specification. */
@@ -30,6 +41,7 @@ export class Grid {
   readonly #bytesPerCycle: number;
   readonly #networkBytesPerCycle: number;
   readonly #kBytesPerCycle: number;
+  readonly #localBytes: number;
   readonly launchCycles: number;
 
   constructor(specification: Specification) {
@@ -39,6 +51,7 @@ export class Grid {
     this.#bytesPerCycle = (specification.sramGBs.value * 1000) / clock;
     this.#networkBytesPerCycle = NETWORK_BYTES_PER_CYCLE * specification.generationNumber.value;
     this.#kBytesPerCycle = specification.dpeBytesOfKPerCycle.value;
+    this.#localBytes = specification.localMemoryBytes.value;
     this.launchCycles = (specification.jobLaunchNs.value * clock) / 1000;
   }
 
@@ -63,19 +76,30 @@ export class Grid {
     return best ?? { columns: 1, rows: 1, cycles: 0, values: {} };
   }
 
-  #productCycles(
-    job: { readonly m: number; readonly n: number; readonly kBytes: number; rowTile: number; columnTile: number },
-    share: Shape,
-    pes: number,
-  ): number {
-    const rowsOfTile = Math.min(job.rowTile, job.m);
-    const columnsOfTile = Math.min(job.columnTile, job.n);
+  #productCycles(product: Product, share: Shape, pes: number): number {
+    const { m, n, kBytes } = product;
+    const rows = Math.min(product.rowTile, m);
+    const columns = Math.min(product.columnTile, n);
     // A block takes the DPE as many cycles as it has columns, however few its rows are.
-    const passes = Math.ceil(rowsOfTile / BLOCK) * columnsOfTile;
-    const tiles = share.rows * share.columns;
-    const compute = tiles * (ITEM_CYCLES + (passes * job.kBytes) / this.#kBytesPerCycle);
-    const bytes = (share.rows * rowsOfTile + share.columns * columnsOfTile) * job.kBytes;
-    return START_CYCLES + Math.max(compute, this.#loadCycles(bytes, pes)) + pes * PE_CYCLES;
+    const passes = Math.ceil(rows / BLOCK) * columns;
+    const compute = share.rows * share.columns * (ITEM_CYCLES + (passes * kBytes) / this.#kBytesPerCycle);
+    const { weightLoads, inputLoads } = this.#loads({ rows, columns }, kBytes, share);
+    const port = (columns * share.columns * weightLoads + rows * share.rows * inputLoads) * kBytes;
+    // PEs of a row read their input as a group and those of a column their weights, so memory delivers both once.
+    const delivered = (n * weightLoads + m * inputLoads) * kBytes;
+    const first = Math.min((rows + columns) * kBytes, LOAD_BYTES);
+    const load = Math.max(port / this.#networkBytesPerCycle, delivered / this.#bytesPerCycle);
+    return START_CYCLES + first / this.#networkBytesPerCycle + Math.max(compute, load) + pes * PE_CYCLES;
+  }
+
+  /** How often the kernel loads an operand: once where local memory has room to keep it, weights first. */
+  #loads(tile: Shape, kBytes: number, share: Shape): { readonly weightLoads: number; readonly inputLoads: number } {
+    const room = this.#localBytes - 2 * LOAD_BYTES;
+    const weight = tile.columns * kBytes;
+    const input = share.rows * tile.rows * kBytes;
+    const keepsWeight = share.rows > 1 && weight <= room;
+    const keepsInput = input + (keepsWeight ? weight : 0) <= room;
+    return { weightLoads: keepsWeight ? 1 : share.rows, inputLoads: keepsInput ? 1 : share.columns };
   }
 
   /** SRAM and LPDDR are shared by the PEs of a rectangle; the network of a PE is its own. */
