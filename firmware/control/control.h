@@ -94,7 +94,6 @@ struct copies {
 /* A job at its PEs. */
 struct job {
   struct queue *queue;
-  uint64_t pes;
   uint32_t index, kernel;
   uint64_t stuck_pes;    /* PEs that were blocked at the last look, all that were still at the job; else 0 */
   uint32_t failed_looks; /* looks since a PE of the job failed */
@@ -102,7 +101,7 @@ struct job {
 
 struct jobs {
   uint64_t free_slots;
-  uint64_t busy_pes;
+  uint64_t unstarted_slots; /* a deadline will count from where all PEs of the slot's job have started it */
   struct queue_list waiting;
   struct job slots[MTIA_LIMIT_JOB_SLOTS];
 };

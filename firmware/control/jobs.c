@@ -32,30 +32,45 @@ static uint32_t start_one_by_one(const struct mtia_job_descriptor *descriptor) {
 }
 
 static void release(struct jobs *jobs, uint32_t slot) {
-  struct job *job = &jobs->slots[slot];
   jobs->free_slots |= 1ull << slot;
-  jobs->busy_pes &= ~job->pes;
-  job->queue->launch.slots &= ~(1ull << slot);
+  jobs->unstarted_slots &= ~(1ull << slot);
+  jobs->slots[slot].queue->launch.slots &= ~(1ull << slot);
 }
 
-/* Whatever state the PEs are in; a report that was just under way is withdrawn. */
-static void reset_and_release(struct jobs *jobs, uint32_t slot) {
-  pes_reset(jobs->slots[slot].pes);
-  mmio_write64(REGISTER(WORK_QUEUE_ENGINE, DONE), 1ull << slot);
+/*
+ * Whatever state the PEs are in; a report that was just under way is withdrawn. The answer comes when the PEs are through with
+ * their resets: from then on nothing of the job is under way, and whoever is told that it has ended may use its memory.
+ */
+static void stop_and_release(struct jobs *jobs, uint32_t slot) {
+  select_slot(slot);
+  mmio_write32(REGISTER(WORK_QUEUE_ENGINE, STOP), 1);
+  (void)mmio_read32(REGISTER(WORK_QUEUE_ENGINE, STOP));
   release(jobs, slot);
+}
+
+/* The time of a command counts from its first job, that of a job from where all of its PEs are done with their jobs before. */
+static void note_starts(struct control *control) {
+  struct jobs *jobs = &control->jobs;
+  for (uint64_t rest = jobs->unstarted_slots; rest != 0; rest &= rest - 1) {
+    const uint32_t slot = lowest_bit(rest);
+    select_slot(slot);
+    const uint64_t time = mmio_read64(REGISTER(WORK_QUEUE_ENGINE, START_TIME));
+    if (time == 0) continue;
+    jobs->unstarted_slots &= ~(1ull << slot);
+    timer_set_deadline_from(control, jobs->slots[slot].queue, time);
+  }
 }
 
 static uint32_t start_job(struct control *control, struct queue *queue) {
   struct jobs *jobs = &control->jobs;
   struct launch *launch = &queue->launch;
-  /* There are as many slots as PEs. */
   const uint32_t slot = lowest_bit(jobs->free_slots);
   jobs->free_slots &= jobs->free_slots - 1;
-  jobs->busy_pes |= launch->pes;
   launch->slots |= 1ull << slot;
-  jobs->slots[slot] = (struct job){
-      .queue = queue, .pes = launch->pes, .index = launch->job_index, .kernel = launch->descriptor.kernel};
+  jobs->slots[slot] =
+      (struct job){.queue = queue, .index = launch->job_index, .kernel = launch->descriptor.kernel};
   launch->descriptor.slot = slot;
+  const bool at_once = (mmio_read64(REGISTER(WORK_QUEUE_ENGINE, BUSY)) & launch->pes) == 0;
   memory_barrier();
   mmio_write64(REGISTER(WORK_QUEUE_ENGINE, DESCRIPTOR), (uint64_t)(uintptr_t)&launch->descriptor);
   select_slot(slot);
@@ -65,17 +80,25 @@ static uint32_t start_job(struct control *control, struct queue *queue) {
   const uint32_t error =
       control->chip.broadcast ? start_at(rectangle_encode(rectangle)) : start_one_by_one(descriptor);
   if (error != MTIA_ERROR_OK) {
-    reset_and_release(jobs, slot);
+    stop_and_release(jobs, slot);
     return error;
   }
-  if (queue->completion.jobs++ == 0) timer_set_deadline(control, queue);
+  if (queue->completion.jobs++ == 0) {
+    if (at_once) timer_set_deadline(control, queue);
+    else jobs->unstarted_slots |= 1ull << slot;
+  }
   timer_watch_jobs(control);
   return MTIA_ERROR_OK;
 }
 
+/* PEs that take no further job. */
+static uint64_t full_pes(const struct jobs *jobs) {
+  return jobs->free_slots == 0 ? ~0ull : mmio_read64(REGISTER(WORK_QUEUE_ENGINE, FULL));
+}
+
 uint32_t jobs_submit(struct control *control, struct queue *queue) {
   struct jobs *jobs = &control->jobs;
-  uint64_t wanted = jobs->busy_pes;
+  uint64_t wanted = full_pes(jobs);
   for (uint32_t i = 0; i < jobs->waiting.count; i++) wanted |= jobs->waiting.queues[i]->launch.pes;
   queue->launch.waiting = (wanted & queue->launch.pes) != 0;
   if (!queue->launch.waiting) return start_job(control, queue);
@@ -83,9 +106,9 @@ uint32_t jobs_submit(struct control *control, struct queue *queue) {
   return MTIA_ERROR_OK;
 }
 
-/* The first waiting queue whose PEs are neither busy nor wanted by one that has waited longer. */
+/* The first waiting queue whose PEs are neither full nor wanted by one that has waited longer. */
 static struct queue *next_startable(const struct jobs *jobs) {
-  uint64_t taken = jobs->busy_pes;
+  uint64_t taken = full_pes(jobs);
   for (uint32_t i = 0; i < jobs->waiting.count; i++) {
     struct queue *queue = jobs->waiting.queues[i];
     if ((queue->launch.pes & taken) == 0) return queue;
@@ -130,27 +153,36 @@ void jobs_collect(struct control *control) {
   struct jobs *jobs = &control->jobs;
   const uint64_t done = mmio_read64(REGISTER(WORK_QUEUE_ENGINE, DONE));
   mmio_write64(REGISTER(WORK_QUEUE_ENGINE, DONE), done);
+  note_starts(control);
   /* A failure may end other jobs of this set before their turn. */
   for (uint64_t rest = done; (rest &= ~jobs->free_slots) != 0; rest &= rest - 1) end_job(control, lowest_bit(rest));
   jobs_start_waiting(control);
 }
 
+static uint64_t pes_at_work(void) { return mmio_read64(REGISTER(WORK_QUEUE_ENGINE, WORKING)); }
+static uint64_t pes_that_run(void) { return mmio_read64(REGISTER(WORK_QUEUE_ENGINE, RUNNING)); }
+
 void jobs_describe(const struct jobs *jobs, struct queue *queue) {
   if (queue->launch.slots == 0) return;
-  const struct job *job = &jobs->slots[lowest_bit(queue->launch.slots)];
-  const uint64_t working = mmio_read64(REGISTER(WORK_QUEUE_ENGINE, BUSY)) & job->pes;
-  if (working != 0) queue->completion.place = lowest_bit(working);
+  const uint32_t slot = lowest_bit(queue->launch.slots);
+  const struct job *job = &jobs->slots[slot];
+  select_slot(slot);
+  const uint64_t running = pes_that_run();
+  if (running != 0) queue->completion.place = lowest_bit(running);
   queue->completion.job_index = job->index;
   queue->completion.kernel = job->kernel;
 }
 
 /* Error that ends the job, or OK while it may go on. The slot is selected. */
 static uint32_t look(struct job *job) {
-  const uint64_t working = mmio_read64(REGISTER(WORK_QUEUE_ENGINE, BUSY)) & job->pes;
-  const uint64_t blocked = mmio_read64(REGISTER(WORK_QUEUE_ENGINE, BLOCKED)) & job->pes;
+  const uint64_t working = pes_at_work(), running = pes_that_run();
+  const uint64_t blocked = mmio_read64(REGISTER(WORK_QUEUE_ENGINE, BLOCKED)) & running;
   const uint32_t result = mmio_read32(REGISTER(WORK_QUEUE_ENGINE, RESULT));
-  /* Twice the same: the registers are not read at one moment. */
-  const uint64_t stuck = working != 0 && (working & ~blocked) == 0 ? working : 0;
+  /*
+   * A PE that still has an earlier job to end may yet bring what the others wait for. Twice the same: the registers are not
+   * read at one moment.
+   */
+  const uint64_t stuck = working == blocked ? working : 0;
   const bool still_stuck = stuck != 0 && stuck == job->stuck_pes;
   job->stuck_pes = stuck;
   if (result != MTIA_ERROR_OK) {
@@ -162,6 +194,7 @@ static uint32_t look(struct job *job) {
 
 void jobs_look(struct control *control) {
   struct jobs *jobs = &control->jobs;
+  note_starts(control);
   for (uint64_t rest = ~jobs->free_slots; (rest &= ~jobs->free_slots) != 0; rest &= rest - 1) {
     const uint32_t slot = lowest_bit(rest);
     struct job *job = &jobs->slots[slot];
@@ -182,5 +215,5 @@ void jobs_look(struct control *control) {
 void jobs_stop(struct control *control, struct queue *queue) {
   queue_list_remove(&control->jobs.waiting, queue);
   queue->launch.waiting = false;
-  while (queue->launch.slots != 0) reset_and_release(&control->jobs, lowest_bit(queue->launch.slots));
+  while (queue->launch.slots != 0) stop_and_release(&control->jobs, lowest_bit(queue->launch.slots));
 }

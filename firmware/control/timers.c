@@ -17,9 +17,11 @@ static void arm(struct control *control, uint64_t time) {
 
 void timers_initialise(struct control *control) { arm(control, NEVER); }
 
-void timer_set_deadline(struct control *control, struct queue *queue) {
+void timer_set_deadline(struct control *control, struct queue *queue) { timer_set_deadline_from(control, queue, now()); }
+
+void timer_set_deadline_from(struct control *control, struct queue *queue, uint64_t time) {
   if (queue->submission.deadline_us == 0) return;
-  queue->deadline = now() + queue->submission.deadline_us * 1000ull;
+  queue->deadline = time + queue->submission.deadline_us * 1000ull;
   if (queue->deadline < control->timer) arm(control, queue->deadline);
 }
 

@@ -142,6 +142,7 @@ static int32_t run_hart(struct chip *chip, uint32_t core, uint32_t number, uint3
   struct hart *hart = find_hart(chip, core, number);
   if (hart == NULL) return MTIA_ERROR_CHIP_BAD_ARGUMENT;
   if (!chip->halted) return MTIA_ERROR_CHIP_NOT_HALTED;
+  if (core != MTIA_DEBUG_CONTROL_CORE) work_queue_engine_serve_requests(chip, core);
   uint64_t before = hart->instructions;
   enum hart_stop why = core == MTIA_DEBUG_CONTROL_CORE ? control_core_run_hart(chip, number, instructions)
                                                        : pe_run_hart(chip->pes[core], number, instructions);

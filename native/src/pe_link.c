@@ -28,27 +28,22 @@ static struct reduction_block *block_at(const struct reduction_inlet *inlet, uin
   return &inlet->blocks[number % INLET_BLOCKS];
 }
 
-/* Drops the blocks of jobs before this one. The lock is held. */
-static void drop_before(struct reduction_inlet *inlet, uint64_t job) {
-  while (inlet->taken < inlet->arrived && block_at(inlet, inlet->taken)->job < job) inlet->taken++;
+/* Drops the blocks of jobs up to this one. The lock is held. */
+static void drop_until(struct reduction_inlet *inlet, uint64_t job) {
+  while (inlet->taken < inlet->arrived && block_at(inlet, inlet->taken)->job <= job) inlet->taken++;
   if (inlet->admitted < inlet->taken) inlet->admitted = inlet->taken;
 }
 
-/* Drops what came for jobs that the target will not start any more: it works on `now`, and the next block is for `next`. */
-static void drop_withdrawn(struct reduction_inlet *inlet, uint64_t now, uint64_t next) {
-  while (inlet->arrived > inlet->admitted) {
-    const uint64_t last = block_at(inlet, inlet->arrived - 1)->job;
-    if (last == now || last == next) return;
-    inlet->arrived--;
-  }
-}
+/* No block of the job will be taken here: the PE is through with it, or was never to start it. The lock is held. */
+static bool is_over(const struct pe_links *links, uint64_t job) { return job <= links->past || job == links->withdrawn; }
 
-static void change_job(struct pe_links *links, uint64_t job, uint64_t drop_before_job) {
+static void change_job(struct pe_links *links, uint64_t job, uint64_t past) {
   links->job = job;
+  links->past = past;
   links->was_admitted = false;
   for (uint32_t link = 0; link < LINKS; link++) {
     struct reduction_outlet *const outlet = &links->outlets[link];
-    drop_before(&links->inlets[link], drop_before_job);
+    drop_until(&links->inlets[link], past);
     outlet->sent = outlet->credits = outlet->admitted = 0;
   }
   memset(links->requests, 0, sizeof links->requests);
@@ -57,7 +52,8 @@ static void change_job(struct pe_links *links, uint64_t job, uint64_t drop_befor
 void pe_links_begin_job(struct pe *pe, uint64_t job) {
   struct pe_links *const links = &pe->links;
   pthread_mutex_lock(&links->lock);
-  change_job(links, job, job);
+  /* Jobs come in the order of their numbers. */
+  change_job(links, job, job - 1);
   pthread_mutex_unlock(&links->lock);
   links->rest_at = pe->counters.instructions;
 }
@@ -65,7 +61,19 @@ void pe_links_begin_job(struct pe *pe, uint64_t job) {
 void pe_links_end_job(struct pe *pe) {
   struct pe_links *const links = &pe->links;
   pthread_mutex_lock(&links->lock);
-  change_job(links, 0, links->job + 1);
+  change_job(links, 0, links->job != 0 ? links->job : links->past);
+  pthread_mutex_unlock(&links->lock);
+}
+
+void pe_links_withdraw_job(struct pe *pe, uint64_t job) {
+  struct pe_links *const links = &pe->links;
+  pthread_mutex_lock(&links->lock);
+  links->withdrawn = job;
+  for (uint32_t link = 0; link < LINKS; link++) {
+    struct reduction_inlet *const inlet = &links->inlets[link];
+    /* What came last is for the latest job. */
+    while (inlet->arrived > inlet->admitted && block_at(inlet, inlet->arrived - 1)->job == job) inlet->arrived--;
+  }
   pthread_mutex_unlock(&links->lock);
 }
 
@@ -115,8 +123,7 @@ void pe_link_send(struct pe *pe, uint32_t link, struct reduction_block *block, u
   block->job = pe->links.job;
   block->time = time - pe->job_start + HOP_CYCLES;
   pthread_mutex_lock(&target->links.lock);
-  drop_withdrawn(inlet, target->links.job, block->job);
-  *block_at(inlet, inlet->arrived++) = *block;
+  if (!is_over(&target->links, block->job)) *block_at(inlet, inlet->arrived++) = *block;
   pthread_mutex_unlock(&target->links.lock);
   pe->links.outlets[link].sent++;
   announce(pe, target);

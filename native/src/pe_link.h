@@ -41,7 +41,8 @@ struct reduction_block {
 
 /*
  * Blocks from the northern or western neighbour, in a ring. The neighbour may be a job ahead, but no more: this PE takes jobs
- * in the same order and holds two at most. So there is room for the blocks of two jobs.
+ * in the same order and holds two at most. So there is room for the blocks of two jobs. A block of a job that is over here, or
+ * was withdrawn, is dropped as it comes.
  */
 #define INLET_BLOCKS (2 * LINK_BLOCKS)
 struct reduction_inlet {
@@ -72,6 +73,8 @@ struct pe_links {
   uint64_t seen; /* arrivals that the last look for something to admit has seen */
   bool was_admitted; /* by pe_links_admit_first, and the PE has not gone on yet */
   uint64_t job;  /* number of the job that the PE works on; 0: none */
+  uint64_t past; /* number of the last job that the PE is through with, or has never had */
+  uint64_t withdrawn; /* number of the last job that was taken from the PE before it started */
   uint64_t rest_at; /* instructions of the PE when it last was at rest */
   struct reduction_inlet inlets[LINKS];
   struct reduction_outlet outlets[LINKS];
@@ -82,6 +85,8 @@ struct pe_links {
 bool pe_links_create(struct pe *pe);
 void pe_links_destroy(struct pe *pe);
 void pe_links_begin_job(struct pe *pe, uint64_t job);
+/* Any thread: the PE will not start the job. What other PEs have sent for it, or still send, is dropped. */
+void pe_links_withdraw_job(struct pe *pe, uint64_t job);
 /* The PE's part has ended, or the PE is reset. */
 void pe_links_end_job(struct pe *pe);
 

@@ -75,7 +75,7 @@ static void run_slice(struct chip *chip, uint32_t pe, uint64_t instructions) {
   if (!work_queue_engine_serve_requests(chip, pe)) return;
   enum pe_state state = pe_run(chip->pes[pe], instructions);
   publish_counters(chip, pe);
-  if (state == PE_RUNNABLE) atomic_fetch_or(&chip->scheduler.runnable, PE_BIT(pe));
+  if (state == PE_RUNNABLE) scheduler_run_again(&chip->scheduler, pe);
   if (state == PE_BLOCKED) work_queue_engine_pe_blocked(chip, pe);
 }
 
@@ -141,6 +141,8 @@ void scheduler_notify(struct scheduler *scheduler, uint64_t pes) {
   uint32_t count = (uint32_t)__builtin_popcountll(pes);
   event_count_notify(&scheduler->work, count < scheduler->thread_count ? count : scheduler->thread_count);
 }
+
+void scheduler_run_again(struct scheduler *scheduler, uint32_t pe) { atomic_fetch_or(&scheduler->runnable, PE_BIT(pe)); }
 
 void scheduler_pause(struct chip *chip) {
   struct scheduler *scheduler = &chip->scheduler;

@@ -47,6 +47,8 @@ void scheduler_stop(struct chip *chip);
 void scheduler_quiesce(struct chip *chip);
 /* Any thread: the PEs have something to do. */
 void scheduler_notify(struct scheduler *scheduler, uint64_t pes);
+/* Whoever runs the PE: it has more to do. The thread that gives it back finds that, or tells another. */
+void scheduler_run_again(struct scheduler *scheduler, uint32_t pe);
 /*
  * Runs one PE on the calling thread for a few instructions, and leaves the rest to the threads. A job as short as a hand-over
  * to another thread ends right here.

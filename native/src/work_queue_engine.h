@@ -15,23 +15,37 @@ struct chip;
 
 struct job_slot {
   uint32_t armed, remaining;
-  bool started;           /* since ARM */
-  uint64_t job;           /* number of the job: every job of the chip has another */
-  uint64_t pes;           /* that it was handed to, as bits */
+  uint64_t job;     /* number of the job: every job of the chip has another; 0 = no START since ARM */
+  uint64_t pes;     /* that it was handed to, as bits; and of those */
+  uint64_t working; /* have not reported */
+  uint64_t begun;   /* have started it */
+  uint64_t failed;  /* have reported an error and wait for a reset */
+  uint64_t stopped; /* STOP has reset */
+  uint64_t start_time;    /* when the last PE started it; 0 = not yet */
   uint64_t launch_cycles; /* of the first START since ARM */
   uint64_t most_cycles;   /* of the reports so far */
   uint32_t failing_pe;    /* CHIP_PES = none */
   struct pe_report failure;
 };
 
+/* A job as its PE has it. */
+struct pe_job {
+  uint64_t number;
+  uint32_t slot;
+  struct mtia_job_descriptor descriptor;
+};
+
+/* The job that a PE works on, and the next one. */
+#define PE_JOBS 2
+
 /* What the control core asks of a PE. Whoever runs the PE serves it before the next slice. */
 struct pe_request {
   uint64_t reset_vector;
   uint32_t resets_requested, resets_served;
-  bool job;
-  uint64_t job_number;
-  uint32_t slot;
-  struct mtia_job_descriptor descriptor;
+  struct pe_job jobs[PE_JOBS]; /* a ring */
+  uint32_t first, count;
+  bool started; /* the PE works on the first one */
+  bool failed;  /* in its last job: takes no other before a reset */
 };
 
 struct work_queue_engine {
@@ -40,7 +54,7 @@ struct work_queue_engine {
   struct job_slot slots[MTIA_LIMIT_JOB_SLOTS];
   struct pe_request requests[CHIP_PES];
   /* Bits per PE (slot in done); written under the lock, read without. */
-  _Atomic uint64_t out_of_reset, busy, blocked, done;
+  _Atomic uint64_t out_of_reset, busy, full, blocked, done;
   _Atomic uint64_t jobs; /* counter */
   uint64_t last_job;     /* number */
   struct event_count reset_served;

@@ -248,11 +248,15 @@ static void jobs(void) {
   CHECK_EQUAL(failing[1].value, MTIA_ERROR_KERNEL_ERROR);
   CHECK_EQUAL(failing[2].value, 8 + 2);
   CHECK_EQUAL(failing[3].value, 0x77);
+  struct step after_failure[] = {WRITE32(WQE(STOP), 1), READ32(WQE(STOP)), READ64(WQE(DONE))};
+  RUN(device, after_failure);
+  CHECK_EQUAL(after_failure[2].value & 16, 0);
 
   /* PEs that loop, or wait for ever, are seen and can be reset; their job never reports, others do. */
   CHECK_EQUAL(start_job(device, 5, RECTANGLE(0, 0, 2, 1), 2, 1), MTIA_ERROR_OK);
   CHECK_EQUAL(start_job(device, 6, RECTANGLE(4, 4, 2, 1), 2, 2), MTIA_ERROR_OK);
-  CHECK_EQUAL(start_job(device, 7, RECTANGLE(1, 0, 1, 1), 1, 0), MTIA_ERROR_INVALID_COMMAND); /* busy */
+  CHECK_EQUAL(start_job(device, 7, RECTANGLE(1, 0, 1, 1), 1, 0), MTIA_ERROR_OK);              /* behind the other one */
+  CHECK_EQUAL(start_job(device, 9, RECTANGLE(1, 0, 1, 1), 1, 0), MTIA_ERROR_INVALID_COMMAND); /* full */
   const uint64_t looping = 3, blocked = 3ull << (4 * 8 + 4);
   struct step stuck[] = {AWAIT64(WQE(BLOCKED), blocked, UINT64_MAX), READ64(WQE(BUSY)), WRITE64(SYSTEM(PE_RESET), looping | blocked), READ64(WQE(BUSY)), READ64(WQE(BLOCKED))};
   RUN(device, stuck);
@@ -269,7 +273,7 @@ static void jobs(void) {
   }
   struct mtia_counters counters = {.struct_bytes = sizeof(counters)};
   CHECK_OK(mtia_debug_counters(device, &counters));
-  CHECK_EQUAL(counters.jobs, 64 + 6 + 2 + 2 + 50 * 64);
+  CHECK_EQUAL(counters.jobs, 64 + 6 + 2 + 2 + 1 + 50 * 64);
   CHECK(counters.pe_instructions > 0 && counters.control_instructions > 0);
 
   /* The window waits for a reset, so a write behind one stays. */
@@ -289,6 +293,75 @@ static void jobs(void) {
   CHECK_EQUAL(start_job(device, 0, RECTANGLE(1, 0, 1, 1), 1, 0), MTIA_ERROR_OK);
   struct step one[] = {AWAIT64(WQE(DONE), 1, 1)};
   RUN(device, one);
+  CHECK_OK(mtia_close(device));
+}
+
+/*
+ * A PE takes the next job when its own part of the one before is done. STOP ends one job only: what the PEs have besides it
+ * they keep, before it or behind it.
+ */
+static void job_replacement(void) {
+  struct mtia_device *device = open_device(2);
+  start_monitor(device, UINT64_MAX);
+  const uint64_t west = 1, both = 3;
+  /* Slot 0: PE 0 loops. Slot 1 on PEs 0 and 1: PE 1 is done while PE 0 has not begun. */
+  CHECK_EQUAL(start_job(device, 0, RECTANGLE(0, 0, 1, 1), 1, 1), MTIA_ERROR_OK);
+  CHECK_EQUAL(start_job(device, 1, RECTANGLE(0, 0, 2, 1), 2, 0), MTIA_ERROR_OK);
+  CHECK_EQUAL(start_job(device, 2, RECTANGLE(1, 0, 1, 1), 1, 0), MTIA_ERROR_OK);
+  struct step waits[] = {AWAIT64(WQE(DONE), 4, UINT64_MAX), WRITE32(WQE(SLOT), 1), READ32(WQE(REMAINING)), READ64(WQE(WORKING)), READ64(WQE(RUNNING)),
+                         READ64(WQE(START_TIME)), READ64(WQE(FULL)), READ64(WQE(BUSY)), READ64(MTIA_TIMER_BASE)};
+  RUN(device, waits);
+  CHECK_EQUAL(waits[2].value, 1);
+  CHECK_EQUAL(waits[3].value, west);
+  CHECK_EQUAL(waits[4].value, 0);
+  CHECK_EQUAL(waits[5].value, 0);
+  CHECK_EQUAL(waits[6].value, west);
+  CHECK_EQUAL(waits[7].value, west);
+  /* The first job is stopped: its PE is reset and goes on with the next one. */
+  struct step stop_first[] = {WRITE32(WQE(SLOT), 0), WRITE32(WQE(STOP), 1), READ32(WQE(STOP)), AWAIT64(WQE(DONE), 6, UINT64_MAX), WRITE32(WQE(SLOT), 1),
+                              READ64(WQE(START_TIME)), READ32(WQE(RESULT)), READ64(WQE(CYCLES)), READ64(WQE(BUSY)), WRITE64(WQE(DONE), 6)};
+  RUN(device, stop_first);
+  CHECK(stop_first[5].value > waits[8].value);
+  CHECK_EQUAL(stop_first[6].value, MTIA_ERROR_OK);
+  CHECK(stop_first[7].value > 675 && stop_first[7].value < 1350); /* 0.5 us: the chip was not at rest */
+  CHECK_EQUAL(stop_first[8].value, 0);
+
+  /* The second job is stopped: the first one stays, and a third takes the place. */
+  CHECK_EQUAL(start_job(device, 0, RECTANGLE(0, 0, 1, 1), 1, 1), MTIA_ERROR_OK);
+  CHECK_EQUAL(start_job(device, 1, RECTANGLE(0, 0, 2, 1), 2, 2), MTIA_ERROR_OK);
+  struct step stop_second[] = {AWAIT64(WQE(BLOCKED), 2, UINT64_MAX), READ64(WQE(WORKING)), READ64(WQE(RUNNING)), WRITE32(WQE(STOP), 1), READ32(WQE(STOP)),
+                               READ64(WQE(BUSY)), READ64(WQE(FULL)), READ64(WQE(BLOCKED)), READ64(WQE(WORKING))};
+  RUN(device, stop_second);
+  CHECK_EQUAL(stop_second[1].value, both);
+  CHECK_EQUAL(stop_second[2].value, both & ~west);
+  CHECK_EQUAL(stop_second[5].value, west);
+  CHECK_EQUAL(stop_second[6].value, 0);
+  CHECK_EQUAL(stop_second[7].value, 0);
+  CHECK_EQUAL(stop_second[8].value, 0);
+  CHECK_EQUAL(start_job(device, 2, RECTANGLE(0, 0, 2, 1), 2, 0), MTIA_ERROR_OK);
+  struct step third[] = {WRITE32(WQE(SLOT), 0), READ64(WQE(RUNNING)), WRITE32(WQE(STOP), 1), READ32(WQE(STOP)), AWAIT64(WQE(DONE), 4, UINT64_MAX),
+                         WRITE64(WQE(DONE), 4)};
+  RUN(device, third);
+  CHECK_EQUAL(third[1].value, west);
+
+  /* A PE that has failed takes no job before its reset; the one that has not goes on. */
+  CHECK_EQUAL(start_job(device, 0, RECTANGLE(0, 0, 1, 1), 1, MTIA_ERROR_KERNEL_ERROR), MTIA_ERROR_OK);
+  CHECK_EQUAL(start_job(device, 1, RECTANGLE(0, 0, 2, 1), 2, 0), MTIA_ERROR_OK);
+  struct step failed[] = {AWAIT64(WQE(DONE), 1, UINT64_MAX), AWAIT32(WQE(REMAINING), 1, UINT32_MAX), READ64(WQE(WORKING)), READ64(WQE(RUNNING)),
+                          WRITE32(WQE(SLOT), 0), WRITE32(WQE(STOP), 1), READ32(WQE(STOP)), AWAIT64(WQE(DONE), 2, UINT64_MAX), WRITE64(WQE(DONE), 2)};
+  RUN(device, failed);
+  CHECK_EQUAL(failed[2].value, west);
+  CHECK_EQUAL(failed[3].value, 0);
+
+  /* At any moment: the first job ends, or is stopped, while the second is handed over. */
+  for (int round = 0; round < 200; round++) {
+    const uint64_t behaviour = round % 2; /* ends, or loops */
+    CHECK_EQUAL(start_job(device, 0, RECTANGLE(0, 0, 8, 8), 64, behaviour), MTIA_ERROR_OK);
+    CHECK_EQUAL(start_job(device, 1, RECTANGLE(4, 0, 4, 8), 32, 0), MTIA_ERROR_OK);
+    struct step end[] = {WRITE32(WQE(SLOT), 0), WRITE32(WQE(STOP), 1), READ32(WQE(STOP)), AWAIT64(WQE(DONE), 2, 2), WRITE64(WQE(DONE), UINT64_MAX),
+                         AWAIT64(WQE(BUSY), 0, UINT64_MAX)};
+    RUN(device, end);
+  }
   CHECK_OK(mtia_close(device));
 }
 
@@ -383,7 +456,7 @@ static void peripherals(void) {
 int main(int argc, char **argv) {
   const struct test_case cases[] = {
       {"copies", copies}, {"iommu-rules", iommu_rules}, {"protection", protection}, {"unmap-in-flight", unmap_in_flight},
-      {"jobs", jobs}, {"reset-and-close-while-busy", reset_and_close_while_busy}, {"peripherals", peripherals},
+      {"jobs", jobs}, {"job-replacement", job_replacement}, {"reset-and-close-while-busy", reset_and_close_while_busy}, {"peripherals", peripherals},
   };
   return run_cases(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
 }

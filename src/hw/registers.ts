@@ -261,7 +261,7 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
   {
     name: 'WORK_QUEUE_ENGINE',
     at: 'WORK_QUEUE_ENGINE',
-    doc: 'A job slot counts the PEs that still work on a job. Source JOB_DONE is pending while any bit of DONE is set.',
+    doc: 'A job slot counts the PEs that still work on a job. A PE takes two jobs: the one it works on and the next, which it starts as soon as its own part of the first is done, whatever the other PEs do; after a failed job it waits for its reset first. Source JOB_DONE is pending while any bit of DONE is set.',
     registers: [
       register(0x00, 'DESCRIPTOR', 64, 'RW', 'address of the job descriptor in context SRAM'),
       register(
@@ -273,7 +273,13 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
       ),
       register(0x0c, 'SLOT', 32, 'RW', 'job slot that START and ARM use'),
       register(0x10, 'ARM', 32, 'WO', 'number of PEs the slot waits for; clears its result'),
-      register(0x14, 'START', 32, 'WO', 'writing 1 copies the descriptor to the rectangle and wakes its PEs'),
+      register(
+        0x14,
+        'START',
+        32,
+        'WO',
+        'writing 1 copies the descriptor to the rectangle, none of whose PEs may be FULL, and wakes its PEs',
+      ),
       register(0x18, 'DONE', 64, 'W1C', 'bit per slot: every PE has reported'),
       register(0x20, 'ERROR', 32, 'RO', 'error code of the last START; 0 = accepted'),
       register(0x24, 'REMAINING', 32, 'RO', 'PEs of SLOT that have not reported'),
@@ -284,7 +290,24 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
       register(0x40, 'FAULT_VALUE', 64, 'RO', 'of SLOT: mtval'),
       register(0x48, 'CYCLES', 64, 'RO', 'of SLOT: device cycles from START to the last report'),
       register(0x50, 'BUSY', 64, 'RO', 'bit per PE: has a job'),
-      register(0x58, 'BLOCKED', 64, 'RO', 'bit per PE: has a job, and every hart waits for something inside the PE'),
+      register(
+        0x58,
+        'BLOCKED',
+        64,
+        'RO',
+        'bit per PE: works on a job, and every hart waits for something inside the PE or for another PE of the job',
+      ),
+      register(0x60, 'FULL', 64, 'RO', 'bit per PE: has two jobs and takes no further one'),
+      register(0x68, 'WORKING', 64, 'RO', 'of SLOT, bit per PE: has the job and has not reported'),
+      register(0x70, 'RUNNING', 64, 'RO', 'of SLOT, bit per PE: WORKING, and has started the job'),
+      register(0x78, 'START_TIME', 64, 'RO', 'of SLOT: MTIME at which the last of its PEs started the job; 0 = not yet'),
+      register(
+        0x80,
+        'STOP',
+        32,
+        'RW',
+        'writing 1 takes the job of SLOT from the PEs that have not started it and resets those that run it or have failed in it; their next job stays. Read: the answer, 0, comes when these resets are through',
+      ),
     ],
   },
   {

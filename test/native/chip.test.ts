@@ -25,6 +25,7 @@ const PROGRAMS = {
     'protection',
     'unmap-in-flight',
     'jobs',
+    'job-replacement',
     'reset-and-close-while-busy',
     'peripherals',
   ],
