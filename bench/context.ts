@@ -11,6 +11,8 @@ export interface BenchmarkContext {
   readonly signal: AbortSignal;
   /** One line for the person who waits. */
   readonly say: (line: string) => void;
+  /** Takes the chart of a benchmark that draws one; absent where nobody asked for it. */
+  readonly writeChart?: (svg: string) => Promise<void>;
 }
 
 /** A device, and the counters of the chip behind it, which no driver sees. */

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { Generation } from '../src/hw/index.js';
 import { type BenchmarkContext, openMeasuredDevice } from './context.js';
 import { benchmarkCopy } from './copy.js';
+import { benchmarkFidelity } from './fidelity.js';
 import { benchmarkHarts } from './harts.js';
 import { benchmarkLaunch } from './launch.js';
 import { describeMachine, type Machine } from './machine.js';
@@ -13,7 +14,7 @@ import { type BenchmarkResult, type Measurement, toResult } from './result.js';
 export type { Machine } from './machine.js';
 export type { BenchmarkResult } from './result.js';
 
-export const BENCHMARKS = ['harts', 'matmul', 'launch', 'copy', 'models'] as const;
+export const BENCHMARKS = ['harts', 'matmul', 'launch', 'copy', 'models', 'fidelity'] as const;
 export type BenchmarkName = (typeof BENCHMARKS)[number];
 
 const RUN: Readonly<Record<BenchmarkName, (context: BenchmarkContext) => Promise<readonly Measurement[]>>> = {
@@ -22,6 +23,7 @@ const RUN: Readonly<Record<BenchmarkName, (context: BenchmarkContext) => Promise
   launch: benchmarkLaunch,
   copy: benchmarkCopy,
   models: benchmarkModels,
+  fidelity: benchmarkFidelity,
 };
 
 export interface BenchmarkOptions {
@@ -31,6 +33,8 @@ export interface BenchmarkOptions {
   readonly signal: AbortSignal;
   readonly onStart: (name: BenchmarkName) => void;
   readonly say: (line: string) => void;
+  /** Takes the chart of a benchmark that draws one. */
+  readonly writeChart?: (svg: string) => Promise<void>;
 }
 
 export interface BenchmarkReport {
@@ -48,8 +52,8 @@ export async function runBenchmarks(
   names: readonly BenchmarkName[],
   options: BenchmarkOptions,
 ): Promise<BenchmarkReport> {
-  const { generation, threads = availableParallelism(), signal, say } = options;
-  const context = { generation, threads, signal, say };
+  const { threads = availableParallelism() } = options;
+  const context = { ...options, threads };
   const machine = describeMachine(threads, await matmulPath(context));
   const results: BenchmarkResult[] = [];
   for (const name of names) {

@@ -11,12 +11,14 @@ export interface BenchmarkResult {
   readonly ratio: number | null;
   readonly bar: string | null;
   readonly meetsBar: boolean | null;
+  /** Per cent by which a prediction is faster than what it predicts; absent where nothing is predicted. */
+  readonly error?: number;
   readonly note?: string;
 }
 
-/** What a row has to reach: its value in its own unit, or its ratio to the baseline. */
+/** What a row has to reach: its value in its own unit, or without its sign, or its ratio to the baseline. */
 export interface Bar {
-  readonly of: 'value' | 'ratio';
+  readonly of: 'value' | 'magnitude' | 'ratio';
   readonly limit: number;
 }
 
@@ -29,6 +31,7 @@ export interface Measurement {
   readonly baseline?: { readonly name: string; readonly value: number | null };
   readonly bar?: Bar;
   readonly note?: string | undefined;
+  readonly error?: number;
 }
 
 function ratioOf({ value, better }: Measurement, baseline: number | null): number | null {
@@ -36,21 +39,26 @@ function ratioOf({ value, better }: Measurement, baseline: number | null): numbe
   return better === 'higher' ? value / baseline : baseline / value;
 }
 
+/** A limit that was computed, without the noise of its last places. */
+const formatLimit = (limit: number): string => String(Number(limit.toPrecision(6)));
+
 function barText({ bar, unit, better }: Measurement): string | null {
   if (bar === undefined) return null;
   if (bar.of === 'ratio') return `≥ ${bar.limit}x`;
-  return `${better === 'higher' ? '≥' : '≤'} ${bar.limit} ${unit}`;
+  if (bar.of === 'magnitude') return `± ${bar.limit} ${unit}`;
+  return `${better === 'higher' ? '≥' : '≤'} ${formatLimit(bar.limit)} ${unit}`;
 }
 
 function meets({ bar, value, better }: Measurement, ratio: number | null): boolean | null {
   if (bar === undefined) return null;
   if (bar.of === 'ratio') return ratio === null ? null : ratio >= bar.limit;
   if (value === null) return null;
+  if (bar.of === 'magnitude') return Math.abs(value) <= bar.limit;
   return better === 'higher' ? value >= bar.limit : value <= bar.limit;
 }
 
 export function toResult(measurement: Measurement): BenchmarkResult {
-  const { name, value, unit, baseline, note } = measurement;
+  const { name, value, unit, baseline, note, error } = measurement;
   const ratio = ratioOf(measurement, baseline?.value ?? null);
   return {
     name,
@@ -61,6 +69,7 @@ export function toResult(measurement: Measurement): BenchmarkResult {
     ratio,
     bar: barText(measurement),
     meetsBar: meets(measurement, ratio),
+    ...(error === undefined ? {} : { error }),
     ...(note === undefined ? {} : { note }),
   };
 }

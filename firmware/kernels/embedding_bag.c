@@ -25,7 +25,9 @@ struct work {
 _Static_assert(sizeof(struct work) == 32, "a multiple of 32: buffers of records");
 
 struct plan {
-  uint64_t width;        /* bytes of a row in local memory and of an output row */
+  uint64_t width;        /* bytes of a row in local memory */
+  uint64_t output_width; /* bytes of an output row */
+  uint64_t output_type;
   uint64_t elements;     /* of such a row */
   uint64_t row_capacity; /* rows that CB_ROWS holds */
   uint64_t output_rows;  /* rows of one DMA of pooled rows */
@@ -37,7 +39,7 @@ struct plan {
 _Static_assert(sizeof(struct plan) <= KERNEL_SHARED_BYTES, "hart 0 passes it to hart 1");
 
 static bool arguments_are_good(const struct mtia_embedding_bag_arguments *a, uint64_t generation) {
-  if (!is_float_type(a->type) || a->elements == 0 || a->elements > 32768 || a->sample_block == 0) return false;
+  if ((!is_float_type(a->type) && a->type != MTIA_TYPE_INT8) || a->elements == 0 || a->elements > 32768 || a->sample_block == 0) return false;
   if (a->output_stride % 32 != 0) return false;
   return dma_address_fits(generation, a->descriptors | a->tables | a->output) && (a->inputs & 7) == 0;
 }
@@ -46,11 +48,14 @@ static bool make_plan(struct plan *p, const struct mtia_embedding_bag_arguments 
   const uint64_t element_bytes = type_bytes(a->type), local = pe_local_bytes();
   p->width = round_up(a->elements * element_bytes, 32);
   p->elements = p->width / element_bytes;
-  p->output_rows = maximum(1, OUTPUT_BYTES / p->width);
+  /* The sum of 8-bit rows is no 8-bit number. */
+  p->output_type = a->type == MTIA_TYPE_INT8 ? MTIA_TYPE_FP16 : a->type;
+  p->output_width = p->elements * type_bytes(p->output_type);
+  p->output_rows = maximum(1, OUTPUT_BYTES / p->output_width);
   p->blocks = divide_up(a->batch, a->sample_block);
   p->items = a->table_count * p->blocks;
   const uint64_t fixed = KERNEL_BUFFERS_OFFSET + 2 * INDEX_SLOT + 2 * TABLE_BYTES + 4 * WORK_BYTES +
-                         round_up(p->elements * 4, 32) + 2 * p->output_rows * p->width;
+                         round_up(p->elements * 4, 32) + 2 * p->output_rows * p->output_width;
   if (fixed + p->width > local) return false;
   p->row_capacity = (local - fixed) / p->width;
   /* A piece needs all of its rows at once; the other half of the buffer takes the next ones meanwhile. */
@@ -63,8 +68,13 @@ static void place_buffers(const struct plan *p) {
   end = place_buffer(CB_TABLES, end, 2 * TABLE_BYTES);
   end = place_buffer(CB_WORK, end, 4 * WORK_BYTES);
   end = place_buffer(CB_SUM, end, p->elements * 4);
-  end = place_buffer(CB_OUTPUT, end, 2 * p->output_rows * p->width);
+  end = place_buffer(CB_OUTPUT, end, 2 * p->output_rows * p->output_width);
   place_buffer(CB_ROWS, end, p->row_capacity * p->width);
+}
+
+/* Rows that nothing has to be done to: they leave in one DMA a chunk. */
+static inline bool leaves_as_it_is(const struct plan *p, uint64_t bag_length) {
+  return bag_length == 1 && p->output_width == p->width;
 }
 
 /* ---- Hart 0: indices and rows ---- */
@@ -127,7 +137,7 @@ static enum progress next_chunk(const struct plan *p, const struct mtia_embeddin
   const bool enters = c->left == 0;
   if (enters && c->item >= p->items) return NO_CHUNK;
   if (enters && !enter_item(p, a, c)) return BAD_TABLE;
-  const bool single = c->bag_length == 1;
+  const bool single = leaves_as_it_is(p, c->bag_length);
   /* Single rows leave in one DMA a chunk; half of the buffer lets the next chunk arrive meanwhile. */
   const uint64_t limit = single ? minimum(INDEX_CHUNK, maximum(1, p->row_capacity / 2)) : INDEX_CHUNK;
   chunk->count = c->left < limit ? c->left : limit;
@@ -176,7 +186,7 @@ static uint32_t load(const struct plan *p, const struct mtia_embedding_bag_argum
   for (uint64_t turn = 0; progress == CHUNK; turn ^= 1) {
     const struct chunk *const chunk = &chunks[turn];
     progress = next_chunk(p, a, &cursor, &chunks[turn ^ 1]);
-    const bool single = chunk->bag_length == 1;
+    const bool single = leaves_as_it_is(p, chunk->bag_length);
     if (!single && chunk->samples != 0) hand_over(chunk->output, chunk->samples, chunk->bag_length);
     if (chunk->count != 0 && !gather_rows(chunk, p->width)) return MTIA_RESULT_INDEX_OUT_OF_RANGE;
     if (single) hand_over(chunk->output, chunk->samples, 1);
@@ -189,9 +199,9 @@ static uint32_t load(const struct plan *p, const struct mtia_embedding_bag_argum
 /* ---- Hart 1: sums ---- */
 
 /* One bag to `pooled`. A long bag is added up in FP32 piece by piece, in the order of one piece. */
-static void add_long_bag(const struct plan *p, uint64_t bag_length, struct se_operand pooled) {
+static void add_long_bag(const struct plan *p, uint64_t bag_length, uint64_t type, struct se_operand pooled) {
   const uint64_t sum_bytes = round_up(p->elements * 4, 32);
-  const struct se_operand rows = {CB_ROWS, 0, pooled.type}, sum = {CB_SUM, 0, MTIA_TYPE_FP32};
+  const struct se_operand rows = {CB_ROWS, 0, type}, sum = {CB_SUM, 0, MTIA_TYPE_FP32};
   for (uint64_t done = 0; done < bag_length;) {
     const uint64_t count = minimum(p->piece_limit, bag_length - done);
     se_shape(count, p->elements);
@@ -216,12 +226,12 @@ static void push_zero_rows(uint64_t count, uint64_t width) {
 
 /* `count` pooled rows into CB_OUTPUT. */
 static void push_bags(const struct plan *p, uint64_t count, uint64_t bag_length, uint64_t type) {
-  const uint64_t width = p->width, bag_bytes = bag_length * width;
+  const uint64_t width = p->output_width, bag_bytes = bag_length * p->width;
   const struct se_operand rows = {CB_ROWS, 0, type};
-  struct se_operand pooled = {CB_OUTPUT, 0, type};
+  struct se_operand pooled = {CB_OUTPUT, 0, p->output_type};
   if (bag_length == 0) return push_zero_rows(count, width);
   if (bag_length > p->piece_limit) {
-    for (uint64_t left = count; left != 0; left--, pooled.offset += width) add_long_bag(p, bag_length, pooled);
+    for (uint64_t left = count; left != 0; left--, pooled.offset += width) add_long_bag(p, bag_length, type, pooled);
   } else {
     se_shape(bag_length, p->elements);
     for (uint64_t left = count; left != 0; left--, pooled.offset += width) {
@@ -233,8 +243,8 @@ static void push_bags(const struct plan *p, uint64_t count, uint64_t bag_length,
 }
 
 static void pool(const struct plan *p, const struct mtia_embedding_bag_arguments *a) {
-  const uint64_t width = p->width, output_stride = a->output_stride;
-  se_strides(width, 0, width);
+  const uint64_t width = p->output_width, output_stride = a->output_stride;
+  se_strides(p->width, 0, width);
   dma_strides(output_stride, width);
   for (;;) {
     const struct work *const work = cb_wait_data(CB_WORK, WORK_BYTES);
@@ -242,7 +252,7 @@ static void pool(const struct plan *p, const struct mtia_embedding_bag_arguments
     const uint64_t bag_length = work->bag_length;
     cb_pop(CB_WORK, WORK_BYTES);
     if (samples == 0) break;
-    if (bag_length == 1) {
+    if (leaves_as_it_is(p, bag_length)) {
       dma_shape(samples, width);
       dma_out(output, CB_ROWS);
       continue;

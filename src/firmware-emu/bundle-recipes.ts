@@ -109,6 +109,7 @@ export const EXTERNAL_KERNEL_ID = {
   ADD_ONE: KERNEL_ID.FIRST_EXTERNAL + 13,
   REDUCTION_CHAIN: KERNEL_ID.FIRST_EXTERNAL + 14,
   ACROSS_PES: KERNEL_ID.FIRST_EXTERNAL + 15,
+  BATCHED_MATRICES: KERNEL_ID.FIRST_EXTERNAL + 32,
 } as const;
 export type ExternalKernelName = keyof typeof EXTERNAL_KERNEL_ID;
 
@@ -116,7 +117,9 @@ function external(name: ExternalKernelName, folder: string): KernelRecipe {
   return { name, id: EXTERNAL_KERNEL_ID[name], source: `firmware/${folder}/${name.toLowerCase()}.c` };
 }
 
-const BENCHMARK_KERNELS: readonly KernelRecipe[] = [external('SCALAR_MIX', 'benchmark-kernels')];
+const BENCHMARK_KERNELS: readonly KernelRecipe[] = (['SCALAR_MIX', 'BATCHED_MATRICES'] as const).map((name) =>
+  external(name, 'benchmark-kernels'),
+);
 
 const TEST_KERNELS: readonly KernelRecipe[] = (Object.keys(EXTERNAL_KERNEL_ID) as ExternalKernelName[])
   .filter((name) => !BENCHMARK_KERNELS.some((kernel) => kernel.name === name))
@@ -134,7 +137,7 @@ const BUNDLES_FOLDER = 'firmware/bundle';
 
 /** The bundle that a device gets where none is named. */
 export const DEFAULT_BUNDLE = `${BUNDLES_FOLDER}/mtia.bundle`;
-/** With SCALAR_MIX, for `mtia bench harts`. */
+/** With the kernels of `mtia bench harts` and `mtia bench fidelity`. */
 export const BENCHMARK_BUNDLE = `${BUNDLES_FOLDER}/benchmark.bundle`;
 export const TEST_KERNELS_BUNDLE = `${BUNDLES_FOLDER}/test/test-kernels.bundle`;
 export const WITHOUT_GRAPH_LAUNCH_BUNDLE = `${BUNDLES_FOLDER}/test/without-graph-launch.bundle`;
@@ -147,7 +150,7 @@ export const BUNDLES: readonly BundleRecipe[] = [
   { path: DEFAULT_BUNDLE, description: 'firmware and kernel library', kernels: KERNELS },
   {
     path: BENCHMARK_BUNDLE,
-    description: 'with the scalar loop mix of `mtia bench harts`',
+    description: 'with the kernels of `mtia bench harts` and `mtia bench fidelity`',
     kernels: [...KERNELS, ...BENCHMARK_KERNELS],
   },
   {

@@ -99,7 +99,11 @@ export const EMBEDDING_BAG_ARGUMENTS = defineStruct(
     { name: 'table_count', type: 'u32', doc: 'embedding bags' },
     { name: 'batch', type: 'u32', doc: 'samples' },
     { name: 'output_stride', type: 'u32', doc: 'bytes from sample to sample of the output, a multiple of 32' },
-    { name: 'type', type: 'u32', doc: 'DATA_TYPE of tables and output: FP16, BF16 or FP32' },
+    {
+      name: 'type',
+      type: 'u32',
+      doc: 'DATA_TYPE of tables and output: FP16, BF16 or FP32; or INT8 rows, whose sums become FP16',
+    },
     {
       name: 'elements',
       type: 'u32',

@@ -1,4 +1,5 @@
 /** `mtia bench`: how fast, against what, measured side by side in the same run. */
+import { writeFile } from 'node:fs/promises';
 import { Argument, type Command } from 'commander';
 import {
   BENCHMARKS,
@@ -19,6 +20,7 @@ import { formatNumber, formatTable } from '../table.js';
 interface BenchOptions extends JsonFlag {
   readonly device: Generation;
   readonly threads?: number;
+  readonly chart?: string;
 }
 
 function machineLine(machine: Machine): string {
@@ -57,10 +59,11 @@ async function bench(names: readonly BenchmarkName[], options: BenchOptions): Pr
   const chosen = names.length === 0 ? BENCHMARKS : BENCHMARKS.filter((name) => names.includes(name));
   const progress = startProgress('bench', chosen.length);
   const stop = new AbortController();
-  const { device: generation, threads } = options;
+  const { device: generation, threads, chart } = options;
   const running = runBenchmarks(chosen, {
     generation,
     ...(threads === undefined ? {} : { threads }),
+    ...(chart === undefined ? {} : { writeChart: (svg: string) => writeFile(chart, svg) }),
     signal: stop.signal,
     onStart: (name) => progress.step(name),
     say: (line) => progress.around(() => process.stderr.write(`${line}\n`)),
@@ -82,6 +85,7 @@ export function addBenchCommand(program: Command): void {
     .addArgument(new Argument('[name...]', 'benchmarks; all where none is named').choices(BENCHMARKS))
     .addOption(deviceOption())
     .option('--threads <n>', 'host threads that execute PEs (default: the processors of this machine)', positiveInteger)
+    .option('--chart <file>', 'fidelity: draw predicted over published as an SVG')
     .addHelpText(
       'after',
       '\nA ratio above 1 is ahead of the baseline, whichever way the unit counts. onnxruntime-node is installed into bench/\nwhen a benchmark first wants it; without it the rows have no baseline and say why.',
