@@ -210,8 +210,51 @@ describe('EMBEDDING_BAG', () => {
     });
   }
 
+  test.each([1, 20, 70])('adds up bags of %i INT8 rows to FP16', async (bag) => {
+    const [rows, elements, batch] = [9, 64, 40];
+    const arena = new Arena();
+    const descriptors = arena.allocate(64);
+    const table = arena.allocate(rows * elements);
+    const indices = arena.allocate(batch * bag * 8);
+    const output = arena.allocate(batch * elements * 2);
+    const random = randomNumbers(bag);
+    for (let at = 0; at < rows * elements; at++) store(arena.view, table + at, 'INT8', random() * 256 - 128);
+    const expectations: Expectation[] = [];
+    for (let sample = 0; sample < batch; sample++) {
+      const sums = new Array<number>(elements).fill(0);
+      for (let place = 0; place < bag; place++) {
+        const index = Math.floor(random() * rows);
+        arena.view.setBigInt64(indices + (sample * bag + place) * 8, BigInt(index), true);
+        sums.forEach((sum, at) => {
+          sums[at] = sum + load(arena.view, table + index * elements + at, 'INT8');
+        });
+      }
+      sums.forEach((value, at) => {
+        expectations.push({ at: output + (sample * elements + at) * 2, type: 'FP16', value });
+      });
+    }
+    encodeStruct(EMBEDDING_TABLE, arena.view, descriptors, {
+      table_offset: table,
+      indices_offset: indices,
+      output_offset: 0,
+      rows,
+      bag_length: bag,
+      row_bytes: elements,
+    });
+    const values = { descriptors, tables: 0, inputs: 0, output, table_count: 1, batch, sample_block: 16 };
+    const job: Job = {
+      kernel: 'EMBEDDING_BAG',
+      layout: EMBEDDING_BAG_ARGUMENTS,
+      values: { ...values, output_stride: elements * 2, type: DATA_TYPE.INT8, elements },
+      addresses: ['descriptors', 'tables', 'inputs', 'output'],
+      rectangle: { columns: 2, rows: 1 },
+      arena,
+    };
+    await expectJob(benches, job, expectations);
+  });
+
   const refused: Record<string, Record<string, number>> = {
-    'INT8 rows': { type: DATA_TYPE.INT8 },
+    'INT32 rows': { type: DATA_TYPE.INT32 },
     'no elements': { elements: 0 },
     'blocks of no samples': { sample_block: 0 },
     'rows longer than those of the table': { elements: 64 },
