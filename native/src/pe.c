@@ -38,6 +38,7 @@ static void share_bandwidth(struct pe *pe, uint32_t players) {
   pe->time.sram = fixed_point(players * gigahertz / s->sram_gbs);
   const double ecc = (memory_setup(pe->environment.memory) & MTIA_MEMORY_ECC) != 0 ? s->ecc_cost : 0;
   pe->time.lpddr = fixed_point(players * gigahertz / (s->lpddr_gbs * s->lpddr_efficiency * (1 - ecc)));
+  pe->time.lpddr = fixed_point(players * gigahertz / (s->lpddr_gbs * s->lpddr_efficiency));
 }
 
 static void time_model_init(struct pe *pe) {
@@ -49,6 +50,7 @@ static void time_model_init(struct pe *pe) {
   time->dpe_k_bytes = (uint64_t)s->dpe_bytes_of_kper_cycle;
   time->se_rows = (uint64_t)s->row_accumulate_rows;
   time->dma_alignment = (uint64_t)s->dma_alignment;
+  time->dma_request = (uint64_t)s->dma_request_cycles;
   time->mml_blocks = pe->generation == 1 ? 1 : 64; /* chained blocks came with the auto-increment of 2i (I25 section 3.3) */
   share_bandwidth(pe, 1);
 }

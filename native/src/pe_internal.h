@@ -18,7 +18,7 @@ struct accumulator_state {
 };
 
 /* A resource that serves one command after another. */
-enum time_line { LINE_DPE, LINE_RE, LINE_SE, LINE_MLU, LINE_FI_GET, LINE_FI_PUT, LINE_SRAM, LINE_LPDDR, TIME_LINES };
+enum time_line { LINE_DPE, LINE_RE, LINE_SE, LINE_MLU, LINE_FI_REQUEST, LINE_FI_GET, LINE_FI_PUT, LINE_SRAM, LINE_LPDDR, TIME_LINES };
 
 /* Cycles a byte in units of 2^-16, and what else the specification says in cycles. */
 struct time_model {
@@ -26,6 +26,8 @@ struct time_model {
   uint64_t se_elements, dpe_k_bytes;       /* per cycle */
   uint64_t se_rows, mml_blocks, dma_alignment;
   uint64_t free[TIME_LINES], busy[TIME_LINES];
+  uint64_t se_rows, mml_blocks, dma_alignment, dma_request; /* the last in cycles */
+  uint64_t free[TIME_LINES];
 };
 
 /* How an index is made of row and column. */
