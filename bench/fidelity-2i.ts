@@ -4,7 +4,10 @@ import { fullyConnectedUs, type Layer } from './fidelity-fully-connected.js';
 import { STATEMENTS_2I } from './fidelity-published.js';
 import type { FidelityRow } from './fidelity-rows.js';
 
-const { fp16Tflops, lpddrGBs } = SPECIFICATIONS['2i'];
+const { fp16Tflops, lpddrGBs, eccCost } = SPECIFICATIONS['2i'];
+
+/** ECC is on, as in all that is published (I25 section 5). */
+const LPDDR_WITH_ECC = lpddrGBs.value * (1 - eccCost.value);
 
 const GEMM: Layer = { m: 2048, k: 2048, n: 2048, type: 'FP16', memory: 'sram' };
 /** Weights of 109 MB from LPDDR; activations stay on the chip (I25 section 4.2). */
@@ -26,7 +29,7 @@ export const STATEMENT_ROWS: readonly FidelityRow[] = [
     name: '512 x 26592 x 2048 FP16, weights from LPDDR',
     unit: 'GB/s',
     better: 'higher',
-    published: STATEMENTS_2I.gemmShareOfLpddr * lpddrGBs.value,
+    published: STATEMENTS_2I.gemmShareOfLpddr * LPDDR_WITH_ECC,
     predict: async (target) => (2 * WEIGHTS.k * WEIGHTS.n) / (await fullyConnectedUs(target, WEIGHTS)) / 1000,
   },
   {

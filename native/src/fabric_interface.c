@@ -206,8 +206,9 @@ static void take_time(struct pe *pe, const struct dma *dma, struct command *comm
   const struct traffic traffic = traffic_of(pe, dma, bytes);
   const uint64_t lpddr = traffic.lpddr_read + traffic.lpddr_written;
   const uint64_t channel_busy = later(cycles_of(bytes, pe->time.noc), cycles_of(bytes, pe->time.local_memory));
-  const uint64_t start =
-      time_line_take(pe, in ? LINE_FI_GET : LINE_FI_PUT, command_operands_time(pe, command), channel_busy);
+  /* Requests are made one after another, beside the data of those before. */
+  const uint64_t request = time_line_take(pe, LINE_FI_REQUEST, command_operands_time(pe, command), pe->time.dma_request);
+  const uint64_t start = time_line_take(pe, in ? LINE_FI_GET : LINE_FI_PUT, request, channel_busy);
   uint64_t end = later(start + channel_busy, traffic.ready);
   if (traffic.sram != 0) {
     const uint64_t busy = cycles_of(traffic.sram, pe->time.sram);
@@ -220,14 +221,6 @@ static void take_time(struct pe *pe, const struct dma *dma, struct command *comm
   command_finish(pe, command, start, end, end + (lpddr != 0 ? LPDDR_LATENCY : SRAM_LATENCY));
   count_traffic(&pe->counters, &traffic, in);
   pe->counters.multicast_saved_bytes += bytes - divide_up(bytes, dma->members);
-  const uint64_t memory_busy = cycles_of(delivered, sram ? pe->time.sram : pe->time.lpddr);
-  /* Requests are made one after another, beside the data of those before. */
-  const uint64_t request = time_line_take(pe, LINE_FI_REQUEST, command_operands_time(pe, command), pe->time.dma_request);
-  const uint64_t start = time_line_take(pe, in ? LINE_FI_GET : LINE_FI_PUT, request, channel_busy);
-  const uint64_t memory_start = time_line_take(pe, sram ? LINE_SRAM : LINE_LPDDR, start, memory_busy);
-  const uint64_t end = later(start + channel_busy, memory_start + memory_busy);
-  command_finish(pe, command, start, end, end + memory_latency(pe, dma->address));
-  pe->counters.multicast_saved_bytes += bytes - delivered;
 }
 
 static void move_pointer(struct pe *pe, const struct dma *dma) {

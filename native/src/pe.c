@@ -38,7 +38,6 @@ static void share_bandwidth(struct pe *pe, uint32_t players) {
   pe->time.sram = fixed_point(players * gigahertz / s->sram_gbs);
   const double ecc = (memory_setup(pe->environment.memory) & MTIA_MEMORY_ECC) != 0 ? s->ecc_cost : 0;
   pe->time.lpddr = fixed_point(players * gigahertz / (s->lpddr_gbs * s->lpddr_efficiency * (1 - ecc)));
-  pe->time.lpddr = fixed_point(players * gigahertz / (s->lpddr_gbs * s->lpddr_efficiency));
 }
 
 static void time_model_init(struct pe *pe) {

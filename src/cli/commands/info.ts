@@ -28,7 +28,6 @@ const LABEL: Readonly<Record<FigureName, string>> = {
   lpddrGBs: 'LPDDR bandwidth',
   lpddrEfficiency: 'LPDDR bandwidth in reach',
   eccCost: 'LPDDR bandwidth that ECC costs',
-  lpddrEfficiency: 'LPDDR bandwidth that kernels get',
   pcieGBs: 'PCI Express bandwidth',
   gunzipGBs: 'GZIP decompression',
   contextSramBytes: 'context SRAM',
