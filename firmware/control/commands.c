@@ -37,7 +37,7 @@ static const struct command COMMANDS[] = {
 #if MTIA_FEATURE_GRAPH_LAUNCH
     [MTIA_HOST_GRAPH_LAUNCH] = {graph_start, launch_stop, SCOPE_CONTEXT, NULL, NULL},
 #endif
-    [MTIA_HOST_WAIT] = {semaphore_wait, semaphore_stop, SCOPE_ANY, NULL, NULL},
+    [MTIA_HOST_WAIT] = {semaphore_wait, semaphore_stop, SCOPE_CONTEXT, NULL, NULL},
     [MTIA_HOST_SIGNAL] = {semaphore_signal, NULL, SCOPE_ANY, NULL, NULL},
     [MTIA_HOST_BARRIER] = {do_nothing, NULL, SCOPE_ANY, NULL, NULL},
     [MTIA_HOST_COPY_HOST_TO_DEVICE_GUNZIP] = {gunzip_start, copy_stop, SCOPE_CONTEXT, can_decompress, copy_cancel},

@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include "copies.h"
 #include "queues.h"
+#include "semaphores.h"
 
 static struct queue *administration_queue(struct control *control) { return &control->queues.queue[0]; }
 
@@ -45,6 +46,7 @@ uint32_t context_destroy(struct control *control, struct queue *queue) {
     struct queue *other = &control->queues.queue[number];
     if (other->context == context) queue_abort(control, other, MTIA_ERROR_ABORTED);
   }
+  semaphores_clear(control, (uint32_t)context);
   const uint32_t error = page_owners_take_back_all(&control->owners, (uint32_t)context);
   return error == MTIA_ERROR_OK ? drain(control, (uint32_t)context) : error;
 }

@@ -58,6 +58,8 @@ struct launch {
 /* A submission ring and the one command of it that is under way. */
 struct queue {
   uint32_t number, context;
+  uint32_t priority;    /* the highest is served first */
+  uint32_t passed_over; /* times that a higher one was served instead, since its last turn */
   uint32_t next, available;      /* entries taken, entries fetched, modulo 2^32 */
   const struct command *running; /* NULL = none */
   uint64_t deadline;             /* MTIME, 0 = none */
@@ -68,15 +70,18 @@ struct queue {
   struct launch launch;
 };
 
-/* Queues in the order in which they began to wait for something. */
+/* Queues that wait for something, the next to get it first. */
 struct queue_list {
   uint32_t count;
+  uint32_t passed_over[MTIA_LIMIT_QUEUES]; /* by queue: later ones of higher priority that were put before it */
   struct queue *queues[MTIA_LIMIT_QUEUES];
 };
 
 struct queues {
   uint32_t ready; /* bit per queue that has an entry and nothing under way */
   uint32_t turn;  /* queue that is looked at first */
+  uint32_t of_priority[MTIA_LIMIT_QUEUE_PRIORITIES]; /* bit per queue */
+  uint32_t starved; /* bit per queue that has been passed over long enough */
   struct queue queue[MTIA_LIMIT_QUEUES];
 };
 
@@ -108,7 +113,7 @@ struct jobs {
 
 struct semaphores {
   uint32_t waiting; /* bit per queue */
-  uint64_t value[MTIA_TIMELINE_SEMAPHORES];
+  uint64_t value[MTIA_LIMIT_CONTEXTS][MTIA_TIMELINE_SEMAPHORES];
 };
 
 struct contexts {

@@ -35,7 +35,7 @@ static bool start_on_free_channel(struct copies *copies, struct queue *queue) {
 }
 
 uint32_t copy_submit(struct control *control, struct queue *queue) {
-  if (!start_on_free_channel(&control->copies, queue)) queue_list_append(&control->copies.waiting, queue);
+  if (!start_on_free_channel(&control->copies, queue)) queue_list_insert(&control->copies.waiting, queue);
   return COMMAND_RUNNING;
 }
 

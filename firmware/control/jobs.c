@@ -102,7 +102,7 @@ uint32_t jobs_submit(struct control *control, struct queue *queue) {
   for (uint32_t i = 0; i < jobs->waiting.count; i++) wanted |= jobs->waiting.queues[i]->launch.pes;
   queue->launch.waiting = (wanted & queue->launch.pes) != 0;
   if (!queue->launch.waiting) return start_job(control, queue);
-  queue_list_append(&jobs->waiting, queue);
+  queue_list_insert(&jobs->waiting, queue);
   return MTIA_ERROR_OK;
 }
 

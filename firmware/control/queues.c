@@ -10,6 +10,9 @@
 #define FETCHED(number) (REGISTER(QUEUE_ENGINE, FETCHED) + 4 * (number))
 #define CONSUMED(number) (REGISTER(QUEUE_ENGINE, CONSUMED) + 4 * (number))
 #define CONTEXT(number) (REGISTER(QUEUE_ENGINE, CONTEXT) + 4 * (number))
+#define PRIORITY(number) (REGISTER(QUEUE_ENGINE, PRIORITY) + 4 * (number))
+/* A queue that higher ones were preferred to so often comes next: none starves. */
+#define PASSED_OVER_MOST 16u
 
 /* Of a set that is not empty, the first at or after `from`, in a circle. */
 static uint32_t first_from(uint32_t bits, uint32_t from) {
@@ -17,11 +20,18 @@ static uint32_t first_from(uint32_t bits, uint32_t from) {
   return lowest_bit(later != 0 ? later : bits);
 }
 
+static void identify(struct queues *queues, struct queue *queue, uint32_t number) {
+  const uint32_t bit = 1u << number;
+  queue->number = number;
+  queue->context = mmio_read32(CONTEXT(number));
+  queue->priority = mmio_read32(PRIORITY(number)) % MTIA_LIMIT_QUEUE_PRIORITIES;
+  for (uint32_t level = 0; level < MTIA_LIMIT_QUEUE_PRIORITIES; level++) queues->of_priority[level] &= ~bit;
+  queues->of_priority[queue->priority] |= bit;
+  queues->starved &= ~bit;
+}
+
 void queues_initialise(struct queues *queues) {
-  for (uint32_t number = 0; number < MTIA_LIMIT_QUEUES; number++) {
-    queues->queue[number].number = number;
-    queues->queue[number].context = mmio_read32(CONTEXT(number));
-  }
+  for (uint32_t number = 0; number < MTIA_LIMIT_QUEUES; number++) identify(queues, &queues->queue[number], number);
 }
 
 static void update_ready(struct queues *queues, const struct queue *queue) {
@@ -34,8 +44,7 @@ static void begin_new_life(struct control *control, struct queue *queue) {
   if (queue->running != NULL && queue->running->stop != NULL) queue->running->stop(control, queue);
   const uint32_t number = queue->number;
   memset(queue, 0, sizeof *queue);
-  queue->number = number;
-  queue->context = mmio_read32(CONTEXT(number));
+  identify(&control->queues, queue, number);
   mmio_write32(CONSUMED(number), 0);
   update_ready(&control->queues, queue);
 }
@@ -87,11 +96,34 @@ static void start_command(struct control *control, struct queue *queue) {
   if (status != COMMAND_RUNNING) queue_complete(control, queue, status);
 }
 
+/* The ready queues that are not served though one of `priority` is. */
+static void pass_over(struct queues *queues, uint32_t priority) {
+  uint32_t lower = 0;
+  for (uint32_t level = 0; level < priority; level++) lower |= queues->of_priority[level];
+  for (uint32_t rest = lower & queues->ready; rest != 0; rest &= rest - 1) {
+    struct queue *queue = &queues->queue[lowest_bit(rest)];
+    if (++queue->passed_over >= PASSED_OVER_MOST) queues->starved |= 1u << queue->number;
+  }
+}
+
+/* Some queue is ready. */
+static struct queue *next_queue(struct queues *queues) {
+  uint32_t candidates = queues->ready & queues->starved;
+  for (uint32_t level = MTIA_LIMIT_QUEUE_PRIORITIES; candidates == 0; level--) {
+    candidates = queues->ready & queues->of_priority[level - 1];
+  }
+  struct queue *queue = &queues->queue[first_from(candidates, queues->turn)];
+  queues->turn = (queue->number + 1) % MTIA_LIMIT_QUEUES;
+  queues->starved &= ~(1u << queue->number);
+  queue->passed_over = 0;
+  pass_over(queues, queue->priority);
+  return queue;
+}
+
 void queues_run(struct control *control) {
   struct queues *queues = &control->queues;
   while (queues->ready != 0) {
-    struct queue *queue = &queues->queue[first_from(queues->ready, queues->turn)];
-    queues->turn = (queue->number + 1) % MTIA_LIMIT_QUEUES;
+    struct queue *queue = next_queue(queues);
     if (!take_entry(queue)) {
       queues_changed(control);
       continue;
@@ -118,7 +150,17 @@ void queue_abort(struct control *control, struct queue *queue, uint32_t status) 
   queue_complete(control, queue, status);
 }
 
-void queue_list_append(struct queue_list *list, struct queue *queue) { list->queues[list->count++] = queue; }
+void queue_list_insert(struct queue_list *list, struct queue *queue) {
+  uint32_t place = list->count++;
+  for (; place > 0; place--) {
+    struct queue *before = list->queues[place - 1];
+    if (before->priority >= queue->priority || list->passed_over[before->number] >= PASSED_OVER_MOST) break;
+    list->passed_over[before->number]++;
+    list->queues[place] = before;
+  }
+  list->queues[place] = queue;
+  list->passed_over[queue->number] = 0;
+}
 
 void queue_list_remove(struct queue_list *list, const struct queue *queue) {
   uint32_t kept = 0;

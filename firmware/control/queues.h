@@ -15,7 +15,8 @@ void queue_complete(struct control *control, struct queue *queue, uint32_t statu
 /* Ends the command under way, where there is one, with a status of its own. */
 void queue_abort(struct control *control, struct queue *queue, uint32_t status);
 
-void queue_list_append(struct queue_list *list, struct queue *queue);
+/* Behind those of the same or a higher priority, and those that have been passed over long enough. */
+void queue_list_insert(struct queue_list *list, struct queue *queue);
 void queue_list_remove(struct queue_list *list, const struct queue *queue);
 
 #endif

@@ -49,13 +49,14 @@ void queue_engine_reset(struct chip *chip) {
     empty_rings(queue);
     queue->running = false;
     queue->setup = (struct queue_setup){0};
-    queue->fetched = queue->consumed = queue->known_context = 0;
+    queue->fetched = queue->consumed = queue->known_context = queue->known_priority = 0;
     atomic_store(&queue->submission_base, 0);
     atomic_store(&queue->completion_base, 0);
     atomic_store(&queue->submission_entries, 0);
     atomic_store(&queue->completion_entries, 0);
     atomic_store(&queue->context, 0);
     atomic_store(&queue->vector, 0);
+    atomic_store(&queue->priority, 0);
     atomic_store(&queue->enable, 0);
     pthread_mutex_unlock(&queue->lock);
   }
@@ -86,7 +87,8 @@ static bool is_ring(uint64_t base, uint32_t entries) {
 
 static bool is_setup(const struct queue_setup *setup) {
   return is_ring(setup->submission_base, setup->submission_entries) && is_ring(setup->completion_base, setup->completion_entries) &&
-         setup->context < MTIA_LIMIT_CONTEXTS && setup->vector < MTIA_LIMIT_MSIX_VECTORS;
+         setup->context < MTIA_LIMIT_CONTEXTS && setup->vector < MTIA_LIMIT_MSIX_VECTORS &&
+         setup->priority < MTIA_LIMIT_QUEUE_PRIORITIES;
 }
 
 static void enable(struct chip *chip, uint32_t number, bool on) {
@@ -103,6 +105,7 @@ static void enable(struct chip *chip, uint32_t number, bool on) {
         .completion_entries = atomic_load(&queue->completion_entries),
         .context = atomic_load(&queue->context),
         .vector = atomic_load(&queue->vector),
+        .priority = atomic_load(&queue->priority),
     };
     queue->running = true;
     if (!is_setup(&queue->setup)) fault(chip, queue, MTIA_ERROR_INVALID_COMMAND);
@@ -170,6 +173,7 @@ uint32_t queue_page_read(struct chip *chip, uint32_t number, uint32_t offset) {
     case MTIA_QUEUE_PAGE_COMPLETION_ENTRIES: return atomic_load(&queue->completion_entries);
     case MTIA_QUEUE_PAGE_COMPLETION_TAIL: return atomic_load(&queue->completion_tail);
     case MTIA_QUEUE_PAGE_VECTOR: return atomic_load(&queue->vector);
+    case MTIA_QUEUE_PAGE_PRIORITY: return atomic_load(&queue->priority);
     case MTIA_QUEUE_PAGE_ENABLE: return atomic_load(&queue->enable);
     case MTIA_QUEUE_PAGE_FAULT: return atomic_load(&queue->fault);
     default: return 0;
@@ -189,6 +193,7 @@ void queue_page_write(struct chip *chip, uint32_t number, uint32_t offset, uint3
     case MTIA_QUEUE_PAGE_COMPLETION_ENTRIES: atomic_store(&queue->completion_entries, value); break;
     case MTIA_QUEUE_PAGE_COMPLETION_HEAD: completion_doorbell(chip, number, value); break;
     case MTIA_QUEUE_PAGE_VECTOR: atomic_store(&queue->vector, value); break;
+    case MTIA_QUEUE_PAGE_PRIORITY: atomic_store(&queue->priority, value); break;
     case MTIA_QUEUE_PAGE_ENABLE: enable(chip, number, (value & 1) != 0); break;
     default: break;
   }
@@ -344,6 +349,7 @@ static void clear_changed(struct chip *chip, uint32_t bits) {
     if (changed) {
       queue->fetched = queue->consumed = 0;
       queue->known_context = queue->setup.context;
+      queue->known_priority = queue->setup.priority;
     }
     pthread_mutex_unlock(&queue->lock);
     /* Doorbells may have rung already. */
@@ -370,6 +376,10 @@ bool queue_engine_read32(struct chip *chip, uint32_t offset, uint32_t *value) {
   }
   if ((number = index_in(offset, MTIA_QUEUE_ENGINE_CONTEXT)) < MTIA_LIMIT_QUEUES) {
     *value = engine->queues[number].known_context;
+    return true;
+  }
+  if ((number = index_in(offset, MTIA_QUEUE_ENGINE_PRIORITY)) < MTIA_LIMIT_QUEUES) {
+    *value = engine->queues[number].known_priority;
     return true;
   }
   switch (offset) {

@@ -18,7 +18,7 @@ struct queue {
 
   /* What the host wrote; takes effect with ENABLE. */
   _Atomic uint64_t submission_base, completion_base;
-  _Atomic uint32_t submission_entries, completion_entries, context, vector, enable;
+  _Atomic uint32_t submission_entries, completion_entries, context, vector, priority, enable;
 
   /* Doorbells and what the host sees of the engine. */
   _Atomic uint32_t submission_tail, completion_head;
@@ -29,13 +29,13 @@ struct queue {
   /* Latched by ENABLE; under the lock. */
   struct queue_setup {
     uint64_t submission_base, completion_base;
-    uint32_t submission_entries, completion_entries, context, vector;
+    uint32_t submission_entries, completion_entries, context, vector, priority;
   } setup;
   bool running;
   uint32_t held_first; /* in the queue's ring of HELD_COMPLETIONS */
 
-  /* Registers FETCHED, CONSUMED and CONTEXT, of the control thread: of the life that the firmware knows. */
-  uint32_t fetched, consumed, known_context;
+  /* Registers FETCHED, CONSUMED, CONTEXT and PRIORITY, of the control thread: of the life that the firmware knows. */
+  uint32_t fetched, consumed, known_context, known_priority;
 };
 
 struct queue_engine {

@@ -213,7 +213,7 @@ static void faults(void) {
   /* Impossible rings. */
   const struct { uint32_t offset; uint64_t good, bad; } fields[] = {
       {MTIA_QUEUE_PAGE_SUBMISSION_BASE, IOVA, IOVA + 8}, {MTIA_QUEUE_PAGE_SUBMISSION_ENTRIES, 16, 17}, {MTIA_QUEUE_PAGE_COMPLETION_ENTRIES, 16, 512},
-      {MTIA_QUEUE_PAGE_COMPLETION_ENTRIES, 16, 0}, {MTIA_QUEUE_PAGE_CONTEXT, 0, 32}, {MTIA_QUEUE_PAGE_VECTOR, 1, 32}, {MTIA_QUEUE_PAGE_COMPLETION_BASE, COMPLETIONS, UINT64_MAX - 63},
+      {MTIA_QUEUE_PAGE_COMPLETION_ENTRIES, 16, 0}, {MTIA_QUEUE_PAGE_CONTEXT, 0, 32}, {MTIA_QUEUE_PAGE_VECTOR, 1, 32}, {MTIA_QUEUE_PAGE_PRIORITY, 3, 4}, {MTIA_QUEUE_PAGE_COMPLETION_BASE, COMPLETIONS, UINT64_MAX - 63},
   };
   for (size_t index = 0; index < sizeof(fields) / sizeof(fields[0]); index++) {
     bool wide = fields[index].offset == MTIA_QUEUE_PAGE_SUBMISSION_BASE || fields[index].offset == MTIA_QUEUE_PAGE_COMPLETION_BASE;

@@ -7,6 +7,7 @@ export const CAPABILITIES = {
   boot: 'a boot ROM checks and starts the firmware',
   registers: 'registers have their documented access and reset values',
   queues: 'there is more than one queue beside the administration queue',
+  priorities: 'queues of a higher priority are served first',
   vectors: 'every queue can have an interrupt vector of its own',
   broadcast: 'the work queue engine hands a job to a rectangle at once',
   decompression: 'the host path decompresses GZIP',

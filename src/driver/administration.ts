@@ -14,6 +14,7 @@ import type { Watchdog } from './watchdog.js';
 
 const DRIVER_CONTEXT = 0;
 const ADMINISTRATION_QUEUE = 0;
+const HIGHEST_PRIORITY = LIMITS.QUEUE_PRIORITIES - 1;
 
 /** How long close() waits for firmware that may be stuck in what is being closed. */
 const CLOSE_DEADLINE_MS = 2_000;
@@ -33,6 +34,12 @@ async function withinDeadline(work: Promise<unknown>): Promise<void> {
 
 /** `quiet` settles when the device does nothing more for the queue; undefined where it is quiet already. */
 type OnClosed = (queue: Queue, quiet: Promise<unknown> | undefined) => void;
+
+export interface QueueOwner {
+  readonly context: number;
+  readonly space: AddressSpace;
+  readonly priority: number;
+}
 
 export interface AdministrationParts {
   readonly pci: PciFunction;
@@ -55,7 +62,11 @@ export class Administration {
   constructor(parts: AdministrationParts) {
     this.#parts = parts;
     const space = new AddressSpace(parts.pci, DRIVER_CONTEXT);
-    this.queue = this.#open(ADMINISTRATION_QUEUE, DRIVER_CONTEXT, space, () => undefined);
+    this.queue = this.#open(
+      ADMINISTRATION_QUEUE,
+      { context: DRIVER_CONTEXT, space, priority: HIGHEST_PRIORITY },
+      () => undefined,
+    );
   }
 
   async createContext(): Promise<number> {
@@ -84,11 +95,11 @@ export class Administration {
     this.#contexts.give(id);
   }
 
-  openQueue(context: number, space: AddressSpace, onClosed: (queue: Queue) => void): Queue {
+  openQueue(owner: QueueOwner, onClosed: (queue: Queue) => void): Queue {
     if (this.queue.failure !== undefined) throw this.queue.failure;
     const number = this.#queueNumbers.take();
     try {
-      return this.#open(number, context, space, (queue, quiet) => {
+      return this.#open(number, owner, (queue, quiet) => {
         const give = (): void => this.#queueNumbers.give(number);
         if (quiet === undefined) give();
         else quiet.then(give, give);
@@ -113,7 +124,7 @@ export class Administration {
     }
   }
 
-  #open(number: number, context: number, space: AddressSpace, onClosed: OnClosed): Queue {
+  #open(number: number, { context, space, priority }: QueueOwner, onClosed: OnClosed): Queue {
     const { pci, registers, watchdog, deadlineMs } = this.#parts;
     const rings = pci.allocateHost(ringBytes(QUEUE_ENTRIES));
     const ringsIova = space.map(rings, 'read-write');
@@ -126,6 +137,7 @@ export class Administration {
       ringsIova,
       entries: QUEUE_ENTRIES,
       vector: number,
+      priority,
       deadlineMs,
       watchdog,
       abortListeners: this.#abortListeners,

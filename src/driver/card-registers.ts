@@ -17,6 +17,7 @@ const QUEUE = {
   COMPLETION_ENTRIES: inPage('COMPLETION_ENTRIES'),
   COMPLETION_HEAD: inPage('COMPLETION_HEAD'),
   VECTOR: inPage('VECTOR'),
+  PRIORITY: inPage('PRIORITY'),
   ENABLE: inPage('ENABLE'),
   FAULT: inPage('FAULT'),
 } as const;
@@ -79,6 +80,7 @@ export interface QueueSetUp {
   readonly completionBase: bigint;
   readonly entries: number;
   readonly vector: number;
+  readonly priority: number;
 }
 
 /** One queue's page of registers. */
@@ -104,6 +106,7 @@ export class QueuePage {
     write(QUEUE.COMPLETION_BASE, 8, setUp.completionBase);
     write(QUEUE.COMPLETION_ENTRIES, 4, setUp.entries);
     write(QUEUE.VECTOR, 4, setUp.vector);
+    write(QUEUE.PRIORITY, 4, setUp.priority);
     write(QUEUE.ENABLE, 4, 1);
   }
 

@@ -1,10 +1,15 @@
 /** A protection domain of the device: its own queues, mapped host memory and pages of device memory. */
-import { HOST_COMMAND, type HostCommandName } from '../hw/index.js';
+import { HOST_COMMAND, type HostCommandName, LIMITS } from '../hw/index.js';
 import { AddressSpace } from './address-space.js';
 import type { Administration } from './administration.js';
-import { closedError } from './errors.js';
+import { closedError, invalidArgument } from './errors.js';
 import type { DmaRights, HostPages, PciFunction } from './pci-function.js';
 import type { Queue } from './queue.js';
+
+export interface QueueOptions {
+  /** 0 to 3; of queues with work the highest is served first, but none starves. 0 when absent. */
+  readonly priority?: number;
+}
 
 export class Context {
   readonly id: number;
@@ -33,9 +38,14 @@ export class Context {
     return this.#closing !== undefined;
   }
 
-  async createQueue(): Promise<Queue> {
+  async createQueue({ priority = 0 }: QueueOptions = {}): Promise<Queue> {
     this.#checkOpen();
-    const queue = this.#administration.openQueue(this.id, this.#space, (closed) => this.#queues.delete(closed));
+    if (!Number.isInteger(priority) || priority < 0 || priority >= LIMITS.QUEUE_PRIORITIES) {
+      throw invalidArgument(`priority is ${priority}; queues have 0 to ${LIMITS.QUEUE_PRIORITIES - 1}`);
+    }
+    const queue = this.#administration.openQueue({ context: this.id, space: this.#space, priority }, (closed) =>
+      this.#queues.delete(closed),
+    );
     this.#queues.add(queue);
     return queue;
   }
@@ -70,7 +80,7 @@ export class Context {
   /** Raises a timeline semaphore from the host, in place of a queue that cannot do it any more. */
   async signal(semaphore: number, value: number): Promise<void> {
     this.#checkOpen();
-    await this.#administration.queue.submit({ opcode: HOST_COMMAND.SIGNAL, a: semaphore, b: value });
+    await this.#administration.queue.submit({ opcode: HOST_COMMAND.SIGNAL, a: semaphore, b: value, c: this.id });
   }
 
   /** Closes the queues, unmaps all host memory and gives the device's pages back. Idempotent. */

@@ -1,7 +1,7 @@
 /** The user-space driver: a card behind PciFunction becomes contexts, queues and promises. */
 export { AbortListeners } from './abort-listeners.js';
 export type { CompletionRecord, FirmwareQuery } from './completion.js';
-export { Context } from './context.js';
+export { Context, type QueueOptions } from './context.js';
 export { Device, type DeviceOptions, type Grid } from './device.js';
 export {
   type ChipCounters,

@@ -23,6 +23,7 @@ export interface QueueParts {
   readonly ringsIova: bigint;
   readonly entries: number;
   readonly vector: number;
+  readonly priority: number;
   readonly deadlineMs: number;
   readonly watchdog: Watchdog;
   readonly abortListeners: AbortListeners;
@@ -94,6 +95,7 @@ export class Queue implements Watched {
       completionBase: parts.ringsIova + BigInt(completionRingOffset(parts.entries)),
       entries: parts.entries,
       vector: parts.vector,
+      priority: parts.priority,
     });
     parts.watchdog.add(this);
   }

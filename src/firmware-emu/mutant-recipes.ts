@@ -47,8 +47,8 @@ export const MUTANT_BUNDLES: readonly MutantRecipe[] = [
     'wait-is-late',
     'a wait for the present value waits for the next',
     'semaphores.c',
-    'if (control->semaphores.value[submission->a] >= submission->b) return MTIA_ERROR_OK;',
-    'if (control->semaphores.value[submission->a] > submission->b) return MTIA_ERROR_OK;',
+    'if (control->semaphores.value[queue->context][submission->a] >= submission->b) return MTIA_ERROR_OK;',
+    'if (control->semaphores.value[queue->context][submission->a] > submission->b) return MTIA_ERROR_OK;',
   ),
   mutant(
     'administration-for-all',

@@ -55,7 +55,7 @@ export const SUBMISSION = defineStruct(
     {
       name: 'c',
       type: 'u64',
-      doc: 'COPY, FILL: bytes. LAUNCH: bytes of arguments (multiple of 8, at most 512). GRAPH_LAUNCH: number of segment bases. ASSIGN_PAGES: number of 64 KiB pages. ABORT: number of commands, 1..256; those that have completed stay as they are',
+      doc: 'COPY, FILL: bytes. LAUNCH: bytes of arguments (multiple of 8, at most 512). GRAPH_LAUNCH: number of segment bases. ASSIGN_PAGES: number of 64 KiB pages. SIGNAL on queue 0: context whose semaphore it is, zero elsewhere. ABORT: number of commands, 1..256; those that have completed stay as they are',
     },
     {
       name: 'd',
@@ -86,7 +86,7 @@ export const COMPLETION = defineStruct('mtia_completion', 64, 'One entry of a co
 
 export const NOT_IN_A_PE = 0xffff_ffff;
 
-/** Timeline semaphores of the firmware: 64-bit, only ever raised. */
+/** Timeline semaphores of each context: 64-bit, only ever raised, zero in a new context. */
 export const TIMELINE_SEMAPHORES = 1024;
 
 /** Words of kernel arguments at most. */

@@ -51,6 +51,8 @@ export const LIMITS = {
   CONTEXTS: 32,
   /** Entries of one queue at most; sizes are powers of two. */
   QUEUE_ENTRIES: 256,
+  /** Priorities of queues, 0..3: the highest is served first. */
+  QUEUE_PRIORITIES: 4,
   MSIX_VECTORS: 32,
   JOB_SLOTS: 64,
   DMA_CHANNELS: 4,
@@ -149,6 +151,7 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
       register(0x2c, 'VECTOR', 32, 'RW', 'MSI-X vector raised on completion'),
       register(0x30, 'ENABLE', 32, 'RW', '1 starts the queue with both rings empty; 0 stops it'),
       register(0x34, 'FAULT', 32, 'RO', 'error code that stopped the queue (a ring address the IOMMU refused)'),
+      register(0x38, 'PRIORITY', 32, 'RW', '0..3; of queues with work the highest is served first, equal ones in turn'),
     ],
   },
   {
@@ -339,6 +342,7 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
         stride: 4,
       }),
       register(0x200, 'CONTEXT', 32, 'RO', 'context of queue n', { count: 32, stride: 4 }),
+      register(0x280, 'PRIORITY', 32, 'RO', 'priority of queue n', { count: 32, stride: 4 }),
     ],
   },
   {

@@ -8,6 +8,7 @@ import { failureCases } from './failures.js';
 import { interruptCases } from './interrupts.js';
 import { launchCases } from './launch.js';
 import { lifecycleCases } from './lifecycle.js';
+import { priorityCases } from './priorities.js';
 import { queueCases } from './queues.js';
 import { registerCases } from './registers.js';
 
@@ -16,6 +17,7 @@ export const CASES: readonly ConformanceCase[] = [
   ...discoveryCases,
   ...lifecycleCases,
   ...queueCases,
+  ...priorityCases,
   ...dmaCases,
   ...interruptCases,
   ...launchCases,

@@ -47,6 +47,7 @@ const refusals = (
       'INVALID_COMMAND',
     ],
     ['QUERY on a queue of a context', { opcode: HOST_COMMAND.QUERY }, 'INVALID_COMMAND'],
+    ['SIGNAL for another context', { opcode: SIGNAL, a: 1, b: 1, c: 2 }, 'INVALID_COMMAND'],
     ['ABORT on a queue of a context', { opcode: HOST_COMMAND.ABORT, a: 1, c: 1 }, 'INVALID_COMMAND'],
   ] as const
 ).map(([what, command, code]) =>
@@ -296,6 +297,56 @@ export const queueCases = category('queues', {}, [
     await queue.submit({ opcode: SIGNAL, a: 9, b: (1n << 64n) - 1n });
     await queue.submit({ opcode: WAIT, a: 9, b: (1n << 64n) - 1n });
   }),
+
+  conformanceCase(
+    'keeps the semaphores of contexts apart',
+    'THR-1',
+    { requires: ['semaphores', 'queues'] },
+    async (fixture) => {
+      const card = await fixture.driver();
+      const [first, second] = [await card.createContext(), await card.createContext()];
+      const [waiting, own, foreign] = [
+        await first.createQueue(),
+        await first.createQueue(),
+        await second.createQueue(),
+      ];
+      let passed = false;
+      const wait = waiting.submit({ opcode: WAIT, a: 11, b: 1 }).then(() => {
+        passed = true;
+      });
+      await foreign.submit({ opcode: SIGNAL, a: 11, b: 5 });
+      await second.signal(11, 6);
+      await own.submit({ opcode: NOP });
+      assert.equal(passed, false, 'a context signalled the semaphore of another');
+      await first.signal(11, 1);
+      await wait;
+    },
+  ),
+
+  conformanceCase(
+    'begins with semaphores of zero in a new context',
+    'LIFE-7',
+    { requires: ['semaphores'] },
+    async (fixture) => {
+      const card = await fixture.driver();
+      for (let times = 0; times < 3; times++) {
+        const context = await card.createContext();
+        const queue = await context.createQueue();
+        let passed = false;
+        const wait = queue.submit({ opcode: WAIT, a: 12, b: 7 }).then(
+          () => {
+            passed = true;
+          },
+          () => undefined,
+        );
+        await context.signal(12, 6);
+        assert.equal(passed, false, 'the semaphore had the value that a former context gave it');
+        await context.signal(12, 7);
+        await wait;
+        await context.close();
+      }
+    },
+  ),
 
   conformanceCase(
     'wakes every queue that waits for a value, and none too early',

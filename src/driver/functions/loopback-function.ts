@@ -26,8 +26,11 @@ const COMMANDS: ReadonlyMap<number, Execute> = new Map<number, Execute>([
   [HOST_COMMAND.COPY_DEVICE_TO_HOST, (card, command) => card.copy(command, 'device', 'host')],
   [HOST_COMMAND.COPY_DEVICE_TO_DEVICE, (card, command) => card.copy(command, 'device', 'device')],
   [HOST_COMMAND.FILL, (card, command) => card.fill(command)],
-  [HOST_COMMAND.WAIT, (card, { a, b }) => (card.semaphore(a) >= b ? DONE : undefined)],
-  [HOST_COMMAND.SIGNAL, (card, { a, b }) => card.signal(a, b)],
+  [HOST_COMMAND.WAIT, (card, { context, a, b }) => (card.semaphore(context, a) >= b ? DONE : undefined)],
+  [
+    HOST_COMMAND.SIGNAL,
+    (card, { queue, context, a, b, c }) => card.signal(queue === ADMINISTRATION_QUEUE ? Number(c) : context, a, b),
+  ],
 ]);
 
 const ADMINISTRATION: ReadonlyMap<number, Execute> = new Map<number, Execute>([
@@ -41,7 +44,8 @@ export class LoopbackFunction extends SoftwareFunction {
   readonly #regions: readonly Region[];
   readonly #pages = new Map<bigint, Uint8Array>();
   readonly #owners = new Map<bigint, number>();
-  readonly #semaphores = new Map<bigint, bigint>();
+  /** By context. */
+  readonly #semaphores = new Map<number, Map<bigint, bigint>>();
 
   constructor(generation: Generation = '2i') {
     super('loopback', generation);
@@ -65,12 +69,14 @@ export class LoopbackFunction extends SoftwareFunction {
     this.#semaphores.clear();
   }
 
-  semaphore(number: bigint): bigint {
-    return this.#semaphores.get(number) ?? 0n;
+  semaphore(context: number, number: bigint): bigint {
+    return this.#semaphores.get(context)?.get(number) ?? 0n;
   }
 
-  signal(number: bigint, value: bigint): SoftwareOutcome {
-    if (value > this.semaphore(number)) this.#semaphores.set(number, value);
+  signal(context: number, number: bigint, value: bigint): SoftwareOutcome {
+    const semaphores = this.#semaphores.get(context) ?? new Map<bigint, bigint>();
+    this.#semaphores.set(context, semaphores);
+    if (value > this.semaphore(context, number)) semaphores.set(number, value);
     return DONE;
   }
 
@@ -86,6 +92,7 @@ export class LoopbackFunction extends SoftwareFunction {
   }
 
   destroyContext(context: number): SoftwareOutcome {
+    this.#semaphores.delete(context);
     for (const [address, owner] of [...this.#owners]) {
       if (owner !== context) continue;
       this.#owners.delete(address);
