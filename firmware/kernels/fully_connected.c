@@ -124,7 +124,7 @@ static void place_buffers(const struct plan *p, uint64_t activation) {
   end = place_buffer(CB_WEIGHT, end, weight_slots(p) * p->weight_slot);
   end = place_buffer(CB_OUTPUT, end, 2 * p->output_slot);
   end = place_buffer(CB_BIAS, end, BIAS_SLOTS * p->blocks * BIAS_BLOCK_BYTES);
-  end = place_buffer(CB_TABLE, end, activation_buffer_bytes(activation));
+  if (activation_needs_table(activation)) end = place_buffer(CB_TABLE, end, ACTIVATION_TABLE_BYTES);
   if (p->row_scale_slot == 0) return;
   end = place_buffer(CB_ROW_SCALE, end, 2 * p->row_scale_slot);
   place_buffer(CB_COLUMN_SCALE, end, BIAS_SLOTS * p->blocks * BIAS_BLOCK_BYTES);
@@ -356,16 +356,16 @@ static void compute(const struct plan *p, const struct mtia_fully_connected_argu
 /* Hart 0 checks and plans. Where this PE has no tile, hart 1 finds no column tile in the plan. */
 static uint32_t plan_and_load(const struct mtia_job_descriptor *job, const struct mtia_fully_connected_arguments *a) {
   const uint64_t generation = pe_generation();
+  /* Made where hart 1 reads it: a copy would cost a PE with one tile a tenth of its instructions. */
+  struct plan *const plan = KERNEL_SHARED(struct plan);
   struct pe_place place;
-  struct plan plan;
   if (!find_place(job, &place)) return MTIA_RESULT_BAD_GRID;
   if (!arguments_are_good(a, generation)) return MTIA_RESULT_BAD_ARGUMENT;
-  if (!make_plan(&plan, a, job, &place, generation)) return MTIA_RESULT_LOCAL_MEMORY;
-  if (plan.row_tiles == 0) plan.column_tiles = 0;
-  *KERNEL_SHARED(struct plan) = plan;
-  if (plan.column_tiles != 0) place_buffers(&plan, a->activation);
+  if (!make_plan(plan, a, job, &place, generation)) return MTIA_RESULT_LOCAL_MEMORY;
+  if (plan->row_tiles == 0) plan->column_tiles = 0;
+  if (plan->column_tiles != 0) place_buffers(plan, a->activation);
   buffers_ready(0);
-  load(&plan, a, job);
+  load(plan, a, job);
   return MTIA_RESULT_OK;
 }
 

@@ -118,6 +118,18 @@ describe('matrix products', () => {
     expect(kernels).toEqual(['CONVERT', 'FULLY_CONNECTED', 'CONVERT']);
   });
 
+  // 3 columns: less than a unit of DMA; 70: more than a tile, and no whole number of units.
+  it.each([3, 70])('one row of %i columns goes straight to the output', async (columns) => {
+    const [row, weight] = [testValues(K, 6), testValues(columns * K, 7)];
+    const kernels = await check({
+      inputs: [float32('x', [1, K], row)],
+      initializers: [float32('w', [columns, K], weight)],
+      nodes: [node('Gemm', 'x w', 'y', { transB: 1 })],
+      output: { shape: [1, columns], expected: product(row, weight, undefined, 1, columns, K) },
+    });
+    expect(kernels).toEqual(['CONVERT', 'FULLY_CONNECTED']);
+  });
+
   it('MatMul along the last of three dimensions', async () => {
     const input = float32('x', [2, 3, 4], testValues(24, 4));
     const weight = testValues(5 * 4, 5);

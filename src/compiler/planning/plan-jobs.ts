@@ -189,8 +189,11 @@ export class JobPlanner {
     const width = DATA_TYPE_BYTES[direct.type];
     const dense = columns * width;
     const tensor = this.#outputs[direct.output];
-    if (operation.kind === 'unary' || dense % DMA_ALIGNMENT === 0) {
-      return { home: 'outputs', offset: tensor?.offset ?? 0, stride: dense, written: dense };
+    // The stride of a single row is nobody's, so that its length does not matter.
+    const isOneRow = operation.kind === 'fully_connected' && rows === 1;
+    if (operation.kind === 'unary' || dense % DMA_ALIGNMENT === 0 || isOneRow) {
+      const stride = isOneRow ? paddedStride(dense) : dense;
+      return { home: 'outputs', offset: tensor?.offset ?? 0, stride, written: dense };
     }
     // Whole DMA units are stored; the conversion behind takes the columns that count.
     const written = Math.ceil(dense / DMA_ALIGNMENT) * DMA_ALIGNMENT;
