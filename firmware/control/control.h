@@ -41,6 +41,17 @@ struct copy {
   void (*finished)(struct control *, struct queue *, uint32_t error);
 };
 
+/* PEs that have worked for the same time since the last barrier. */
+struct span {
+  uint64_t pes, cycles;
+};
+
+struct device_time {
+  uint64_t at_barrier; /* cycles until the last barrier */
+  uint32_t span_count;
+  struct span spans[MTIA_LIMIT_JOB_SLOTS]; /* as many as PEs */
+};
+
 /* LAUNCH or GRAPH_LAUNCH: the jobs that are at PEs, and the next one. */
 struct launch {
   uint64_t slots;       /* bit per job slot that works for this launch */
@@ -53,6 +64,7 @@ struct launch {
   uint32_t segment_count;
   uint64_t segments[MTIA_GRAPH_SEGMENTS];
   struct mtia_job_descriptor descriptor;
+  struct device_time time;
 };
 
 /* A submission ring and the one command of it that is under way. */
@@ -99,6 +111,7 @@ struct copies {
 /* A job at its PEs. */
 struct job {
   struct queue *queue;
+  uint64_t pes;
   uint32_t index, kernel;
   uint64_t stuck_pes;    /* PEs that were blocked at the last look, all that were still at the job; else 0 */
   uint32_t failed_looks; /* looks since a PE of the job failed */

@@ -4,6 +4,7 @@
  */
 #include "graphs.h"
 #include "bytes.h"
+#include "device_time.h"
 #include "jobs.h"
 #include "launches.h"
 
@@ -40,6 +41,7 @@ uint32_t graph_start(struct control *control, struct queue *queue) {
   launch->segment_count = header.segment_count;
   launch->job_count = header.job_count;
   launch->next_job = 0;
+  device_time_begin(&launch->time);
   if (header.job_count == 0) return MTIA_ERROR_OK;
   error = graph_submit_jobs(control, queue);
   if (error == MTIA_ERROR_OK) return COMMAND_RUNNING;
@@ -85,7 +87,9 @@ uint32_t graph_submit_jobs(struct control *control, struct queue *queue) {
     uint32_t error = read_memory(control, queue, &job, address, sizeof job);
     if (error != MTIA_ERROR_OK) return error;
     /* Read again when the earlier jobs are done. */
-    if ((job.flags & MTIA_GRAPH_JOB_BARRIER) != 0 && launch->slots != 0) return MTIA_ERROR_OK;
+    const bool barrier = (job.flags & MTIA_GRAPH_JOB_BARRIER) != 0;
+    if (barrier && launch->slots != 0) return MTIA_ERROR_OK;
+    if (barrier) device_time_barrier(&launch->time);
     error = prepare(control, queue, &job);
     if (error == MTIA_ERROR_OK) error = jobs_submit(control, queue);
     if (error != MTIA_ERROR_OK) return error;

@@ -1,6 +1,7 @@
 #include "jobs.h"
 #include <stddef.h>
 #include "bits.h"
+#include "device_time.h"
 #include "failures.h"
 #include "launches.h"
 #include "mmio.h"
@@ -67,8 +68,8 @@ static uint32_t start_job(struct control *control, struct queue *queue) {
   const uint32_t slot = lowest_bit(jobs->free_slots);
   jobs->free_slots &= jobs->free_slots - 1;
   launch->slots |= 1ull << slot;
-  jobs->slots[slot] =
-      (struct job){.queue = queue, .index = launch->job_index, .kernel = launch->descriptor.kernel};
+  jobs->slots[slot] = (struct job){
+      .queue = queue, .pes = launch->pes, .index = launch->job_index, .kernel = launch->descriptor.kernel};
   launch->descriptor.slot = slot;
   const bool at_once = (mmio_read64(REGISTER(WORK_QUEUE_ENGINE, BUSY)) & launch->pes) == 0;
   memory_barrier();
@@ -136,7 +137,8 @@ static void end_job(struct control *control, uint32_t slot) {
   select_slot(slot);
   const uint32_t result = mmio_read32(REGISTER(WORK_QUEUE_ENGINE, RESULT));
   const uint64_t cycles = mmio_read64(REGISTER(WORK_QUEUE_ENGINE, CYCLES));
-  queue->completion.device_ns += cycles * 1000 / control->chip.clock_mhz;
+  device_time_add(&queue->launch.time, job->pes, cycles);
+  queue->completion.device_ns = device_time_cycles(&queue->launch.time) * 1000 / control->chip.clock_mhz;
   if (result == MTIA_ERROR_OK) {
     release(jobs, slot);
     launch_continue(control, queue);

@@ -1,5 +1,6 @@
 #include "launches.h"
 #include "bytes.h"
+#include "device_time.h"
 #include "graphs.h"
 #include "jobs.h"
 #include "kernels.h"
@@ -50,6 +51,7 @@ uint32_t launch_start(struct control *control, struct queue *queue) {
   queue->launch.job_index = 0;
   queue->launch.next_job = 1;
   queue->launch.job_count = 1;
+  device_time_begin(&queue->launch.time);
   error = jobs_submit(control, queue);
   return error == MTIA_ERROR_OK ? COMMAND_RUNNING : error;
 }

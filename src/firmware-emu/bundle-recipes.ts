@@ -38,6 +38,7 @@ const CONTROL_SOURCES = [
   'commands.c',
   'contexts.c',
   'copies.c',
+  'device_time.c',
   'failures.c',
   'graphs.c',
   'host_structure.c',

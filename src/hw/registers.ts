@@ -303,7 +303,13 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
       register(0x60, 'FULL', 64, 'RO', 'bit per PE: has two jobs and takes no further one'),
       register(0x68, 'WORKING', 64, 'RO', 'of SLOT, bit per PE: has the job and has not reported'),
       register(0x70, 'RUNNING', 64, 'RO', 'of SLOT, bit per PE: WORKING, and has started the job'),
-      register(0x78, 'START_TIME', 64, 'RO', 'of SLOT: MTIME at which the last of its PEs started the job; 0 = not yet'),
+      register(
+        0x78,
+        'START_TIME',
+        64,
+        'RO',
+        'of SLOT: MTIME at which the last of its PEs started the job; 0 = not yet',
+      ),
       register(
         0x80,
         'STOP',

@@ -119,6 +119,27 @@ describe.each(['v1', '2i'] as const)('GRAPH_LAUNCH on %s', (generation) => {
     expect(await session.readWords(session.memory, 300)).toEqual(Array.from({ length: 300 }, (_, i) => BigInt(i)));
   });
 
+  it('takes the device time of its longest chain of jobs, whatever ran beside it', async () => {
+    const counter = session.memory + 512n;
+    const add = (times: bigint, column: number, columns = 1, barrier = false): Job => ({
+      kernel: external('ADD_ONE'),
+      rectangle: { ...place(column, 0), columns },
+      barrier,
+      args: [counter, times],
+    });
+    const deviceUs = async (...jobs: readonly Job[]): Promise<number> => (await run(jobs)).deviceUs;
+    const [long, short] = [await deviceUs(add(2000n, 0)), await deviceUs(add(1000n, 0))];
+    const near = (value: number): [number, number] => [value * 0.97, value * 1.03];
+    const between = (value: number, [low, high]: [number, number]): void => {
+      expect(value).toBeGreaterThan(low);
+      expect(value).toBeLessThan(high);
+    };
+    between(await deviceUs(add(1000n, 0), add(2000n, 1), add(1000n, 2)), near(long));
+    between(await deviceUs(add(2000n, 0), add(1000n, 1, 1, true), add(2000n, 2, 1, true)), near(2 * long + short));
+    // The second PE of the middle job has the first job behind it, the third has the last one before it.
+    between(await deviceUs(add(2000n, 0, 2), add(1000n, 1, 2), add(1000n, 3)), near(long + short));
+  });
+
   it('that fails names the job, and the next one succeeds', async () => {
     const good = { kernel: external('RECORD'), args: [session.memory, 1n] };
     const endless = { kernel: external('ENDLESS'), rectangle: place(5, 5) };
