@@ -108,6 +108,14 @@ export const ERROR_CODES = {
   },
   NATIVE_LIBRARY: { code: 141, fault: 'host', doc: 'the library of the emulated chip is missing or too old' },
   TOO_MANY: { code: 142, fault: 'caller', doc: 'a limited resource (contexts, queues, mappings) is used up' },
+
+  EXECUTOR_FULL: { code: 150, fault: 'caller', doc: 'as many requests wait for an executor as its queue holds' },
+  DEADLINE_EXCEEDED: { code: 151, fault: 'caller', doc: 'the request was not answered before its deadline' },
+  WORKER_LOST: {
+    code: 152,
+    fault: 'host',
+    doc: 'the worker thread that ran the request ended, and so did the next one',
+  },
 } as const satisfies Readonly<Record<string, ErrorCode>>;
 
 export type ErrorName = keyof typeof ERROR_CODES;

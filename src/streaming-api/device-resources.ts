@@ -13,6 +13,7 @@ import { ARGUMENT_BYTES } from './argument-slots.js';
 import type { CompiledModel } from './compiled-model.js';
 import type { Compression } from './copy-range.js';
 import { DeviceBuffer } from './device-buffer.js';
+import { CompilerThread } from './executor/compiler-thread.js';
 import type { ModelHost } from './model-memory.js';
 import { Stream } from './stream.js';
 import { Timelines } from './timelines.js';
@@ -25,6 +26,7 @@ export class DeviceResources implements ModelHost {
   readonly pinned: PinnedMemory;
   readonly streams = new Set<Stream>();
   readonly models = new Set<CompiledModel>();
+  readonly compiler = new CompilerThread();
   readonly #context: Context;
   readonly #timelines: Timelines;
   #defaultStream: Stream | undefined;
@@ -128,6 +130,7 @@ export class DeviceResources implements ModelHost {
   /** The context goes first: closing it rejects what is outstanding and ends every access to memory. */
   async #close(): Promise<void> {
     await this.card.close();
+    await this.compiler.close();
     await Promise.all([...this.models].map((model) => model.close()));
     await Promise.all([...this.streams].map((stream) => stream.close()));
     await this.memory.close();

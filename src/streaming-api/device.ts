@@ -16,7 +16,7 @@ import { DeviceBuffer } from './device-buffer.js';
 import type { DeviceOptions, DeviceProperties } from './device-options.js';
 import { DeviceResources } from './device-resources.js';
 import { readFirmware } from './firmware.js';
-import { checkGraph, checkNoCompileOptions, readGraph } from './graph-source.js';
+import { checkGraph, checkNoCompileOptions } from './graph-source.js';
 import { HostBuffer } from './host-buffer.js';
 import { Kernel } from './kernel.js';
 import type { LoadOptions } from './model-types.js';
@@ -151,7 +151,8 @@ export class Device implements AsyncDisposable {
   }
 
   /**
-   * Uploads a model: a .pt2, .onnx or .mtg file, or a graph that was compiled already.
+   * Uploads a model: a .pt2, .onnx or .mtg file, or a graph that was compiled already. Files are read and compiled on a
+   * thread of their own.
    *
    * ```ts
    * await using model = await device.loadModel('model.onnx', { batch: 32, dtype: 'bf16' });
@@ -162,7 +163,7 @@ export class Device implements AsyncDisposable {
     resources.checkOpen();
     if (typeof model === 'object') checkNoCompileOptions(options);
     const { generation } = this.properties;
-    const graph = typeof model === 'string' ? await readGraph(model, generation, options) : model;
+    const graph = typeof model === 'string' ? await resources.compiler.compile(model, generation, options) : model;
     checkGraph(graph, generation, resources.firmware);
     const loaded = await CompiledModel.load(resources, graph, options.concurrency, (closed) =>
       resources.models.delete(closed),

@@ -1,8 +1,11 @@
 /** Model files become compiled graphs. The only file here that knows the compiler. */
 import { open, readFile } from 'node:fs/promises';
 import type { CompiledGraph } from '../compiler/compiled-graph.js';
-import { type FirmwareImage, invalidArgument, MtiaError } from '../driver/index.js';
+import { invalidArgument, MtiaError } from '../driver/errors.js';
+import type { FirmwareImage } from '../driver/index.js';
 import { type Generation, PROTOCOL_VERSION } from '../hw/index.js';
+import { batchSizes, batchSymbolOf, checkOutputRows, DEFAULT_MAX_BATCH } from './executor/batch-sizes.js';
+import type { CompileChoices, GraphSet } from './executor/compiler-worker.js';
 import type { LoadOptions } from './model-types.js';
 
 const HEAD_BYTES = 64;
@@ -11,17 +14,11 @@ const HEAD_BYTES = 64;
  * Reads a .pt2, .onnx or .mtg file, told apart by content, and compiles it where that is not done yet. The compiler is
  * loaded here and not before: who brings compiled graphs along needs none of it.
  */
-export async function readGraph(path: string, generation: Generation, options: LoadOptions): Promise<CompiledGraph> {
+export async function readGraph(path: string, generation: Generation, options: CompileChoices): Promise<CompiledGraph> {
   const compiler = await import('../compiler/index.js');
   if (compiler.isCompiledGraph(await readHead(path))) {
     checkNoCompileOptions(options);
-    try {
-      return compiler.decodeCompiledGraph(await readFile(path), { generation });
-    } catch (error) {
-      throw error instanceof MtiaError
-        ? new MtiaError(error.code, `${path}: ${error.message}`, { cause: error })
-        : error;
-    }
+    return readCompiledGraph(path, generation);
   }
   const { dtype, batch, inputShapes } = options;
   return compiler.compileModel(await compiler.readModel(path), {
@@ -30,6 +27,51 @@ export async function readGraph(path: string, generation: Generation, options: L
     ...(batch === undefined ? {} : { batch }),
     ...(inputShapes === undefined ? {} : { inputShapes }),
   });
+}
+
+async function readCompiledGraph(path: string, generation: Generation): Promise<CompiledGraph> {
+  const compiler = await import('../compiler/index.js');
+  try {
+    return compiler.decodeCompiledGraph(await readFile(path), { generation });
+  } catch (error) {
+    throw error instanceof MtiaError ? new MtiaError(error.code, `${path}: ${error.message}`, { cause: error }) : error;
+  }
+}
+
+/**
+ * Reads a model for an executor: compiled for every size of a batch where the first dimension of each input is the same
+ * symbol, and as it is where its shapes are fixed.
+ */
+export async function readBatchedGraphs(
+  path: string,
+  generation: Generation,
+  { dtype, maxBatch }: { readonly dtype: LoadOptions['dtype']; readonly maxBatch: number | undefined },
+): Promise<GraphSet> {
+  const compiler = await import('../compiler/index.js');
+  if (compiler.isCompiledGraph(await readHead(path))) {
+    checkNoCompileOptions({ dtype });
+    return fixedShape(await readCompiledGraph(path, generation), maxBatch);
+  }
+  const model = await compiler.readModel(path);
+  const choices = { generation, ...(dtype === undefined ? {} : { dtype }) };
+  const symbol = batchSymbolOf(model);
+  if (symbol === undefined) return fixedShape(compiler.compileModel(model, choices), maxBatch);
+  const sizes = batchSizes(model.ranges.get(symbol)?.minimum ?? 1, maxBatch ?? DEFAULT_MAX_BATCH);
+  const graphs = sizes.map((size) => {
+    const graph = compiler.compileModel(model, { ...choices, batch: size });
+    checkOutputRows(graph, size);
+    return graph;
+  });
+  return { graphs, batched: true };
+}
+
+/** A graph of one shape runs one request at a time. */
+export function fixedShape(graph: CompiledGraph, maxBatch: number | undefined): GraphSet {
+  if (maxBatch === undefined || maxBatch === 1) return { graphs: [graph], batched: false };
+  throw invalidArgument(
+    `model ${graph.name} has a fixed shape, so its requests cannot be batched: leave maxBatch out, or pass a model ` +
+      'file whose inputs all begin with the same symbolic dimension',
+  );
 }
 
 /** The first bytes of a file; none where it cannot be read, which is for the reader of models to explain. */
@@ -44,7 +86,7 @@ async function readHead(path: string): Promise<Uint8Array> {
 }
 
 /** A compiled graph is compiled: options that would have to change it are a misunderstanding. */
-export function checkNoCompileOptions({ batch, inputShapes, dtype }: LoadOptions): void {
+export function checkNoCompileOptions({ batch, inputShapes, dtype }: CompileChoices): void {
   if ((batch ?? inputShapes ?? dtype) === undefined) return;
   throw invalidArgument('a compiled graph has its shapes and type; pass batch, inputShapes and dtype to the compiler');
 }

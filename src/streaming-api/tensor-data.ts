@@ -6,7 +6,8 @@ import { bytesOf } from './typed-array.js';
 
 interface ArrayType {
   readonly name: string;
-  new (buffer: ArrayBuffer): TensorData;
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): TensorData;
 }
 
 /** float16 and bfloat16 have no typed array of their own on every supported Node: their bits travel. */
@@ -27,6 +28,12 @@ const ARRAY_TYPE: Readonly<Record<ElementType, ArrayType>> = {
  */
 export function typedArrayOf(type: ElementType, bytes: Uint8Array): TensorData {
   return new ARRAY_TYPE[type](Uint8Array.from(bytes).buffer);
+}
+
+/** A tensor that lies `offset` bytes into a segment, as a view of it. */
+export function typedArrayOver(type: ElementType, segment: Uint8Array, offset: number, bytes: number): TensorData {
+  const Type = ARRAY_TYPE[type];
+  return new Type(segment.buffer, segment.byteOffset + offset, bytes / Type.BYTES_PER_ELEMENT);
 }
 
 function mismatch(message: string): MtiaError {

@@ -1,0 +1,98 @@
+/** One request of an executor, from the call to the answer. */
+import type { GraphTensor } from '../../compiler/compiled-graph.js';
+import { MtiaError } from '../../driver/index.js';
+import type { RunResult, TensorData } from '../model-types.js';
+import { checkInputs } from '../tensor-data.js';
+import { rowBytes } from './batch-sizes.js';
+
+export interface ExecutorRunOptions {
+  /** Rejects the request with ABORTED. One that waits leaves the queue; of one that runs the result is dropped. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds from the call in which the request has to be answered; else it fails with DEADLINE_EXCEEDED. */
+  readonly deadlineMs?: number;
+  /** Requests of a higher priority go first; 0 when absent. */
+  readonly priority?: number;
+}
+
+export interface ExecutorResult extends RunResult {
+  /** Rows of all requests that ran together with this one, its own included. */
+  readonly batchRows: number;
+}
+
+export class Request {
+  /** In the order of the model's inputs; the executor's own copies. */
+  readonly data: readonly TensorData[];
+  readonly rows: number;
+  readonly priority: number;
+  readonly arrivedMs = performance.now();
+  /** Of performance.now(). */
+  readonly deadlineAtMs: number;
+  /** Resolves or rejects once. */
+  readonly result: Promise<ExecutorResult>;
+  /** Set where a batch failed: whose fault it was shows when each runs by itself. */
+  alone = false;
+  /** Worker threads that ended while they ran it. */
+  losses = 0;
+  #settled = false;
+  #resolve: (result: ExecutorResult) => void = () => undefined;
+  #reject: (error: unknown) => void = () => undefined;
+  readonly #cleanUps: (() => void)[] = [];
+
+  constructor(data: readonly TensorData[], rows: number, options: ExecutorRunOptions) {
+    this.data = data;
+    this.rows = rows;
+    this.priority = options.priority ?? 0;
+    this.deadlineAtMs = this.arrivedMs + (options.deadlineMs ?? Number.POSITIVE_INFINITY);
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** Runs when the request is settled. */
+  whenSettled(cleanUp: () => void): void {
+    this.#cleanUps.push(cleanUp);
+  }
+
+  resolve(result: ExecutorResult): void {
+    if (this.#settle()) this.#resolve(result);
+  }
+
+  reject(error: unknown): void {
+    if (this.#settle()) this.#reject(error);
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    for (const cleanUp of this.#cleanUps) cleanUp();
+    return true;
+  }
+}
+
+/**
+ * The inputs of a request in the order of the model, and how many rows they are. Throws SHAPE_MISMATCH, naming the input,
+ * where one does not fit. `declared` are the inputs of the smallest graph; where it is not batched they fit exactly.
+ */
+export function checkRequest(
+  inputs: Readonly<Record<string, TensorData>>,
+  declared: readonly GraphTensor[],
+  { batched, maxRows }: { readonly batched: boolean; readonly maxRows: number },
+): { readonly data: readonly TensorData[]; readonly rows: number } {
+  if (!batched) return { data: checkInputs(inputs, declared), rows: 1 };
+  const [first] = declared;
+  const given = first && inputs?.[first.name];
+  const rows = first && ArrayBuffer.isView(given) ? Math.max(1, Math.floor(given.byteLength / rowBytes(first))) : 1;
+  const expected = declared.map((tensor) => ({
+    ...tensor,
+    shape: tensor.shape.with(0, rows),
+    bytes: rows * rowBytes(tensor),
+  }));
+  const data = checkInputs(inputs, expected);
+  if (rows <= maxRows) return { data, rows };
+  throw new MtiaError('SHAPE_MISMATCH', `the request has ${rows} rows; the executor takes ${maxRows} (maxBatch)`);
+}

@@ -1,0 +1,160 @@
+/** One worker thread, kept alive by a piscina pool of one: a thread that ends is replaced, and gets its card anew. */
+import { Piscina } from 'piscina';
+import { MtiaError } from '../../driver/index.js';
+import { type Answer, type PrepareTask, type RunReport, type RunTask, unwrap, type WorkerSetup } from './messages.js';
+import { Slab } from './slab.js';
+import { workerFile } from './worker-file.js';
+
+/** A thread that could not get ready this often in a row is given up. */
+const MOST_ATTEMPTS = 3;
+/** Boot of the firmware and upload of the weights of every batch size, on a busy machine. */
+const PREPARE_MS = 120_000;
+
+export interface WorkerThreadOptions {
+  readonly instances: number;
+  /** Called when the thread has become ready again, and when it is given up for good. */
+  readonly onChange: () => void;
+}
+
+export class WorkerThread {
+  /** Slabs that no batch uses. */
+  readonly #free: Slab[];
+  readonly #slabs: readonly Slab[];
+  readonly #pool: Piscina;
+  readonly #onChange: () => void;
+  #state: 'starting' | 'ready' | 'dead' | 'closed' = 'starting';
+  #losses = 0;
+  #restarting: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(setup: Omit<WorkerSetup, 'slabs'>, { instances, onChange }: WorkerThreadOptions) {
+    const { graphs } = setup;
+    this.#slabs = Array.from({ length: instances }, () => new Slab(Slab.allocate(graphs), graphs));
+    this.#free = [...this.#slabs];
+    this.#onChange = onChange;
+    const workerData: WorkerSetup = { ...setup, slabs: this.#slabs.map(({ memory }) => memory) };
+    this.#pool = new Piscina({
+      filename: workerFile('worker'),
+      name: 'run',
+      minThreads: 1,
+      maxThreads: 1,
+      // One more than run at once, so that close() does not wait behind them.
+      concurrentTasksPerWorker: instances + 1,
+      // A worker that waits in Atomics.wait() would not see the interrupts of its card.
+      atomics: 'disabled',
+      recordTiming: false,
+      workerData,
+    });
+    // Without a listener, a thread that fails while it is idle would end the process.
+    this.#pool.on('error', (error) => {
+      this.#failure = error;
+    });
+    this.#pool.on('workerDestroy', () => this.#onLost());
+  }
+
+  get ready(): boolean {
+    return this.#state === 'ready';
+  }
+
+  /** Given up for good; `failure` says why. */
+  get dead(): boolean {
+    return this.#state === 'dead';
+  }
+
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** Threads that ended and had to be replaced. */
+  get losses(): number {
+    return this.#losses;
+  }
+
+  /** Batches that can be started now. */
+  get freeInstances(): number {
+    return this.ready ? this.#free.length : 0;
+  }
+
+  /** Opens the card and loads the models. Rejects with what failed. */
+  async prepare(task: PrepareTask): Promise<void> {
+    unwrap(await this.#perform<void>('prepare', task));
+    if (this.#state === 'starting') this.#state = 'ready';
+  }
+
+  take(): Slab {
+    const slab = this.#free.pop();
+    if (slab === undefined) throw new RangeError('no instance is free');
+    return slab;
+  }
+
+  give(slab: Slab): void {
+    this.#free.push(slab);
+  }
+
+  /** Rejects with WORKER_LOST where the thread ended, and with the error of the run otherwise. */
+  async run(slab: Slab, task: Omit<RunTask, 'slab'>): Promise<RunReport> {
+    return unwrap(await this.#perform<RunReport>('run', { ...task, slab: this.#slabs.indexOf(slab) }));
+  }
+
+  /** Closes the card and ends the thread. No batch may be under way that is still wanted. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    // A card that is being opened cannot be closed yet.
+    await this.#restarting;
+    const open = this.#state === 'ready';
+    this.#state = 'closed';
+    if (open) await this.#perform('close', undefined).catch(() => undefined);
+    await this.#pool.destroy();
+  }
+
+  /** Ends the thread as a crash would. For tests. */
+  async terminate(): Promise<void> {
+    await Promise.all(this.#pool.threads.map((thread) => thread.terminate()));
+  }
+
+  async #perform<T>(name: string, task: PrepareTask | RunTask | undefined): Promise<Answer<T>> {
+    try {
+      return (await this.#pool.run(task, { name })) as Answer<T>;
+    } catch (cause) {
+      throw new MtiaError('WORKER_LOST', 'the worker thread that ran the request ended', { cause });
+    }
+  }
+
+  #onLost(): void {
+    if (this.#state === 'closed' || this.#state === 'dead') return;
+    this.#losses++;
+    // While it gets ready, whoever prepares it learns of the loss by the task that failed.
+    if (this.#state === 'starting') return;
+    this.#state = 'starting';
+    // Piscina is still taking the old thread out of its list.
+    setImmediate(() => {
+      this.#restarting = this.#restart();
+    });
+  }
+
+  async #restart(): Promise<void> {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS && this.#state === 'starting'; attempt++) {
+      try {
+        await withDeadline(PREPARE_MS, this.prepare({ checkRows: false }));
+        break;
+      } catch (error) {
+        this.#failure = error;
+      }
+    }
+    if (this.#state === 'starting') this.#state = 'dead';
+    this.#onChange();
+  }
+}
+
+async function withDeadline(deadlineMs: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new MtiaError('WORKER_LOST', 'a worker thread did not get ready')), deadlineMs);
+    timer.unref();
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
