@@ -14,6 +14,7 @@ export const CAPABILITIES = {
   'error correction': 'LPDDR has ECC, and errors can be injected',
   debug: 'a debug door can halt the chip and read harts',
   workers: 'worker threads may open devices of their own',
+  executor: 'worker threads of an executor open cards like this one by themselves: emulated ones',
 } as const satisfies Readonly<Record<string, string>>;
 
 export type Capability = keyof typeof CAPABILITIES;

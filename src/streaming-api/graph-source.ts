@@ -57,11 +57,12 @@ export async function readBatchedGraphs(
   const symbol = batchSymbolOf(model);
   if (symbol === undefined) return fixedShape(compiler.compileModel(model, choices), maxBatch);
   const sizes = batchSizes(model.ranges.get(symbol)?.minimum ?? 1, maxBatch ?? DEFAULT_MAX_BATCH);
-  const graphs = sizes.map((size) => {
+  const graphs: CompiledGraph[] = [];
+  for (const size of sizes) {
     const graph = compiler.compileModel(model, { ...choices, batch: size });
-    checkOutputRows(graph, size);
-    return graph;
-  });
+    checkOutputRows(graph, graphs[0] ?? graph);
+    graphs.push(graph);
+  }
   return { graphs, batched: true };
 }
 

@@ -12,7 +12,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'firmware-emu': ['driver', 'hw'],
   compiler: ['driver', 'hw'],
   'streaming-api': ['compiler', 'memmgr', 'driver', 'firmware-emu', 'hw'],
-  conformance: ['streaming-api', 'memmgr', 'driver', 'firmware-emu', 'hw'],
+  conformance: ['streaming-api', 'compiler', 'memmgr', 'driver', 'firmware-emu', 'hw'],
   cli: ['conformance', 'streaming-api', 'compiler', 'memmgr', 'driver', 'firmware-emu', 'hw'],
 };
 

@@ -2,6 +2,7 @@
 import type { ConformanceCase } from '../case.js';
 import { abortCases } from './aborts.js';
 import { codeLoadCases } from './code-load.js';
+import { compiledExecutionCases } from './compiled-execution.js';
 import { discoveryCases } from './discovery.js';
 import { dmaCases } from './dma.js';
 import { failureCases } from './failures.js';
@@ -24,6 +25,7 @@ export const CASES: readonly ConformanceCase[] = [
   ...failureCases,
   ...abortCases,
   ...codeLoadCases,
+  ...compiledExecutionCases,
 ];
 
 export const CATEGORIES: readonly string[] = [...new Set(CASES.map((declared) => declared.category))];

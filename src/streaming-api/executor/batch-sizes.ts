@@ -23,10 +23,14 @@ export function batchSymbolOf(model: ModelGraph): string | undefined {
   return rowwise ? symbol : undefined;
 }
 
-/** Throws INVALID_ARGUMENT where an output does not have one row for each row of the batch. */
-export function checkOutputRows(graph: CompiledGraph, size: number): void {
-  for (const { name, shape } of graph.outputs) {
-    if (shape[0] === size) continue;
+/** Throws INVALID_ARGUMENT where an output does not have one row, always of the same shape, for each row of the batch. */
+export function checkOutputRows(graph: CompiledGraph, smallest: CompiledGraph): void {
+  const size = rowsOf(graph);
+  for (const [index, { name, shape }] of graph.outputs.entries()) {
+    const [rows, ...row] = shape;
+    const [, ...expected] = smallest.outputs[index]?.shape ?? [];
+    if (rows === size && row.length === expected.length && row.every((entry, axis) => entry === expected[axis]))
+      continue;
     throw invalidArgument(
       `model ${graph.name} cannot be batched: output "${name}" is [${shape.join(', ')}] for a batch of ${size}; ` +
         'compile it for one shape and pass the compiled graph',

@@ -17,7 +17,7 @@ import {
   limitsOf,
 } from './executor-options.js';
 import { ExecutorStatistics } from './executor-statistics.js';
-import { type RunReport, shareGraph, toSharedMemory, type WorkerSetup } from './messages.js';
+import { type RunReport, shareGraph, toSharedMemory } from './messages.js';
 import { checkRequest, type ExecutorResult, type ExecutorRunOptions, Request } from './request.js';
 import { RequestQueue } from './request-queue.js';
 import { packRows, type Slab, unpackRows } from './slab.js';
@@ -43,9 +43,15 @@ export async function createExecutor(model: string | CompiledGraph, options: Exe
   const firmware = readFirmware(options.firmware, options.allowUnsignedFirmware ?? false);
   const { version, protocolVersion, generations, kernels } = firmware;
   const image = { bytes: toSharedMemory(firmware.bytes), version, protocolVersion, generations, kernels };
-  const set = await readGraphs(model, options);
-  const setup = { generation, firmware: image, peThreads: limits.peThreads, graphs: set.graphs };
-  return Executor.start(setup, set, limits);
+  const card = { generation, firmware: image, peThreads: limits.peThreads };
+  // They open their cards while the model is compiled.
+  const workers = Array.from({ length: limits.threads }, () => new WorkerThread(card, limits.instances));
+  try {
+    return await Executor.start(await readGraphs(model, options), workers, limits);
+  } catch (error) {
+    await Promise.all(workers.map((worker) => worker.close()));
+    throw error;
+  }
 }
 
 async function readGraphs(model: string | CompiledGraph, options: ExecutorOptions): Promise<GraphSet> {
@@ -85,26 +91,23 @@ export class Executor implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /** Use createExecutor. */
-  static async start(setup: Omit<WorkerSetup, 'slabs'>, set: GraphSet, limits: ExecutorLimits): Promise<Executor> {
-    const executor = new Executor(setup, set, limits);
-    const started = await Promise.allSettled(
-      executor.#workers.map((worker, index) => worker.prepare({ checkRows: set.batched && index === 0 })),
+  static async start(set: GraphSet, workers: readonly WorkerThread[], limits: ExecutorLimits): Promise<Executor> {
+    const executor = new Executor(set, workers, limits);
+    const { graphs, batched } = set;
+    const { instances } = limits;
+    const loads = workers.map((worker, index) =>
+      worker.load(graphs, { instances, checkRows: batched && index === 0, onChange: () => executor.#pump() }),
     );
-    for (const result of started) {
-      if (result.status === 'fulfilled') continue;
-      await executor.close();
-      throw result.reason;
-    }
+    for (const result of await Promise.allSettled(loads)) if (result.status === 'rejected') throw result.reason;
     return executor;
   }
 
-  private constructor(setup: Omit<WorkerSetup, 'slabs'>, { graphs, batched }: GraphSet, limits: ExecutorLimits) {
+  private constructor({ graphs, batched }: GraphSet, workers: readonly WorkerThread[], limits: ExecutorLimits) {
     this.#graphs = graphs;
     this.#batched = batched;
     this.#limits = limits;
+    this.#workers = workers;
     this.#maxRows = batched ? rowsOf(graphs.at(-1) ?? { inputs: [] }) : 1;
-    const options = { instances: limits.instances, onChange: () => this.#pump() };
-    this.#workers = Array.from({ length: limits.threads }, () => new WorkerThread(setup, options));
   }
 
   /** Name, type and shape of every input; of one row where requests are batched. */

@@ -14,18 +14,18 @@ interface ErrorMessage {
 
 export type Answer<T> = { readonly value: T } | { readonly error: ErrorMessage };
 
-/** Everything that a worker opens its card and loads its models with. */
-export interface WorkerSetup {
+/** What a worker thread opens its card with, as soon as it runs. */
+export interface CardSetup {
   readonly generation: Generation;
   readonly firmware: FirmwareImage;
   readonly peThreads: number;
+}
+
+export interface PrepareTask {
   /** For each size of a batch, the smallest first. */
   readonly graphs: readonly CompiledGraph[];
   /** One for each instance. */
   readonly slabs: readonly SharedArrayBuffer[];
-}
-
-export interface PrepareTask {
   /** Whether to prove that rows do not depend on each other. */
   readonly checkRows: boolean;
 }

@@ -1,7 +1,8 @@
 /** One worker thread, kept alive by a piscina pool of one: a thread that ends is replaced, and gets its card anew. */
 import { Piscina } from 'piscina';
+import type { CompiledGraph } from '../../compiler/compiled-graph.js';
 import { MtiaError } from '../../driver/index.js';
-import { type Answer, type PrepareTask, type RunReport, type RunTask, unwrap, type WorkerSetup } from './messages.js';
+import { type Answer, type CardSetup, type PrepareTask, type RunReport, type RunTask, unwrap } from './messages.js';
 import { Slab } from './slab.js';
 import { workerFile } from './worker-file.js';
 
@@ -9,30 +10,22 @@ import { workerFile } from './worker-file.js';
 const MOST_ATTEMPTS = 3;
 /** Boot of the firmware and upload of the weights of every batch size, on a busy machine. */
 const PREPARE_MS = 120_000;
-
-export interface WorkerThreadOptions {
-  readonly instances: number;
-  /** Called when the thread has become ready again, and when it is given up for good. */
-  readonly onChange: () => void;
-}
+const CLOSE_MS = 30_000;
 
 export class WorkerThread {
-  /** Slabs that no batch uses. */
-  readonly #free: Slab[];
-  readonly #slabs: readonly Slab[];
   readonly #pool: Piscina;
-  readonly #onChange: () => void;
+  #slabs: readonly Slab[] = [];
+  /** Slabs that no batch uses. */
+  #free: Slab[] = [];
+  #graphs: readonly CompiledGraph[] = [];
+  #onChange: () => void = () => undefined;
   #state: 'starting' | 'ready' | 'dead' | 'closed' = 'starting';
   #losses = 0;
   #restarting: Promise<void> | undefined;
   #failure: unknown;
 
-  constructor(setup: Omit<WorkerSetup, 'slabs'>, { instances, onChange }: WorkerThreadOptions) {
-    const { graphs } = setup;
-    this.#slabs = Array.from({ length: instances }, () => new Slab(Slab.allocate(graphs), graphs));
-    this.#free = [...this.#slabs];
-    this.#onChange = onChange;
-    const workerData: WorkerSetup = { ...setup, slabs: this.#slabs.map(({ memory }) => memory) };
+  /** Starts the thread, which begins to open its card. */
+  constructor(card: CardSetup, instances: number) {
     this.#pool = new Piscina({
       filename: workerFile('worker'),
       name: 'run',
@@ -43,7 +36,7 @@ export class WorkerThread {
       // A worker that waits in Atomics.wait() would not see the interrupts of its card.
       atomics: 'disabled',
       recordTiming: false,
-      workerData,
+      workerData: card,
     });
     // Without a listener, a thread that fails while it is idle would end the process.
     this.#pool.on('error', (error) => {
@@ -75,10 +68,20 @@ export class WorkerThread {
     return this.ready ? this.#free.length : 0;
   }
 
-  /** Opens the card and loads the models. Rejects with what failed. */
-  async prepare(task: PrepareTask): Promise<void> {
-    unwrap(await this.#perform<void>('prepare', task));
-    if (this.#state === 'starting') this.#state = 'ready';
+  /**
+   * Loads the models onto the card, with shared memory for `instances` batches. `onChange` is called when a successor of the
+   * thread has become ready, and when there will be none. Rejects with what failed.
+   */
+  async load(
+    graphs: readonly CompiledGraph[],
+    options: { readonly instances: number; readonly checkRows: boolean; readonly onChange: () => void },
+  ): Promise<void> {
+    const { instances, checkRows, onChange } = options;
+    this.#graphs = graphs;
+    this.#slabs = Array.from({ length: instances }, () => new Slab(Slab.allocate(graphs), graphs));
+    this.#free = [...this.#slabs];
+    this.#onChange = onChange;
+    await this.#prepare(checkRows);
   }
 
   take(): Slab {
@@ -99,17 +102,23 @@ export class WorkerThread {
   /** Closes the card and ends the thread. No batch may be under way that is still wanted. */
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
-    // A card that is being opened cannot be closed yet.
     await this.#restarting;
-    const open = this.#state === 'ready';
+    const alive = this.#state !== 'dead';
     this.#state = 'closed';
-    if (open) await this.#perform('close', undefined).catch(() => undefined);
+    // Where the card cannot be closed, it goes with the process.
+    if (alive) await withDeadline(CLOSE_MS, this.#perform('close', undefined)).catch(() => undefined);
     await this.#pool.destroy();
   }
 
   /** Ends the thread as a crash would. For tests. */
   async terminate(): Promise<void> {
     await Promise.all(this.#pool.threads.map((thread) => thread.terminate()));
+  }
+
+  async #prepare(checkRows: boolean): Promise<void> {
+    const slabs = this.#slabs.map(({ memory }) => memory);
+    unwrap(await this.#perform<void>('prepare', { graphs: this.#graphs, slabs, checkRows }));
+    if (this.#state === 'starting') this.#state = 'ready';
   }
 
   async #perform<T>(name: string, task: PrepareTask | RunTask | undefined): Promise<Answer<T>> {
@@ -135,7 +144,7 @@ export class WorkerThread {
   async #restart(): Promise<void> {
     for (let attempt = 0; attempt < MOST_ATTEMPTS && this.#state === 'starting'; attempt++) {
       try {
-        await withDeadline(PREPARE_MS, this.prepare({ checkRows: false }));
+        await withDeadline(PREPARE_MS, this.#prepare(false));
         break;
       } catch (error) {
         this.#failure = error;
@@ -146,7 +155,7 @@ export class WorkerThread {
   }
 }
 
-async function withDeadline(deadlineMs: number, work: Promise<void>): Promise<void> {
+async function withDeadline(deadlineMs: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new MtiaError('WORKER_LOST', 'a worker thread did not get ready')), deadlineMs);

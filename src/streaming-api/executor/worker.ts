@@ -8,7 +8,7 @@ import { Device } from '../device.js';
 import type { TensorData } from '../model-types.js';
 import { typedArrayOver } from '../tensor-data.js';
 import { bytesOf } from '../typed-array.js';
-import { type Answer, answer, type PrepareTask, type RunReport, type RunTask, type WorkerSetup } from './messages.js';
+import { type Answer, answer, type CardSetup, type PrepareTask, type RunReport, type RunTask } from './messages.js';
 import { checkRowIndependence } from './row-independence.js';
 import { Slab } from './slab.js';
 
@@ -21,33 +21,39 @@ const NICENESS = 5;
 /** Errors after which the card is of no use any more. */
 const FATAL: ReadonlySet<string> = new Set<MtiaError['code']>(['DEVICE_LOST', 'DEVICE_TIMEOUT', 'FIRMWARE_PANIC']);
 
-class ExecutorWorker {
-  readonly #setup: WorkerSetup;
-  readonly #slabs: readonly Slab[];
-  #device: Device | undefined;
-  #models: readonly CompiledModel[] = [];
+interface Loaded {
+  readonly graph: CompiledGraph;
+  readonly model: CompiledModel;
+}
 
-  constructor(setup: WorkerSetup) {
-    this.#setup = setup;
-    this.#slabs = setup.slabs.map((memory) => new Slab(memory, setup.graphs));
+class ExecutorWorker {
+  readonly #opening: Promise<Device>;
+  #slabs: readonly Slab[] = [];
+  #loaded: readonly Loaded[] = [];
+
+  constructor({ generation, firmware, peThreads }: CardSetup) {
+    lowerPriority();
+    this.#opening = Device.open({ generation, firmware, threads: peThreads });
+    // Whoever prepares the worker hears of it.
+    this.#opening.catch(() => undefined);
   }
 
-  async prepare({ checkRows }: PrepareTask): Promise<void> {
-    const { generation, firmware, peThreads, graphs, slabs } = this.#setup;
-    lowerPriority();
-    const device = await Device.open({ generation, firmware, threads: peThreads });
-    this.#device = device;
-    const models: CompiledModel[] = [];
-    for (const graph of graphs) models.push(await device.loadModel(graph, { concurrency: slabs.length }));
-    this.#models = models;
-    if (checkRows) await checkRowIndependence(models);
+  async prepare({ graphs, slabs, checkRows }: PrepareTask): Promise<void> {
+    const device = await this.#opening;
+    const loaded: Loaded[] = [];
+    for (const graph of graphs) {
+      loaded.push({ graph, model: await device.loadModel(graph, { concurrency: slabs.length }) });
+    }
+    if (checkRows) await checkRowIndependence(loaded.map(({ model }) => model));
+    this.#slabs = slabs.map((memory) => new Slab(memory, graphs));
+    this.#loaded = loaded;
   }
 
   async run({ slab: number, graph: graphNumber, deadlineMs }: RunTask): Promise<RunReport> {
     const slab = this.#slabs[number];
-    const graph = this.#setup.graphs[graphNumber];
-    const model = this.#models[graphNumber];
-    if (slab === undefined || graph === undefined || model === undefined) throw closedError('the worker thread');
+    const loaded = this.#loaded[graphNumber];
+    if (slab === undefined || loaded === undefined) throw closedError('the worker thread');
+    const { graph, model } = loaded;
     try {
       const { outputs, deviceUs, graphUs, jobs } = await model.run(inputsIn(slab, graph), { deadlineMs });
       const segment = slab.outputs(graph);
@@ -63,7 +69,8 @@ class ExecutorWorker {
   }
 
   async close(): Promise<void> {
-    await this.#device?.close();
+    const device = await this.#opening;
+    await device.close();
   }
 
   /** Ends the thread: its successor opens a new card. */
@@ -90,7 +97,7 @@ function inputsIn(slab: Slab, graph: CompiledGraph): Record<string, TensorData> 
   );
 }
 
-const worker = new ExecutorWorker(workerData as WorkerSetup);
+const worker = new ExecutorWorker(workerData as CardSetup);
 
 export function prepare(task: PrepareTask): Promise<Answer<void>> {
   return answer(() => worker.prepare(task));

@@ -1,0 +1,204 @@
+/**
+ * Executors as a service uses them. What they promise to every request is in the conformance suite, category "compiled
+ * execution"; here is what lies around it.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compileModel, encodeCompiledGraph, parseModel, readModel, writeOnnxModel } from '../../src/compiler/index.js';
+import { Random } from '../../src/conformance/random.js';
+import { rankingInputs, rankingModel } from '../../src/conformance/small-models.js';
+import { createExecutor, type ExecutorOptions, type TensorData } from '../../src/streaming-api/index.js';
+import { runChild } from './child-process.js';
+import { openTestDevice } from './test-device.js';
+
+const FILMS = fileURLToPath(new URL('../../examples/films-dlrm/model.pt2', import.meta.url));
+const ONE_THREAD: ExecutorOptions = { threads: 1, peThreads: 1 };
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mtia-executor-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+function slice(inputs: Readonly<Record<string, TensorData>>, rows: number, first: number, count: number) {
+  const entries = Object.entries(inputs).map(([name, data]) => {
+    const width = data.length / rows;
+    return [name, data.slice(first * width, (first + count) * width)] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+describe('createExecutor', () => {
+  it('serves a torch.export archive, row by row as a device does', async () => {
+    await using executor = await createExecutor(FILMS, { ...ONE_THREAD, maxBatch: 16 });
+    await using device = await openTestDevice();
+    await using model = await device.loadModel(FILMS, { batch: 64 });
+    const inputs = Object.fromEntries(
+      model.inputs.map(({ name, type, shape }) => {
+        const elements = shape.reduce((product, size) => product * size, 1);
+        const ids = BigInt64Array.from({ length: elements }, (_, index) => BigInt(index % 5));
+        return [name, type === 'int64' ? ids : Float32Array.from(ids, (id) => Number(id) / 7)] as const;
+      }),
+    );
+    const [output = ''] = model.outputs.map(({ name }) => name);
+    const expected = (await model.run(inputs)).outputs[output];
+    const counts = [1, 2, 3, 5, 8, 13, 16, 16];
+    let first = 0;
+    const runs = counts.map((count) => {
+      const run = executor.run(slice(inputs, 64, first, count));
+      first += count;
+      return run;
+    });
+    const rows = (await Promise.all(runs)).flatMap(({ outputs }) => Array.from(outputs[output] ?? [], Number));
+    expect(rows).toEqual(Array.from(expected ?? [], Number));
+    expect(executor.stats()).toMatchObject({ completed: counts.length, failed: 0, workers: 1 });
+  });
+
+  it('serves a compiled graph from its file', async () => {
+    const path = join(folder, 'films.mtg');
+    const graph = compileModel(await readModel(FILMS), { generation: '2i', batch: 2 });
+    await writeFile(path, encodeCompiledGraph(graph));
+    await using executor = await createExecutor(path, ONE_THREAD);
+    expect(executor.maxBatch).toBe(1);
+    expect(executor.inputs).toEqual(graph.inputs);
+    await expect(createExecutor(path, { ...ONE_THREAD, maxBatch: 8 })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    await expect(createExecutor(path, { ...ONE_THREAD, generation: 'v1' })).rejects.toMatchObject({
+      code: 'FIRMWARE_MISMATCH',
+    });
+  });
+
+  it.each<readonly [string, string, ExecutorOptions]>([
+    ['no threads', FILMS, { threads: 0 }],
+    ['half an instance', FILMS, { instances: 0.5 }],
+    ['an empty batch', FILMS, { maxBatch: 0 }],
+    ['a queue without room', FILMS, { queueLimit: 0 }],
+    ['a negative delay', FILMS, { maxDelay: -1 }],
+    ['a deadline that has passed', FILMS, { deadlineMs: 0 }],
+  ])('refuses %s', async (_, model, options) => {
+    await expect(createExecutor(model, options)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('says what is wrong with a model, and with its firmware', async () => {
+    const missing = join(folder, 'missing.onnx');
+    await expect(createExecutor(missing, ONE_THREAD)).rejects.toMatchObject({
+      code: 'INVALID_MODEL',
+      message: expect.stringContaining(missing),
+    });
+    await expect(createExecutor(FILMS, { ...ONE_THREAD, firmware: missing })).rejects.toMatchObject({
+      code: 'INVALID_BUNDLE',
+    });
+  });
+});
+
+describe('a row of a batch', () => {
+  // Layers of other widths are cut into other tiles, and other batches into other rectangles of the grid.
+  it.each([8, 40, 130, 600, 1500])('has the same bits in batches of every size, with %d columns', async (layer) => {
+    const random = new Random(layer, 'batches');
+    const model = await parseModel(writeOnnxModel(rankingModel(random, layer)), 'ranking', folder);
+    await using device = await openTestDevice();
+    const inputs = rankingInputs(random, 256);
+    for (const dtype of ['bf16', 'fp16', 'int8'] as const) {
+      let longest: number[] = [];
+      for (const batch of [256, 128, 100, 64, 33, 32, 16, 8, 5, 4, 2, 1]) {
+        await using loaded = await device.loadModel(compileModel(model, { generation: '2i', batch, dtype }));
+        const { outputs } = await loaded.run(slice(inputs, 256, 0, batch));
+        const rows = Array.from(outputs.y ?? [], Number);
+        if (longest.length === 0) longest = rows;
+        expect(rows, `${dtype}, batch ${batch}`).toEqual(longest.slice(0, rows.length));
+      }
+    }
+  });
+});
+
+describe('the event loop', () => {
+  /** Longest time between two turns of a timer, and the time of the whole. */
+  async function longestPause(work: () => Promise<unknown>): Promise<{ pauseMs: number; wholeMs: number }> {
+    const start = performance.now();
+    let last = start;
+    let pauseMs = 0;
+    const timer = setInterval(() => {
+      const now = performance.now();
+      pauseMs = Math.max(pauseMs, now - last);
+      last = now;
+    }, 1);
+    await work();
+    clearInterval(timer);
+    const end = performance.now();
+    return { pauseMs: Math.max(pauseMs, end - last), wholeMs: end - start };
+  }
+
+  it('goes on while a model is compiled', async ({ annotate }) => {
+    const path = join(folder, 'wide.onnx');
+    await writeFile(path, writeOnnxModel(rankingModel(new Random(1, 'wide'), 60_000)));
+    await using device = await openTestDevice();
+    const { pauseMs, wholeMs } = await longestPause(() => device.loadModel(path, { batch: 1 }));
+    await annotate(`loadModel: ${wholeMs.toFixed(0)} ms, longest pause ${pauseMs.toFixed(1)} ms`);
+    expect(pauseMs).toBeLessThan(wholeMs / 2);
+  });
+});
+
+describe('a process with an executor', () => {
+  const model = JSON.stringify(FILMS);
+  const PRELUDE = `
+    const executor = await createExecutor(${model}, { threads: 2, peThreads: 1, maxBatch: 4 });
+    const inputs = () => Object.fromEntries(executor.inputs.map(({ name, type, shape }) => {
+      const elements = shape.reduce((product, size) => product * size, 1);
+      return [name, type === 'int64' ? new BigInt64Array(elements) : new Float32Array(elements)];
+    }));
+  `;
+  const CLEAN = { signal: null, stderr: '' };
+  const run = (script: string) => runChild(PRELUDE + script, { MTIA_FFI: 'koffi' });
+
+  it('ends by itself while the executor is idle', async () => {
+    expect(await run(`await executor.run(inputs()); console.log('done');`)).toMatchObject({
+      ...CLEAN,
+      code: 0,
+      stdout: 'done\n',
+    });
+  });
+
+  it('stays alive until what it waits for is answered', async () => {
+    const script = `for (let i = 0; i < 20; i++) executor.run(inputs()).then(() => process.stdout.write('.'));`;
+    expect(await run(script)).toMatchObject({ ...CLEAN, code: 0, stdout: '.'.repeat(20) });
+  });
+
+  it('ends after close', async () => {
+    const script = `
+      const runs = Array.from({ length: 50 }, () => executor.run(inputs()));
+      await executor.close();
+      console.log((await Promise.all(runs)).length);`;
+    expect(await run(script)).toMatchObject({ ...CLEAN, code: 0, stdout: '50\n' });
+  });
+
+  it('ends through process.exit() with requests under way', async () => {
+    const script = `
+      const serve = async () => { for (;;) await executor.run(inputs()); };
+      for (let i = 0; i < 8; i++) void serve();
+      setTimeout(() => process.exit(7), 50);`;
+    expect(await run(script)).toMatchObject({ ...CLEAN, code: 7 });
+  });
+
+  it('outlives its worker threads, all of them and again and again', async () => {
+    const script = `
+      let answered = 0;
+      let stop = false;
+      const serve = async () => { while (!stop) { await executor.run(inputs()); answered++; } };
+      const serving = Array.from({ length: 8 }, serve);
+      for (let round = 0; round < 3; round++) {
+        while (executor.stats().workers < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+        const before = answered;
+        while (answered === before) await new Promise((resolve) => setTimeout(resolve, 1));
+        await executor.terminateWorker(round % 2);
+      }
+      stop = true;
+      await Promise.all(serving);
+      console.log(executor.stats().workersLost, executor.stats().failed);
+      await executor.close();`;
+    expect(await run(script)).toMatchObject({ ...CLEAN, code: 0, stdout: '3 0\n' });
+  });
+});
