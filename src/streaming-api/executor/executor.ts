@@ -1,7 +1,6 @@
 /** Compiled graphs across worker threads: requests of many callers, gathered into batches. */
 import type { CompiledGraph, GraphTensor } from '../../compiler/compiled-graph.js';
-import { closedError, MtiaError } from '../../driver/index.js';
-import { AbortListeners } from '../abort-listeners.js';
+import { AbortListeners, closedError, MtiaError } from '../../driver/index.js';
 import { readFirmware } from '../firmware.js';
 import { fixedShape } from '../graph-source.js';
 import type { TensorData } from '../model-types.js';
@@ -278,7 +277,14 @@ export class Executor implements AsyncDisposable {
   async #start(worker: WorkerThread, requests: readonly Request[]): Promise<void> {
     const batch = this.#batchOf(requests);
     const slab = worker.take();
-    for (const request of requests) this.#running.add(request);
+    let running = true;
+    for (const request of requests) {
+      this.#running.add(request);
+      // Nobody waits for the answer any more: the device is free for others.
+      request.whenSettled(() => {
+        if (running && requests.every(({ settled }) => settled)) worker.abort(slab);
+      });
+    }
     try {
       packRows(
         requests.map(({ data }) => data),
@@ -286,9 +292,11 @@ export class Executor implements AsyncDisposable {
         slab.inputs(batch.graph),
       );
       const report = await worker.run(slab, { graph: batch.graphNumber, deadlineMs: runDeadline(requests) });
+      running = false;
       this.#statistics.batch(batch.rows);
       this.#answer(batch, slab, report);
     } catch (error) {
+      running = false;
       this.#onFailure(requests, error);
     } finally {
       for (const request of requests) this.#running.delete(request);

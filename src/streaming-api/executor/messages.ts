@@ -37,6 +37,11 @@ export interface RunTask {
   readonly deadlineMs: number;
 }
 
+/** Ends the run that uses slab `slab`, if there is one. */
+export interface AbortTask {
+  readonly slab: number;
+}
+
 export interface RunReport {
   readonly deviceUs: number;
   readonly graphUs: number;

@@ -2,7 +2,15 @@
 import { Piscina } from 'piscina';
 import type { CompiledGraph } from '../../compiler/compiled-graph.js';
 import { MtiaError } from '../../driver/index.js';
-import { type Answer, type CardSetup, type PrepareTask, type RunReport, type RunTask, unwrap } from './messages.js';
+import {
+  type AbortTask,
+  type Answer,
+  type CardSetup,
+  type PrepareTask,
+  type RunReport,
+  type RunTask,
+  unwrap,
+} from './messages.js';
 import { Slab } from './slab.js';
 import { workerFile } from './worker-file.js';
 
@@ -31,8 +39,8 @@ export class WorkerThread {
       name: 'run',
       minThreads: 1,
       maxThreads: 1,
-      // One more than run at once, so that close() does not wait behind them.
-      concurrentTasksPerWorker: instances + 1,
+      // Each batch and the word that it is not wanted any more; close() waits behind neither.
+      concurrentTasksPerWorker: 2 * instances + 1,
       // A worker that waits in Atomics.wait() would not see the interrupts of its card.
       atomics: 'disabled',
       recordTiming: false,
@@ -99,6 +107,12 @@ export class WorkerThread {
     return unwrap(await this.#perform<RunReport>('run', { ...task, slab: this.#slabs.indexOf(slab) }));
   }
 
+  /** Ends the run that uses a slab. Nobody waits for it: whether it was in time does not matter. */
+  abort(slab: Slab): void {
+    if (!this.ready) return;
+    this.#perform('abort', { slab: this.#slabs.indexOf(slab) }).catch(() => undefined);
+  }
+
   /** Closes the card and ends the thread. No batch may be under way that is still wanted. */
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
@@ -121,7 +135,7 @@ export class WorkerThread {
     if (this.#state === 'starting') this.#state = 'ready';
   }
 
-  async #perform<T>(name: string, task: PrepareTask | RunTask | undefined): Promise<Answer<T>> {
+  async #perform<T>(name: string, task: PrepareTask | RunTask | AbortTask | undefined): Promise<Answer<T>> {
     try {
       return (await this.#pool.run(task, { name })) as Answer<T>;
     } catch (cause) {

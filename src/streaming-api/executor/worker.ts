@@ -8,7 +8,15 @@ import { Device } from '../device.js';
 import type { TensorData } from '../model-types.js';
 import { typedArrayOver } from '../tensor-data.js';
 import { bytesOf } from '../typed-array.js';
-import { type Answer, answer, type CardSetup, type PrepareTask, type RunReport, type RunTask } from './messages.js';
+import {
+  type AbortTask,
+  type Answer,
+  answer,
+  type CardSetup,
+  type PrepareTask,
+  type RunReport,
+  type RunTask,
+} from './messages.js';
 import { checkRowIndependence } from './row-independence.js';
 import { Slab } from './slab.js';
 
@@ -30,6 +38,8 @@ class ExecutorWorker {
   readonly #opening: Promise<Device>;
   #slabs: readonly Slab[] = [];
   #loaded: readonly Loaded[] = [];
+  /** By number of the slab. */
+  readonly #running = new Map<number, AbortController>();
 
   constructor({ generation, firmware, peThreads }: CardSetup) {
     lowerPriority();
@@ -54,8 +64,11 @@ class ExecutorWorker {
     const loaded = this.#loaded[graphNumber];
     if (slab === undefined || loaded === undefined) throw closedError('the worker thread');
     const { graph, model } = loaded;
+    const controller = new AbortController();
+    this.#running.set(number, controller);
     try {
-      const { outputs, deviceUs, graphUs, jobs } = await model.run(inputsIn(slab, graph), { deadlineMs });
+      const { signal } = controller;
+      const { outputs, deviceUs, graphUs, jobs } = await model.run(inputsIn(slab, graph), { deadlineMs, signal });
       const segment = slab.outputs(graph);
       for (const { name, offset } of graph.outputs) {
         const data = outputs[name];
@@ -65,7 +78,13 @@ class ExecutorWorker {
     } catch (error) {
       if (FATAL.has((error as Partial<MtiaError>).code ?? '')) await this.#giveUp();
       throw error;
+    } finally {
+      this.#running.delete(number);
     }
+  }
+
+  abort({ slab }: AbortTask): void {
+    this.#running.get(slab)?.abort();
   }
 
   async close(): Promise<void> {
@@ -105,6 +124,10 @@ export function prepare(task: PrepareTask): Promise<Answer<void>> {
 
 export function run(task: RunTask): Promise<Answer<RunReport>> {
   return answer(() => worker.run(task));
+}
+
+export function abort(task: AbortTask): Promise<Answer<void>> {
+  return answer(() => worker.abort(task));
 }
 
 export function close(): Promise<Answer<void>> {
