@@ -118,9 +118,10 @@ export class Session {
     kernel: ExternalKernelName,
     args: readonly bigint[],
     queue: Queue,
+    options: LaunchOptions = {},
   ): Promise<{ done: ReturnType<Queue['submit']> }> {
     const place = await this.#writeArguments(args);
-    return { done: this.#submitLaunch(EXTERNAL_KERNEL_ID[kernel], place, args.length, { queue }) };
+    return { done: this.#submitLaunch(EXTERNAL_KERNEL_ID[kernel], place, args.length, { ...options, queue }) };
   }
 
   async #writeArguments(args: readonly bigint[]): Promise<bigint> {
