@@ -13,6 +13,7 @@ static const struct suite {
               {"quantise", test_quantise},
               {"sparse", test_sparse},
               {"counters", test_counters},
+              {"links", test_links},
               {"programs", test_programs},
               {"matmul", test_matmul}};
 

@@ -55,6 +55,7 @@ void test_units(void);
 void test_quantise(void);
 void test_sparse(void);
 void test_counters(void);
+void test_links(void);
 void test_programs(void);
 void test_matmul(void);
 /* A case of test_matmul with a file of its own. */

@@ -40,6 +40,7 @@ describe('processing element', () => {
     { suite: 'quantise', cases: 7, what: 'scales to INT8 and back, and finds the range of rows, bit by bit' },
     { suite: 'sparse', cases: 4, what: 'multiplies 2:4 sparse blocks as the dense ones, in half the time' },
     { suite: 'counters', cases: 2, what: 'counts commands and busy cycles of units, and stalls of harts' },
+    { suite: 'links', cases: 7, what: 'passes blocks between PEs in order, each to the job that it is for' },
     { suite: 'programs', cases: 8, what: 'runs jobs on both harts, in the same device time on every run' },
     { suite: 'matmul', cases: 6, what: 'computes bit by bit alike on every path' },
   ])('$suite: $what', ({ suite, cases }) => {
