@@ -238,7 +238,9 @@ static void jobs(void) {
   CHECK_EQUAL(all[1].value, 0);
   CHECK_EQUAL(all[2].value, 0);
   CHECK_EQUAL(all[3].value, MTIA_ERROR_OK);
-  CHECK(all[4].value > 1350 && all[4].value < 1350 + 100000); /* launch cost of 1 us, and a few instructions */
+  const struct mtia_specification *const chip = &(const struct mtia_specification[])MTIA_SPECIFICATIONS[1];
+  const uint64_t launch = (uint64_t)(chip->job_launch_ns * chip->clock_mhz / 1000);
+  CHECK(all[4].value > launch && all[4].value < launch + 1000); /* and a few instructions */
   CHECK_EQUAL(all[5].value >> MTIA_INTERRUPT_JOB_DONE & 1, 1);
   CHECK_EQUAL(all[7].value, 0);
   CHECK_EQUAL(all[8].value >> MTIA_INTERRUPT_JOB_DONE & 1, 0);
@@ -323,7 +325,9 @@ static void job_replacement(void) {
   RUN(device, stop_first);
   CHECK(stop_first[5].value > waits[8].value);
   CHECK_EQUAL(stop_first[6].value, MTIA_ERROR_OK);
-  CHECK(stop_first[7].value > 675 && stop_first[7].value < 1350); /* 0.5 us: the chip was not at rest */
+  const struct mtia_specification *const chip = &(const struct mtia_specification[])MTIA_SPECIFICATIONS[1];
+  const uint64_t replace = (uint64_t)(chip->job_replace_ns * chip->clock_mhz / 1000);
+  CHECK(stop_first[7].value > replace && stop_first[7].value < replace + 300); /* the chip was not at rest */
   CHECK_EQUAL(stop_first[8].value, 0);
 
   /* The second job is stopped: the first one stays, and a third takes the place. */
