@@ -1,7 +1,7 @@
 #include "page_owners.h"
 #include "mmio.h"
 
-/* Values of a page's byte: 0 = free and never used, 1..31 = its context, and: */
+/* Values of a page's byte: 0 = free and not used since the firmware started, 1..31 = its context, and: */
 #define USED_BEFORE 0x40u /* free; the low bits are its last context, whose data it holds */
 #define FIRMWARE_ONLY 0x80u
 #define READABLE_BY_ALL 0xffu
@@ -26,6 +26,7 @@ static uint32_t tell_chip(struct page_range range, uint32_t owner) {
 
 void page_owners_initialise(struct page_owners *owners, uint64_t sram_bytes, uint64_t lpddr_bytes) {
   owners->sram_pages = (uint32_t)(sram_bytes / MTIA_PROTECTION_PAGE_BYTES);
+  owners->was_reset = mmio_read32(REGISTER(MAILBOX, RESET_COUNT)) != 0;
   owners->lpddr_pages = (uint32_t)(lpddr_bytes / MTIA_PROTECTION_PAGE_BYTES);
   const struct page_range code = {0, MTIA_RESERVED_SRAM_FIRMWARE_BYTES / MTIA_PROTECTION_PAGE_BYTES};
   const struct page_range bundle = {
@@ -74,6 +75,7 @@ bool page_owners_all_of(const struct page_owners *owners, struct page_range rang
 
 bool page_owners_need_scrub(const struct page_owners *owners, struct page_range range, uint32_t context) {
   for (uint32_t page = range.first; page < range.end; page++) {
+    if (owners->owner[page] == 0 && owners->was_reset) return true;
     if (owners->owner[page] != 0 && owners->owner[page] != (USED_BEFORE | context)) return true;
   }
   return false;

@@ -19,6 +19,7 @@ struct page_range {
 
 struct page_owners {
   uint32_t sram_pages, lpddr_pages;                /* that this chip has */
+  bool was_reset;                                  /* memory kept what it held, and nobody knows whose it was */
   struct page_range touched[MTIA_LIMIT_CONTEXTS];  /* all pages of the context lie in it */
   uint8_t owner[SRAM_PAGES + LPDDR_PAGES];         /* a context, 0, or what page_owners.c says */
 };

@@ -79,7 +79,8 @@ static _Atomic uint64_t *mailbox_double_word(struct mailbox *mailbox, uint32_t o
 }
 
 bool mailbox_read32(struct chip *chip, uint32_t offset, uint32_t *value) {
-  _Atomic uint32_t *word = mailbox_word(&chip->control_core.mailbox, offset);
+  struct mailbox *mailbox = &chip->control_core.mailbox;
+  const _Atomic uint32_t *word = offset == MTIA_MAILBOX_RESET_COUNT ? &mailbox->reset_count : mailbox_word(mailbox, offset);
   if (word != NULL) *value = atomic_load(word);
   return word != NULL;
 }
@@ -91,6 +92,7 @@ bool mailbox_read64(struct chip *chip, uint32_t offset, uint64_t *value) {
 }
 
 bool mailbox_write32(struct chip *chip, uint32_t offset, uint32_t value) {
+  if (offset == MTIA_MAILBOX_RESET_COUNT) return true; /* read only: ignored */
   _Atomic uint32_t *word = mailbox_word(&chip->control_core.mailbox, offset);
   if (word == NULL) return false;
   if (offset == MTIA_MAILBOX_BOOT_DOORBELL) atomic_fetch_and(word, ~value);

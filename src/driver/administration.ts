@@ -7,7 +7,7 @@ import { AddressSpace } from './address-space.js';
 import type { CardRegisters } from './card-registers.js';
 import { MtiaError } from './errors.js';
 import { NumberPool } from './number-pool.js';
-import type { PciFunction } from './pci-function.js';
+import type { HostPages, PciFunction } from './pci-function.js';
 import { QUEUE_ENTRIES, Queue } from './queue.js';
 import { ringBytes } from './ring.js';
 import type { Watchdog } from './watchdog.js';
@@ -56,6 +56,8 @@ export class Administration {
   readonly #contexts = new NumberPool('contexts', 1, LIMITS.CONTEXTS - 1);
   readonly #queueNumbers = new NumberPool('queues', 1, LIMITS.QUEUES - 1);
   readonly #queues = new Set<Queue>();
+  readonly #rings = new Map<Queue, HostPages>();
+  #retired: MtiaError | undefined;
   readonly #abortListeners = new AbortListeners();
   #lives = 0;
 
@@ -96,7 +98,8 @@ export class Administration {
   }
 
   openQueue(owner: QueueOwner, onClosed: (queue: Queue) => void): Queue {
-    if (this.queue.failure !== undefined) throw this.queue.failure;
+    const { failure } = this.queue;
+    if (failure !== undefined) throw failure;
     const number = this.#queueNumbers.take();
     try {
       return this.#open(number, owner, (queue, quiet) => {
@@ -111,8 +114,26 @@ export class Administration {
     }
   }
 
+  /** Why nothing of this administration may reach the card any more. */
+  get retired(): MtiaError | undefined {
+    return this.#retired;
+  }
+
   failAll(error: MtiaError): void {
     for (const queue of this.#queues) queue.fail(error);
+  }
+
+  /** The card is about to be reset: rejects everything, and nothing is sent to it from here afterwards. */
+  retire(error: MtiaError): void {
+    this.#retired = error;
+    for (const queue of this.#queues) queue.retire(error);
+  }
+
+  /** The card was reset and reaches no host memory any more. */
+  abandon(): void {
+    for (const rings of this.#rings.values()) rings.free();
+    this.#rings.clear();
+    this.#queues.clear();
   }
 
   async #abort(queue: number, position: number, count: number): Promise<void> {
@@ -145,6 +166,7 @@ export class Administration {
       subscribe: (listener) => pci.onInterrupt(number, listener),
       release: (quiet) => {
         this.#queues.delete(queue);
+        this.#rings.delete(queue);
         space.unmap(ringsIova);
         rings.free();
         onClosed(queue, quiet);
@@ -152,6 +174,7 @@ export class Administration {
       onLost: (error) => this.#parts.onLost(error),
     });
     this.#queues.add(queue);
+    this.#rings.set(queue, rings);
     return queue;
   }
 }

@@ -2,7 +2,7 @@
 import { HOST_COMMAND, type HostCommandName, LIMITS } from '../hw/index.js';
 import { AddressSpace } from './address-space.js';
 import type { Administration } from './administration.js';
-import { closedError, invalidArgument } from './errors.js';
+import { closedError, invalidArgument, type MtiaError } from './errors.js';
 import type { DmaRights, HostPages, PciFunction } from './pci-function.js';
 import type { Queue } from './queue.js';
 
@@ -36,6 +36,11 @@ export class Context {
 
   get closed(): boolean {
     return this.#closing !== undefined;
+  }
+
+  /** DEVICE_RESET where the device has been reset since; undefined while the context may be used. */
+  get failure(): MtiaError | undefined {
+    return this.#administration.retired;
   }
 
   async createQueue({ priority = 0 }: QueueOptions = {}): Promise<Queue> {
@@ -96,12 +101,16 @@ export class Context {
 
   async #close(): Promise<void> {
     for (const queue of [...this.#queues]) await queue.close();
+    // A reset has ended everything, and the number is another context's by now.
+    if (this.failure !== undefined) return;
     const destroyed = await this.#administration.destroyContext(this.id);
+    if (this.failure !== undefined) return;
     this.#space.unmapAll();
     this.#forget(this, destroyed);
   }
 
   #checkOpen(): void {
+    if (this.failure !== undefined) throw this.failure;
     if (this.closed) throw closedError(`context ${this.id}`);
   }
 }

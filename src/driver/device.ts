@@ -2,14 +2,14 @@
 
 import { pino } from 'pino';
 import { firmwareVersionText, type Generation } from '../hw/index.js';
-import { Administration } from './administration.js';
 import { boot, checkImage, diagnose, identify, type MemoryOptions } from './boot.js';
 import { CardRegisters } from './card-registers.js';
-import { Context } from './context.js';
-import { closedError, deviceError, type MtiaError } from './errors.js';
+import type { Context } from './context.js';
+import { DeviceLife } from './device-life.js';
+import { closedError, deviceError, MtiaError } from './errors.js';
 import type { FirmwareImage } from './firmware-image.js';
+import { type DeviceNotices, Notices, type ResetNotice } from './notices.js';
 import type { PciFunction } from './pci-function.js';
-import { Watchdog } from './watchdog.js';
 
 export interface DeviceOptions {
   /** Where events are logged; nowhere when absent. */
@@ -41,14 +41,16 @@ export class Device {
   /** Bytes of SRAM that are addressable; the rest caches the LPDDR. */
   readonly scratchpadBytes: number;
   readonly lpddrBytes: number;
-  /** Resolves, with the reason, when the device has stopped working for good. Stays pending otherwise. */
-  readonly lost: Promise<MtiaError>;
   readonly #pci: PciFunction;
+  readonly #firmware: FirmwareImage;
+  readonly #options: DeviceOptions;
   readonly #logger: pino.Logger;
   readonly #registers: CardRegisters;
-  readonly #watchdog: Watchdog;
-  readonly #administration: Administration;
-  readonly #contexts = new Set<Context>();
+  readonly #notices: Notices;
+  #life: DeviceLife;
+  #resets = 0;
+  #resetting: Promise<void> | undefined;
+  #lost: Promise<MtiaError>;
   #announceLoss: (error: MtiaError) => void = () => undefined;
   #loss: MtiaError | undefined;
   #closing: Promise<void> | undefined;
@@ -62,17 +64,26 @@ export class Device {
       const generation = identify(pci, registers);
       checkImage(firmware, generation);
       await boot(pci, registers, firmware, options.memory);
-      return new Device(pci, registers, generation, options);
+      return new Device(pci, registers, generation, firmware, options);
     } catch (error) {
       pci.close();
       throw error;
     }
   }
 
-  private constructor(pci: PciFunction, registers: CardRegisters, generation: Generation, options: DeviceOptions) {
+  private constructor(
+    pci: PciFunction,
+    registers: CardRegisters,
+    generation: Generation,
+    firmware: FirmwareImage,
+    options: DeviceOptions,
+  ) {
     this.#pci = pci;
     this.#registers = registers;
+    this.#firmware = firmware;
+    this.#options = options;
     this.#logger = (options.logger ?? pino({ level: 'silent' })).child({ device: pci.name });
+    this.#notices = new Notices(this.#logger);
     this.generation = generation;
     const grid = registers.read32('GRID');
     this.grid = { columns: grid & 0xff, rows: (grid >>> 8) & 0xff };
@@ -81,35 +92,53 @@ export class Device {
     this.sramBytes = Number(registers.read64('SRAM_BYTES'));
     this.scratchpadBytes = Number(registers.read64('SCRATCHPAD_BYTES'));
     this.lpddrBytes = Number(registers.read64('LPDDR_BYTES'));
-    this.lost = new Promise((resolve) => {
-      this.#announceLoss = resolve;
-    });
-    this.#watchdog = new Watchdog({
-      deviceTime: () => registers.read64('DEVICE_TIME'),
-      diagnose: () => this.#diagnose(),
-      onLost: (error) => this.#lose(error),
-    });
-    this.#administration = new Administration({
-      pci,
-      registers,
-      watchdog: this.#watchdog,
-      logger: this.#logger,
-      deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
-      onLost: (error) => this.#lose(error),
-    });
+    this.#lost = this.#awaitLoss();
+    this.#life = this.#begin();
     this.#logger.info({ generation, firmware: this.firmwareVersion }, 'device opened');
+  }
+
+  /**
+   * Resolves, with the reason, when the device has stopped working; stays pending otherwise. A device that `reset` has
+   * brought back has another promise here.
+   */
+  get lost(): Promise<MtiaError> {
+    return this.#lost;
+  }
+
+  /** Resets so far. What was made before the latest one is refused with DEVICE_RESET. */
+  get resets(): number {
+    return this.#resets;
   }
 
   async createContext(): Promise<Context> {
     this.#checkUsable();
-    const id = await this.#administration.createContext();
+    const context = await this.#life.createContext();
     this.#checkUsable();
-    const context = new Context(id, this.#pci, this.#administration, (closed, destroyed) => {
-      this.#contexts.delete(closed);
-      if (destroyed) this.#administration.releaseContext(closed.id);
-    });
-    this.#contexts.add(context);
     return context;
+  }
+
+  /** Calls the listener before (`resetting`) or after (`reset`) each reset of the device. */
+  on<N extends keyof DeviceNotices>(name: N, listener: (notice: DeviceNotices[N]) => void): this {
+    this.#notices.on(name, listener);
+    return this;
+  }
+
+  /** No call of the listener comes after it. */
+  off<N extends keyof DeviceNotices>(name: N, listener: (notice: DeviceNotices[N]) => void): this {
+    this.#notices.off(name, listener);
+    return this;
+  }
+
+  /**
+   * Resets the card and boots its firmware again, also where the device was lost because its firmware had stopped. What is
+   * outstanding is rejected with DEVICE_RESET, and so is every later use of what was made before. A card that is off the
+   * bus stays lost. A call while a reset is under way waits for that one.
+   */
+  reset(reason = 'asked for'): Promise<void> {
+    this.#resetting ??= this.#reset(reason).finally(() => {
+      this.#resetting = undefined;
+    });
+    return this.#resetting;
   }
 
   /** Closes every context and the card. What is outstanding is rejected with DEVICE_CLOSED. Idempotent. */
@@ -122,26 +151,67 @@ export class Device {
     await this.close();
   }
 
-  async #close(): Promise<void> {
+  async #reset(reason: string): Promise<void> {
+    if (this.#closing !== undefined) throw closedError(this.#pci.name);
+    this.#checkOnTheBus();
+    const notice: ResetNotice = { resets: ++this.#resets, reason };
+    this.#logger.warn(notice, 'device is reset');
+    this.#notices.tell('resetting', notice);
+    const message = `${this.#pci.name} was reset (${reason}); make contexts, queues, buffers and models anew`;
+    this.#life.end(new MtiaError('DEVICE_RESET', message), () => this.#pci.functionReset());
     try {
-      for (const context of [...this.#contexts]) await this.#closeContext(context);
-      await this.#administration.queue.close();
-    } catch (error) {
-      // Only a lost device refuses; the card itself is still closed.
-      this.#logger.warn({ err: error }, 'device did not close in order');
-    } finally {
-      this.#watchdog.stop();
-      this.#pci.close();
-      this.#logger.info('device closed');
+      identify(this.#pci, this.#registers);
+      await boot(this.#pci, this.#registers, this.#firmware, this.#options.memory);
+    } catch (cause) {
+      const loss = this.#diagnose() ?? deviceError('DEVICE_LOST', {}, { cause });
+      this.#lose(this.#life, loss);
+      throw loss;
+    }
+    this.#life = this.#begin();
+    if (this.#loss !== undefined) this.#lost = this.#awaitLoss();
+    this.#loss = undefined;
+    if (this.#closing === undefined) this.#notices.tell('reset', notice);
+  }
+
+  /** Neither a reset nor anything else reaches a card that is off the bus. */
+  #checkOnTheBus(): void {
+    const why = this.#diagnose();
+    if (why === undefined || !this.#isOffTheBus()) return;
+    this.#lose(this.#life, why);
+    throw this.#loss ?? why;
+  }
+
+  #isOffTheBus(): boolean {
+    try {
+      return this.#registers.offTheBus;
+    } catch {
+      return true;
     }
   }
 
-  async #closeContext(context: Context): Promise<void> {
-    try {
-      await context.close();
-    } catch (error) {
-      this.#logger.warn({ context: context.id, err: error }, 'context did not close in order');
-    }
+  #begin(): DeviceLife {
+    return new DeviceLife({
+      pci: this.#pci,
+      registers: this.#registers,
+      logger: this.#logger,
+      deadlineMs: this.#options.deadlineMs ?? DEFAULT_DEADLINE_MS,
+      diagnose: () => this.#diagnose(),
+      onLost: (life, error) => this.#lose(life, error),
+    });
+  }
+
+  #awaitLoss(): Promise<MtiaError> {
+    return new Promise((resolve) => {
+      this.#announceLoss = resolve;
+    });
+  }
+
+  async #close(): Promise<void> {
+    // A reset ends by itself; cut short it would leave a card that is half booted.
+    await this.#resetting?.catch(() => undefined);
+    await this.#life.close();
+    this.#pci.close();
+    this.#logger.info('device closed');
   }
 
   /** A register that cannot even be read is a lost device as well. */
@@ -153,19 +223,21 @@ export class Device {
     }
   }
 
-  #lose(error: MtiaError): void {
-    if (this.#loss !== undefined) return;
+  #lose(life: DeviceLife, error: MtiaError): void {
+    if (this.#loss !== undefined || life !== this.#life) return;
     // What the card itself says is nearer to the cause than the call that failed.
     const loss = this.#diagnose() ?? error;
     this.#loss = loss;
     this.#logger.error({ err: loss }, 'device lost');
-    this.#watchdog.stop();
-    this.#administration.failAll(loss);
+    life.fail(loss);
     this.#announceLoss(loss);
   }
 
   #checkUsable(): void {
     if (this.#closing !== undefined) throw closedError(this.#pci.name);
     if (this.#loss !== undefined) throw this.#loss;
+    if (this.#resetting !== undefined) {
+      throw new MtiaError('DEVICE_RESET', `${this.#pci.name} is being reset; await reset() or its notice`);
+    }
   }
 }

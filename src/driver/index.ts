@@ -30,6 +30,7 @@ export type { FirmwareImage } from './firmware-image.js';
 export { FaultInjectingFunction, type Faults } from './functions/fault-injecting-function.js';
 export { LoopbackFunction } from './functions/loopback-function.js';
 export { NullFunction } from './functions/null-function.js';
+export { type DeviceNotices, Notices, type ResetNotice } from './notices.js';
 export {
   type DmaRights,
   HOST_PAGE_BYTES,

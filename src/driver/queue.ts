@@ -251,6 +251,16 @@ export class Queue implements Watched {
     this.#rejectAll(error);
   }
 
+  /** The card is about to be reset: as `fail`, and the queue never touches the card again. */
+  retire(error: MtiaError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#failure = error;
+    this.#interrupt.close();
+    this.#parts.watchdog.remove(this);
+    this.#rejectAll(error);
+  }
+
   /** Stops the queue. Commands that have not completed are rejected with DEVICE_CLOSED. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;

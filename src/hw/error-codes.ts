@@ -107,6 +107,7 @@ export const ERROR_CODES = {
     doc: 'the compiled graph needs another chip, kernel or firmware version',
   },
   NATIVE_LIBRARY: { code: 141, fault: 'host', doc: 'the library of the emulated chip is missing or too old' },
+  DEVICE_RESET: { code: 143, fault: 'device', doc: 'the device was reset after this was made or sent' },
   TOO_MANY: { code: 142, fault: 'caller', doc: 'a limited resource (contexts, queues, mappings) is used up' },
 
   EXECUTOR_FULL: { code: 150, fault: 'caller', doc: 'as many requests wait for an executor as its queue holds' },

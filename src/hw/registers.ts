@@ -194,6 +194,7 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
     at: 'MAILBOX',
     doc: 'The control core side of BAR0: the same offsets, writable where the host side is read only.',
     registers: [
+      register(0x008, 'RESET_COUNT', 32, 'RO', 'as BAR0'),
       register(0x020, 'BOOT_STATUS', 32, 'RW', 'as BAR0'),
       register(0x024, 'BOOT_ERROR', 32, 'RW', 'as BAR0'),
       register(0x028, 'FIRMWARE_VERSION', 32, 'RW', 'as BAR0'),

@@ -15,6 +15,9 @@ export interface PinnedBuffer {
 /** What pinning needs of a context. */
 export type PinningContext = Pick<Context, 'id' | 'allocateHost' | 'mapHost' | 'unmapHost'>;
 
+/** What an unmap fails with where the mapping has gone already. */
+const GONE: ReadonlySet<string> = new Set(['DEVICE_CLOSED', 'DEVICE_RESET']);
+
 const SMALLEST_CLASS = 256;
 /** Classes up to here are cut from slabs; larger ones have pages of their own. */
 const LARGEST_SLAB_CLASS = 64 * 1024;
@@ -151,8 +154,8 @@ export class PinnedMemory {
     try {
       this.#context.unmapHost(iova);
     } catch (error) {
-      // A closed context has unmapped everything itself.
-      if (!(error instanceof MtiaError) || error.code !== 'DEVICE_CLOSED') throw error;
+      // A closed context has unmapped everything itself, and a reset that of every context.
+      if (!(error instanceof MtiaError) || !GONE.has(error.code)) throw error;
     }
     pages.free();
   }

@@ -2,14 +2,7 @@
  * What makes a driver queue a stream: the order of its commands as one promise to wait for, the first failure kept for
  * whoever synchronises, device time added up, and events that carry all of it to other streams.
  */
-import {
-  type Command,
-  type CompletionRecord,
-  closedError,
-  invalidArgument,
-  MtiaError,
-  type Queue,
-} from '../driver/index.js';
+import { type Command, type CompletionRecord, closedError, MtiaError, type Queue } from '../driver/index.js';
 import { HOST_COMMAND } from '../hw/index.js';
 import type { StreamOrder } from '../memmgr/index.js';
 import { type Frontier, Recording } from './recording.js';
@@ -154,7 +147,7 @@ export class CommandStream implements StreamOrder {
   wait(recording: Recording): void {
     this.checkOpen();
     const { timeline, value } = recording;
-    if (!this.#timelines.has(timeline)) throw invalidArgument('the event was recorded on another device');
+    this.#timelines.check(timeline);
     if (timeline === this.#timeline) return;
     this.#passBehind(recording.frontier);
     if (!recording.reached) void this.submit({ opcode: HOST_COMMAND.WAIT, a: timeline.semaphore, b: value });

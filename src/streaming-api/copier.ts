@@ -6,6 +6,7 @@ import type { CommandStream } from './command-stream.js';
 import { type Compression, type CopyOptions, copyRange, decompressionRange, type UploadOptions } from './copy-range.js';
 import type { DeviceBuffer } from './device-buffer.js';
 import { HostBuffer } from './host-buffer.js';
+import type { BufferOwner } from './owned-buffer.js';
 import { bytesOf } from './typed-array.js';
 
 export interface FillOptions {
@@ -33,10 +34,15 @@ export class Copier {
   readonly #commands: CommandStream;
   readonly #pinned: PinnedMemory;
   /** Stands for the device: buffers of another one are refused. */
-  readonly #owner: object;
+  readonly #owner: BufferOwner;
   readonly #decompression: readonly Compression[];
 
-  constructor(commands: CommandStream, pinned: PinnedMemory, owner: object, decompression: readonly Compression[]) {
+  constructor(
+    commands: CommandStream,
+    pinned: PinnedMemory,
+    owner: BufferOwner,
+    decompression: readonly Compression[],
+  ) {
     this.#commands = commands;
     this.#pinned = pinned;
     this.#owner = owner;
@@ -161,6 +167,6 @@ export class Copier {
   }
 
   #checkOwner(buffer: DeviceBuffer | HostBuffer): void {
-    if (!buffer.belongsTo(this.#owner)) throw invalidArgument('the buffer belongs to another device');
+    buffer.checkBelongsTo(this.#owner);
   }
 }

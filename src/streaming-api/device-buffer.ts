@@ -1,5 +1,5 @@
 import type { DeviceAllocation, MemoryKind, StreamOrder } from '../memmgr/index.js';
-import { OwnedBuffer } from './owned-buffer.js';
+import { type BufferOwner, OwnedBuffer } from './owned-buffer.js';
 
 /**
  * A piece of the device's memory.
@@ -14,7 +14,7 @@ export class DeviceBuffer extends OwnedBuffer {
   readonly #allocation: DeviceAllocation;
 
   /** Use Device.allocate. */
-  constructor(owner: object, allocation: DeviceAllocation) {
+  constructor(owner: BufferOwner, allocation: DeviceAllocation) {
     super(owner, 'device buffer', allocation.bytes, () => allocation.free());
     this.#allocation = allocation;
     this.memory = allocation.memory;

@@ -15,6 +15,7 @@ import type { Compression } from './copy-range.js';
 import { DeviceBuffer } from './device-buffer.js';
 import { CompilerThread } from './executor/compiler-thread.js';
 import type { ModelHost } from './model-memory.js';
+import type { BufferOwner } from './owned-buffer.js';
 import { Stream } from './stream.js';
 import { Timelines } from './timelines.js';
 
@@ -64,7 +65,7 @@ export class DeviceResources implements ModelHost {
     return able === 0n ? [] : ['gzip'];
   }
 
-  get owner(): object {
+  get owner(): BufferOwner {
     return this;
   }
 
@@ -77,7 +78,13 @@ export class DeviceResources implements ModelHost {
     return this.#closing !== undefined;
   }
 
+  /** DEVICE_RESET where the device has been reset since. */
+  get failure(): MtiaError | undefined {
+    return this.#context.failure;
+  }
+
   checkOpen(): void {
+    if (this.failure !== undefined) throw this.failure;
     if (this.closed) throw closedError(this.name);
   }
 

@@ -1,5 +1,5 @@
 import type { CompiledGraph } from '../compiler/compiled-graph.js';
-import { Device as Card, type MtiaError, openEmulator } from '../driver/index.js';
+import { Device as Card, type DeviceNotices, type MtiaError, Notices, openEmulator } from '../driver/index.js';
 import { SPECIFICATIONS } from '../hw/index.js';
 import type {
   AllocationOptions,
@@ -39,7 +39,9 @@ export interface DeviceMemoryStatistics {
  */
 export class Device implements AsyncDisposable {
   readonly properties: DeviceProperties;
-  readonly #resources: DeviceResources;
+  #resources: DeviceResources;
+  readonly #notices: Notices;
+  #resetting: Promise<void> | undefined;
 
   /**
    * Boots the firmware and gets the device ready.
@@ -61,16 +63,18 @@ export class Device implements AsyncDisposable {
           ...(options.sramCacheBytes === undefined ? {} : { sramCacheBytes: options.sramCacheBytes }),
         },
       });
-      return new Device(await DeviceResources.create(card, pci.name, firmware));
+      return new Device(await DeviceResources.create(card, pci.name, firmware), logger);
     } catch (error) {
       given?.close();
       throw error;
     }
   }
 
-  private constructor(resources: DeviceResources) {
+  private constructor(resources: DeviceResources, logger: DeviceOptions['logger']) {
     const { card, name, firmware } = resources;
     this.#resources = resources;
+    this.#notices = new Notices(logger);
+    card.on('resetting', (notice) => this.#notices.tell('resetting', notice));
     this.properties = {
       name,
       generation: card.generation,
@@ -91,6 +95,34 @@ export class Device implements AsyncDisposable {
 
   get closed(): boolean {
     return this.#resources.closed;
+  }
+
+  /** Calls the listener before (`resetting`) or after (`reset`) each reset of the device. */
+  on<N extends keyof DeviceNotices>(name: N, listener: (notice: DeviceNotices[N]) => void): this {
+    this.#notices.on(name, listener);
+    return this;
+  }
+
+  off<N extends keyof DeviceNotices>(name: N, listener: (notice: DeviceNotices[N]) => void): this {
+    this.#notices.off(name, listener);
+    return this;
+  }
+
+  /**
+   * Resets the card and boots its firmware again, also where the device was lost because its firmware had stopped. What is
+   * outstanding is rejected with DEVICE_RESET, and so is every later use of buffers, streams, events and models made before;
+   * there is a new default stream. A card that is off the bus stays lost.
+   *
+   * ```ts
+   * device.on('reset', () => loadModels(device));
+   * await device.reset('the model hangs');
+   * ```
+   */
+  reset(reason?: string): Promise<void> {
+    this.#resetting ??= this.#reset(reason).finally(() => {
+      this.#resetting = undefined;
+    });
+    return this.#resetting;
   }
 
   /** Where work goes that names no stream. */
@@ -259,6 +291,13 @@ export class Device implements AsyncDisposable {
   /** Ends the device and everything made from it; what is outstanding is rejected with DEVICE_CLOSED. Idempotent. */
   close(): Promise<void> {
     return this.#resources.close();
+  }
+
+  async #reset(reason: string | undefined): Promise<void> {
+    const { card, name, firmware } = this.#resources;
+    await card.reset(reason);
+    this.#resources = await DeviceResources.create(card, name, firmware);
+    this.#notices.tell('reset', { resets: card.resets, reason: reason ?? 'asked for' });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

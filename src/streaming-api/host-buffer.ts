@@ -1,6 +1,6 @@
 import { invalidArgument } from '../driver/index.js';
 import type { PinnedBuffer } from '../memmgr/index.js';
-import { OwnedBuffer } from './owned-buffer.js';
+import { type BufferOwner, OwnedBuffer } from './owned-buffer.js';
 import type { TypedArray, TypedArrayConstructor } from './typed-array.js';
 
 /**
@@ -16,7 +16,7 @@ export class HostBuffer extends OwnedBuffer {
   readonly #pinned: PinnedBuffer;
 
   /** Use Device.allocateHost. */
-  constructor(owner: object, pinned: PinnedBuffer) {
+  constructor(owner: BufferOwner, pinned: PinnedBuffer) {
     super(owner, 'host buffer', pinned.bytes, () => pinned.free());
     this.#pinned = pinned;
   }

@@ -1,11 +1,12 @@
 /** Launches of one stream: a command without arguments, a copy and a command with them. */
-import { type Command, type CompletionRecord, invalidArgument } from '../driver/index.js';
+import type { Command, CompletionRecord } from '../driver/index.js';
 import { HOST_COMMAND } from '../hw/index.js';
 import { type ArgumentSlots, writeArguments } from './argument-slots.js';
 import type { CommandStream } from './command-stream.js';
 import { DeviceBuffer } from './device-buffer.js';
 import type { Kernel } from './kernel.js';
 import { deadlineUs, encodeRectangle, type LaunchArgument, type LaunchOptions } from './launch.js';
+import type { BufferOwner } from './owned-buffer.js';
 import type { UseCount } from './use-count.js';
 
 // Every command has all fields: one shape of object keeps the code that writes the rings fast.
@@ -26,9 +27,9 @@ export class Launcher {
   readonly #commands: CommandStream;
   readonly #slots: ArgumentSlots;
   /** Stands for the device: buffers of another one are refused. */
-  readonly #owner: object;
+  readonly #owner: BufferOwner;
 
-  constructor(commands: CommandStream, slots: ArgumentSlots, owner: object) {
+  constructor(commands: CommandStream, slots: ArgumentSlots, owner: BufferOwner) {
     this.#commands = commands;
     this.#slots = slots;
     this.#owner = owner;
@@ -71,7 +72,7 @@ export class Launcher {
     let uses: UseCount[] | undefined;
     for (const argument of args) {
       if (!(argument instanceof DeviceBuffer)) continue;
-      if (!argument.belongsTo(this.#owner)) throw invalidArgument('the buffer belongs to another device');
+      argument.checkBelongsTo(this.#owner);
       uses ??= [];
       uses.push(argument.uses);
     }

@@ -2,11 +2,12 @@
 import { MtiaError } from '../driver/index.js';
 import type { AllocationOptions, DeviceAllocation, MemoryKind, PinnedMemory } from '../memmgr/index.js';
 import { DeviceBuffer } from './device-buffer.js';
+import type { BufferOwner } from './owned-buffer.js';
 import type { Stream } from './stream.js';
 
 /** What a model needs of the device it is loaded on. */
 export interface ModelHost {
-  readonly owner: object;
+  readonly owner: BufferOwner;
   readonly pinned: PinnedMemory;
   readonly defaultStream: Stream;
   allocate(bytes: number, options?: AllocationOptions): Promise<DeviceAllocation>;

@@ -1,17 +1,23 @@
-import { closedError } from '../driver/index.js';
+import { closedError, invalidArgument, type MtiaError } from '../driver/index.js';
 import { UseCount } from './use-count.js';
+
+/** Stands for a device between two resets. */
+export interface BufferOwner {
+  /** Why nothing of it may be used any more. */
+  readonly failure: MtiaError | undefined;
+}
 
 /** Memory that a user owns: it belongs to one device, and goes back when the last command that uses it is done. */
 export abstract class OwnedBuffer implements Disposable {
   /** Commands that use the buffer; streams keep it. */
   readonly uses = new UseCount();
   readonly bytes: number;
-  readonly #owner: object;
+  readonly #owner: BufferOwner;
   readonly #name: string;
   readonly #giveBack: () => void;
   #freed = false;
 
-  protected constructor(owner: object, name: string, bytes: number, giveBack: () => void) {
+  protected constructor(owner: BufferOwner, name: string, bytes: number, giveBack: () => void) {
     this.#owner = owner;
     this.#name = name;
     this.bytes = bytes;
@@ -22,9 +28,10 @@ export abstract class OwnedBuffer implements Disposable {
     return this.#freed;
   }
 
-  /** Whether the buffer is of the device that `owner` stands for; streams check it. */
-  belongsTo(owner: object): boolean {
-    return this.#owner === owner;
+  /** Throws where the buffer is not of the device that `owner` stands for, or older than its latest reset. */
+  checkBelongsTo(owner: BufferOwner): void {
+    if (this.#owner === owner) return;
+    throw this.#owner.failure ?? owner.failure ?? invalidArgument('the buffer belongs to another device');
   }
 
   /** Gives the memory back once the commands that were enqueued with this buffer are done. Idempotent. */

@@ -1,4 +1,4 @@
-import { type CompletionRecord, invalidArgument, type Queue } from '../driver/index.js';
+import type { CompletionRecord, Queue } from '../driver/index.js';
 import type { AllocationOptions, DeviceAllocation, PinnedMemory } from '../memmgr/index.js';
 import { ArgumentSlots } from './argument-slots.js';
 import { CommandStream } from './command-stream.js';
@@ -10,11 +10,12 @@ import type { HostBuffer } from './host-buffer.js';
 import type { Kernel } from './kernel.js';
 import type { LaunchOptions } from './launch.js';
 import { type LaunchArguments, Launcher } from './launcher.js';
+import type { BufferOwner } from './owned-buffer.js';
 import type { Timelines } from './timelines.js';
 
 export interface StreamParts {
   /** Stands for the device: buffers of another one are refused. */
-  readonly owner: object;
+  readonly owner: BufferOwner;
   readonly queue: Queue;
   readonly timelines: Timelines;
   readonly pinned: PinnedMemory;
@@ -131,7 +132,7 @@ export class Stream implements AsyncDisposable {
    * stream's again at once. Idempotent.
    */
   free(buffer: DeviceBuffer): void {
-    if (!buffer.belongsTo(this.#parts.owner)) throw invalidArgument('the buffer belongs to another device');
+    buffer.checkBelongsTo(this.#parts.owner);
     if (this.closed) buffer.free();
     else buffer.freeBehind(this.commands);
   }

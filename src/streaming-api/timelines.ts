@@ -1,8 +1,9 @@
 /** The firmware's timeline semaphores: one for each stream, only ever raised. */
-import { type Context, MtiaError } from '../driver/index.js';
+import { type Context, invalidArgument, MtiaError } from '../driver/index.js';
 import { TIMELINE_SEMAPHORES } from '../hw/index.js';
 
 export interface Timeline {
+  readonly context: Context;
   /** Number of the semaphore. */
   readonly semaphore: number;
   /** The last value that a stream was told to raise it to. It outlives the stream, as the semaphore does. */
@@ -28,7 +29,7 @@ export class Timelines {
         `all ${TIMELINE_SEMAPHORES} timeline semaphores are in use; close a stream first`,
       );
     }
-    const timeline = { semaphore, value: 0 };
+    const timeline = { context: this.#context, semaphore, value: 0 };
     this.#all.add(timeline);
     return timeline;
   }
@@ -37,9 +38,12 @@ export class Timelines {
     this.#free.push(timeline);
   }
 
-  /** Whether the timeline belongs to this device. */
-  has(timeline: Timeline): boolean {
-    return this.#all.has(timeline);
+  /** Throws where the timeline is of another device, or older than the latest reset of its device. */
+  check(timeline: Timeline): void {
+    if (this.#all.has(timeline)) return;
+    throw (
+      timeline.context.failure ?? this.#context.failure ?? invalidArgument('the event was recorded on another device')
+    );
   }
 
   /** Lets streams go on that wait for a stream which broke; they learn of the failure through the event. */

@@ -12,6 +12,7 @@ import { lifecycleCases } from './lifecycle.js';
 import { priorityCases } from './priorities.js';
 import { queueCases } from './queues.js';
 import { registerCases } from './registers.js';
+import { resetCases } from './reset.js';
 
 export const CASES: readonly ConformanceCase[] = [
   ...registerCases,
@@ -24,6 +25,7 @@ export const CASES: readonly ConformanceCase[] = [
   ...launchCases,
   ...failureCases,
   ...abortCases,
+  ...resetCases,
   ...codeLoadCases,
   ...compiledExecutionCases,
 ];

@@ -1,0 +1,48 @@
+/** What a device tells all of its users before and after it is reset. */
+import type pino from 'pino';
+
+export interface ResetNotice {
+  /** Resets of this device so far, the one at hand included. */
+  readonly resets: number;
+  readonly reason: string;
+}
+
+export interface DeviceNotices {
+  /** Everything outstanding is about to be rejected with DEVICE_RESET, and whatever was made so far becomes useless. */
+  readonly resetting: ResetNotice;
+  /** The device works again: make contexts, queues, buffers and models anew. */
+  readonly reset: ResetNotice;
+}
+
+type Listener<N extends keyof DeviceNotices> = (notice: DeviceNotices[N]) => void;
+
+export class Notices {
+  readonly #logger: pino.Logger | undefined;
+  readonly #listeners: { readonly [N in keyof DeviceNotices]: Set<Listener<N>> } = {
+    resetting: new Set(),
+    reset: new Set(),
+  };
+
+  constructor(logger: pino.Logger | undefined) {
+    this.#logger = logger;
+  }
+
+  on<N extends keyof DeviceNotices>(name: N, listener: Listener<N>): void {
+    this.#listeners[name].add(listener);
+  }
+
+  off<N extends keyof DeviceNotices>(name: N, listener: Listener<N>): void {
+    this.#listeners[name].delete(listener);
+  }
+
+  /** One user's failure keeps the notice from no other. */
+  tell<N extends keyof DeviceNotices>(name: N, notice: DeviceNotices[N]): void {
+    for (const listener of [...this.#listeners[name]]) {
+      try {
+        listener(notice);
+      } catch (error) {
+        this.#logger?.error({ err: error, notice: name }, 'a listener failed');
+      }
+    }
+  }
+}
