@@ -1,5 +1,5 @@
-/** Fully connected layers of the published shapes, through FULLY_CONNECTED_MULTICAST. */
-import { DATA_TYPE, DATA_TYPE_BYTES, type Generation } from '../src/hw/index.js';
+/** Fully connected layers of the published shapes, through the library's FULLY_CONNECTED kernel. */
+import { ACTIVATION, DATA_TYPE, DATA_TYPE_BYTES, FULLY_CONNECTED_ARGUMENTS } from '../src/hw/index.js';
 import type { FidelityDevice, Memory } from './fidelity-device.js';
 import { FULLY_CONNECTED_V1, PROVISIONED_WATTS } from './fidelity-published.js';
 import type { FidelityRow } from './fidelity-rows.js';
@@ -17,57 +17,76 @@ export interface Layer {
 
 type Grid = FidelityDevice['device']['properties']['grid'];
 
-const COLUMN_TILE = 64;
-/** Bytes of k that are loaded at a time: five such slots of both operands fit into local memory. */
-const CHUNK_BYTES: Readonly<Record<Generation, number>> = { v1: 128, '2i': 256 };
-
 const MEMORY_NAME: Readonly<Record<Memory, string>> = { sram: 'SRAM', lpddr: 'LPDDR' };
 
+const TILES = [64, 32] as const;
+
 interface Mapping {
-  readonly tileRows: 32 | 64;
+  readonly rowTile: number;
+  readonly columnTile: number;
   readonly rowParts: number;
-  readonly chunkBytes: number;
 }
 
-/**
- * How a layer is spread over the grid: the mapping with the fewest tiles for the busiest PE, counted in outputs, and of
- * those the one that reads least.
- */
-function mappingOf({ m, n }: Layer, { columns, rows }: Grid, generation: Generation): Mapping {
-  const candidates = ([64, 32] as const).flatMap((tileRows) =>
-    [1, 2, 4, 8]
+/** The mapping with the fewest outputs for the busiest PE, and of those the one that reads least for them. */
+function mappingOf({ m, n }: Layer, { columns, rows }: Grid): Mapping {
+  const shapes = TILES.flatMap((rowTile) => TILES.map((columnTile) => ({ rowTile, columnTile })));
+  const candidates = shapes.flatMap(({ rowTile, columnTile }) =>
+    [8, 4, 2, 1]
       .filter((rowParts) => rows % rowParts === 0)
       .map((rowParts) => {
-        const down = Math.ceil(Math.ceil(m / tileRows) / rowParts);
-        const across = Math.ceil(Math.ceil(n / COLUMN_TILE) / ((columns * rows) / rowParts));
-        return { tileRows, rowParts, loaded: down * across * (tileRows + COLUMN_TILE), shared: rowParts };
+        const down = Math.ceil(Math.ceil(m / rowTile) / rowParts);
+        const across = Math.ceil(Math.ceil(n / columnTile) / ((columns * rows) / rowParts));
+        const tiles = down * across;
+        return {
+          rowTile,
+          columnTile,
+          rowParts,
+          outputs: tiles * rowTile * columnTile,
+          read: tiles * (rowTile + columnTile),
+        };
       }),
   );
-  const [best] = candidates.sort((a, b) => a.loaded - b.loaded || b.shared - a.shared);
-  if (best === undefined) throw new Error('a grid of no rows');
-  return { tileRows: best.tileRows, rowParts: best.rowParts, chunkBytes: CHUNK_BYTES[generation] };
+  const [best] = candidates.sort((a, b) => a.outputs - b.outputs || a.read - b.read);
+  if (best === undefined) throw new Error('no tile');
+  return best;
 }
 
-/** Device time of one launch in microseconds. */
+/** Device time of one launch in microseconds. Output is FP16; INT8 sums are scaled by row and by column. */
 export async function fullyConnectedUs(target: FidelityDevice, layer: Layer): Promise<number> {
   const { m, k, n, type, memory, activations = memory } = layer;
-  const { grid, generation } = target.device.properties;
+  const { grid } = target.device.properties;
   const kBytes = k * DATA_TYPE_BYTES[type];
-  const mapping = mappingOf(layer, grid, generation);
-  const kernel = target.device.kernel('FULLY_CONNECTED_MULTICAST');
-  const { deviceUs } = await target.device.defaultStream.launch(kernel, { grid }, [
-    await target.allocate(m * kBytes, activations),
-    await target.allocate(n * kBytes, memory),
-    await target.allocate(m * n * DATA_TYPE_BYTES.FP16, activations),
-    m,
-    n,
-    kBytes,
-    DATA_TYPE[type],
-    mapping.tileRows,
-    mapping.rowParts,
-    mapping.chunkBytes,
-  ]);
-  return deviceUs;
+  const outputStride = n * DATA_TYPE_BYTES.FP16;
+  const { rowTile, columnTile, rowParts } = mappingOf(layer, grid);
+  const scales =
+    type === 'INT8'
+      ? {
+          row_scale: await target.allocate(m * DATA_TYPE_BYTES.FP32, activations),
+          column_scale: await target.allocate(n * DATA_TYPE_BYTES.FP32, memory),
+        }
+      : {};
+  return target.launchUs({
+    kernel: 'FULLY_CONNECTED',
+    layout: FULLY_CONNECTED_ARGUMENTS,
+    values: {
+      input: await target.allocate(m * kBytes, activations),
+      weight: await target.allocate(n * kBytes, memory),
+      output: await target.allocate(m * outputStride, activations),
+      ...scales,
+      m,
+      n,
+      k_bytes: kBytes,
+      input_stride: kBytes,
+      output_stride: outputStride,
+      output_columns: n,
+      type: DATA_TYPE[type],
+      output_type: DATA_TYPE.FP16,
+      activation: ACTIVATION.NONE,
+      row_tile: rowTile,
+      column_tile: columnTile,
+      row_parts: rowParts,
+    },
+  });
 }
 
 const teraPerSecond = ({ m, k, n }: Layer, us: number): number => (2 * m * k * n) / us / 1e6;

@@ -8,6 +8,8 @@
  *
  * PEs of a row of the rectangle need the same input and those of a column the same weights, so they read as multicast
  * groups: every PE makes the plan of the busiest one, and a group is those of the row or column that have the tile.
+ * A rectangle may be taken as one of fewer and longer rows (row_parts), so that few rows of input keep all of its PEs at work:
+ * its bands of row_parts rows then stand side by side.
  *
  * INT8 products are scaled on their way out of the accumulators, by the row of the input and by the column of the weights;
  * the bias follows there, because the accumulators hold integers.
@@ -30,6 +32,7 @@ enum buffer { CB_INPUT, CB_WEIGHT, CB_BIAS, CB_OUTPUT, CB_TABLE, CB_ROW_SCALE, C
 
 /* How this PE cuts its share of the job. */
 struct plan {
+  uint64_t grid_rows, grid_columns, band;      /* the rectangle as tiles are dealt to it; this PE's band of it */
   uint64_t row_tiles, column_tiles;            /* of this PE */
   uint64_t job_row_tiles, job_column_tiles;
   uint64_t most_row_tiles, most_column_tiles;  /* of the busiest PE */
@@ -45,7 +48,9 @@ struct plan {
 };
 _Static_assert(sizeof(struct plan) <= KERNEL_SHARED_BYTES, "hart 0 passes it to hart 1");
 
-static bool arguments_are_good(const struct mtia_fully_connected_arguments *a, uint64_t generation) {
+static bool arguments_are_good(const struct mtia_fully_connected_arguments *a, const struct mtia_job_descriptor *job,
+                               uint64_t generation) {
+  if (a->row_parts != 0 && job->rows % a->row_parts != 0) return false;
   const bool is_int8 = a->type == MTIA_TYPE_INT8;
   if (!is_half_type(a->type) && !is_int8) return false;
   if (is_int8 != (a->row_scale != 0) || is_int8 != (a->column_scale != 0)) return false;
@@ -97,16 +102,20 @@ static bool choose_plan(struct plan *p, uint64_t k_bytes, uint64_t space) {
 
 static bool make_plan(struct plan *p, const struct mtia_fully_connected_arguments *a,
                       const struct mtia_job_descriptor *job, const struct pe_place *place, uint64_t generation) {
-  p->first_row = place->row * a->row_tile;
-  p->row_step = (uint64_t)job->rows * a->row_tile;
+  p->grid_rows = a->row_parts == 0 ? job->rows : a->row_parts;
+  p->grid_columns = job->rows / p->grid_rows * job->columns;
+  p->band = place->row / p->grid_rows;
+  const uint64_t grid_row = place->row % p->grid_rows, grid_column = p->band * job->columns + place->column;
+  p->first_row = grid_row * a->row_tile;
+  p->row_step = p->grid_rows * a->row_tile;
   p->job_row_tiles = divide_up(a->m, a->row_tile);
-  p->row_tiles = dealt_items(p->job_row_tiles, place->row, job->rows);
-  p->most_row_tiles = dealt_items(p->job_row_tiles, 0, job->rows);
-  p->first_column = place->column * a->column_tile;
-  p->column_step = (uint64_t)job->columns * a->column_tile;
+  p->row_tiles = dealt_items(p->job_row_tiles, grid_row, p->grid_rows);
+  p->most_row_tiles = dealt_items(p->job_row_tiles, 0, p->grid_rows);
+  p->first_column = grid_column * a->column_tile;
+  p->column_step = p->grid_columns * a->column_tile;
   p->job_column_tiles = divide_up(a->n, a->column_tile);
-  p->column_tiles = dealt_items(p->job_column_tiles, place->column, job->columns);
-  p->most_column_tiles = dealt_items(p->job_column_tiles, 0, job->columns);
+  p->column_tiles = dealt_items(p->job_column_tiles, grid_column, p->grid_columns);
+  p->most_column_tiles = dealt_items(p->job_column_tiles, 0, p->grid_columns);
   p->rows = minimum(a->row_tile, a->m);
   p->blocks = minimum(a->column_tile, a->n) / BLOCK;
   p->output_stride = p->blocks * BLOCK * type_bytes(a->output_type);
@@ -142,6 +151,11 @@ struct source {
 
 /* The first PEs of a row or column are those that have one of the `tiles` left to be dealt to `pes`. */
 static inline uint64_t first_members(uint64_t tiles, uint64_t pes) { return ((uint64_t)1 << minimum(tiles, pes)) - 1; }
+
+/* Those of this PE's part of a column. */
+static inline uint64_t column_members(const struct plan *p, uint64_t tiles) {
+  return first_members(tiles, p->grid_rows) << (p->band * p->grid_rows);
+}
 
 static inline void select_source(const struct source *s, uint64_t row_bytes) {
   dma_shape(s->rows, row_bytes);
@@ -203,19 +217,20 @@ static void load(const struct plan *p, const struct mtia_fully_connected_argumen
                           .slot = p->weight_slot, .cb = CB_WEIGHT, .axis = MTIA_MULTICAST_COLUMN};
   uint64_t column = p->first_column, columns_left = p->job_column_tiles;
   for (uint64_t column_tile = 0; column_tile < p->column_tiles; column_tile++, column += p->column_step) {
-    input.members = first_members(columns_left, job->columns);
-    columns_left -= job->columns;
+    /* Bands before this one have had theirs. */
+    input.members = first_members(columns_left - p->band * job->columns, job->columns);
+    columns_left -= p->grid_columns;
     weight.rows = minimum(p->blocks, (a->n - column) / BLOCK);
     weight.bytes = weight.rows * weight.local_stride;
     weight.address = a->weight + column * a->k_bytes;
     const bool needs_input = column_tile == 0 || !p->keep_input;
     uint64_t row = p->first_row, rows_left = p->job_row_tiles;
-    weight.members = first_members(rows_left, job->rows);
+    weight.members = column_members(p, rows_left);
     load_column_vectors(p, a, column, &weight);
     for (uint64_t row_tile = 0; row_tile < p->row_tiles; row_tile++, row += p->row_step) {
       const bool needs_weight = row_tile == 0 || !p->keep_weight;
-      weight.members = first_members(rows_left, job->rows);
-      rows_left -= job->rows;
+      weight.members = column_members(p, rows_left);
+      rows_left -= p->grid_rows;
       input.rows = minimum(p->rows, a->m - row);
       input.bytes = input.rows * input.local_stride;
       input.address = a->input + row * a->input_stride;
@@ -360,7 +375,7 @@ static uint32_t plan_and_load(const struct mtia_job_descriptor *job, const struc
   struct plan *const plan = KERNEL_SHARED(struct plan);
   struct pe_place place;
   if (!find_place(job, &place)) return MTIA_RESULT_BAD_GRID;
-  if (!arguments_are_good(a, generation)) return MTIA_RESULT_BAD_ARGUMENT;
+  if (!arguments_are_good(a, job, generation)) return MTIA_RESULT_BAD_ARGUMENT;
   if (!make_plan(plan, a, job, &place, generation)) return MTIA_RESULT_LOCAL_MEMORY;
   if (plan->row_tiles == 0) plan->column_tiles = 0;
   if (plan->column_tiles != 0) place_buffers(plan, a->activation);

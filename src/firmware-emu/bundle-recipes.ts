@@ -112,7 +112,6 @@ export const EXTERNAL_KERNEL_ID = {
   ACROSS_PES: KERNEL_ID.FIRST_EXTERNAL + 15,
   HOLD: KERNEL_ID.FIRST_EXTERNAL + 16,
   BATCHED_MATRICES: KERNEL_ID.FIRST_EXTERNAL + 32,
-  FULLY_CONNECTED_MULTICAST: KERNEL_ID.FIRST_EXTERNAL + 33,
 } as const;
 export type ExternalKernelName = keyof typeof EXTERNAL_KERNEL_ID;
 
@@ -120,9 +119,9 @@ function external(name: ExternalKernelName, folder: string): KernelRecipe {
   return { name, id: EXTERNAL_KERNEL_ID[name], source: `firmware/${folder}/${name.toLowerCase()}.c` };
 }
 
-const BENCHMARK_KERNELS: readonly KernelRecipe[] = (
-  ['SCALAR_MIX', 'BATCHED_MATRICES', 'FULLY_CONNECTED_MULTICAST'] as const
-).map((name) => external(name, 'benchmark-kernels'));
+const BENCHMARK_KERNELS: readonly KernelRecipe[] = (['SCALAR_MIX', 'BATCHED_MATRICES'] as const).map((name) =>
+  external(name, 'benchmark-kernels'),
+);
 
 const TEST_KERNELS: readonly KernelRecipe[] = (Object.keys(EXTERNAL_KERNEL_ID) as ExternalKernelName[])
   .filter((name) => !BENCHMARK_KERNELS.some((kernel) => kernel.name === name))

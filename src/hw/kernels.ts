@@ -54,7 +54,11 @@ export const FULLY_CONNECTED_ARGUMENTS = defineStruct(
       doc: 'rows of one output tile: 32 or 64; tiles are dealt to the rows of the rectangle in turn',
     },
     { name: 'column_tile', type: 'u32', doc: 'columns of one output tile: 32 or 64' },
-    { name: 'reserved', type: 'u32', doc: 'zero' },
+    {
+      name: 'row_parts',
+      type: 'u32',
+      doc: 'rows of the grid that tiles are dealt to, a divisor of those of the rectangle, whose bands then stand side by side; 0 = as the rectangle',
+    },
     {
       name: 'row_scale',
       type: 'u64',

@@ -172,6 +172,23 @@ describe('FULLY_CONNECTED', () => {
     'rectangle 8x8': { m: 512, n: 256, k: 64, outputType: 'BF16', rectangle: [8, 8] },
     'rectangle 3x5': { m: 333, n: 224, k: 64, outputType: 'FP16', type: 'FP16', rectangle: [3, 5] },
     'a rectangle inside the grid': { m: 100, n: 96, k: 64, rectangle: [2, 2], origin: [3, 5] },
+    'bands of rows side by side': {
+      m: 100,
+      n: 480,
+      k: 96,
+      tile: [32, 32],
+      rectangle: [3, 8],
+      values: { row_parts: 2 },
+    },
+    'one row of all PEs': { m: 40, n: 416, k: 64, tile: [32, 32], rectangle: [4, 4], values: { row_parts: 1 } },
+    'bands, fewer tiles than PEs': {
+      m: 100,
+      n: 160,
+      k: 64,
+      tile: [64, 32],
+      rectangle: [2, 8],
+      values: { row_parts: 2 },
+    },
     'more PEs than tiles': { m: 3, n: 32, k: 64, rectangle: [8, 8] },
     FP16: { m: 70, n: 64, k: 416, type: 'FP16', outputType: 'FP16' },
     'FP16 to FP32': { m: 70, n: 64, k: 416, type: 'FP16' },
@@ -196,6 +213,7 @@ describe('FULLY_CONNECTED', () => {
     const oneOf = <T>(...values: readonly [T, ...T[]]): T => values[upTo(values.length) - 1] ?? values[0];
     for (let turn = 0; turn < 40; turn++) {
       const n = 32 * upTo(8);
+      const rowParts = upTo(3);
       const shape: Shape = {
         m: upTo(180),
         n,
@@ -205,7 +223,8 @@ describe('FULLY_CONNECTED', () => {
         outputType: oneOf('FP16', 'BF16', 'FP32'),
         activation: oneOf('NONE', 'RELU', 'SIGMOID', 'TANH'),
         tile: oneOf([32, 32], [32, 64], [64, 32], [64, 64]),
-        rectangle: [upTo(4), upTo(4)],
+        rectangle: [upTo(4), rowParts * upTo(2)],
+        values: { row_parts: oneOf(0, rowParts) },
         noBias: oneOf(true, false),
       };
       const { job, expectations } = makeOperands(shape);
@@ -241,6 +260,7 @@ describe('FULLY_CONNECTED', () => {
     'n that is no multiple of 32': { n: 40 },
     'k that is no multiple of 64 bytes': { k_bytes: 32 },
     'no rows': { m: 0 },
+    'row parts that do not divide the rows of the rectangle': { row_parts: 2 },
     'columns beyond n': { output_columns: 65 },
     'an unaligned output stride': { output_stride: 100 },
   };

@@ -4,7 +4,7 @@ import { FIDELITY_ROWS } from '../../bench/fidelity.js';
 import { FidelityDevice } from '../../bench/fidelity-device.js';
 import { BATCHED } from '../../bench/fidelity-operators.js';
 import { BENCHMARK_BUNDLE } from '../../src/firmware-emu/index.js';
-import { DATA_TYPE, type Generation } from '../../src/hw/index.js';
+import type { Generation } from '../../src/hw/index.js';
 import { load, type NumberType, randomNumbers, store } from './number-formats.js';
 
 const GENERATIONS = ['v1', '2i'] as const;
@@ -106,41 +106,6 @@ describe('device time of a published shape', () => {
 
 /** One binary of a kernel for both generations: what was written for v1 runs unchanged on 2i. */
 describe.each(GENERATIONS)('benchmark kernels compute, on %s', (generation) => {
-  /** Weights as DPE blocks: for 32 columns and 64 bytes of k, rows of 32 groups of 4 bytes of k. */
-  function pack(weight: (n: number, k: number) => number, n: number, k: number, type: 'INT8' | 'FP16'): Uint8Array {
-    const bytes = new Uint8Array(n * k * bytesOf(type));
-    const group = 4 / bytesOf(type);
-    for (let column = 0; column < n; column++) {
-      for (let along = 0; along < k; along++) {
-        const place = Math.floor(column / 32) * 32 * k + Math.floor(along / group) * 32 * group;
-        const index = place + (column % 32) * group + (along % group);
-        store(new DataView(bytes.buffer), index * bytesOf(type), type, weight(column, along));
-      }
-    }
-    return bytes;
-  }
-
-  test.each([
-    ['INT8', 64, 2],
-    ['FP16', 64, 1],
-    ['FP16', 32, 2],
-  ] as const)('FULLY_CONNECTED_MULTICAST, %s, tiles of %d rows in %d row parts', async (type, tileRows, rowParts) => {
-    const [m, k, n] = [160, 128, 224];
-    const input = numbers(m * k, type, 1);
-    const weight = numbers(n * k, type, 2);
-    const packed = pack((column, along) => at(weight, column * k + along), n, k, type);
-    const kBytes = k * bytesOf(type);
-    const after = [m, n, kBytes, DATA_TYPE[type], tileRows, rowParts, 128];
-    const output = await outputOf(generation, 'FULLY_CONNECTED_MULTICAST', [input.bytes, packed], m * n * 2, [], after);
-    expectElements(output, m * n, 'FP16', (index) => {
-      let sum = 0;
-      for (let along = 0; along < k; along++) {
-        sum += at(input, Math.floor(index / n) * k + along) * at(weight, (index % n) * k + along);
-      }
-      return sum;
-    });
-  });
-
   const BATCH = 9;
   const run = (name: keyof typeof BATCHED, first: Elements, second: Elements): Promise<DataView> => {
     const { operation, output } = BATCHED[name];
