@@ -1086,7 +1086,7 @@ struct mtia_fully_connected_arguments {
   uint32_t activation;
   uint32_t row_tile;
   uint32_t column_tile;
-  uint32_t reserved;
+  uint32_t row_parts;
   uint64_t row_scale;
   uint64_t column_scale;
 };
