@@ -23,12 +23,26 @@ export interface BlockSnapshot {
   readonly frames: readonly StackFrame[];
 }
 
+/** A point in a stream. */
+interface Behind {
+  readonly stream: StreamOrder;
+  readonly position: number;
+}
+
+interface Found {
+  readonly address: number;
+  /** Commands of a stream may still touch it. */
+  readonly queued: boolean;
+}
+
 /** An allocation as its arena keeps it. */
 export interface UsedBlock {
   readonly address: number;
   readonly size: number;
   readonly requested: number;
   readonly stack: StackRecord | undefined;
+  /** Who may use it: commands behind those of the last user, who had freed it but not got past it. */
+  readonly behind: Behind | undefined;
   /** Its free waits for commands that use it. */
   retired: boolean;
 }
@@ -78,31 +92,41 @@ export class Arena {
     stream?: StreamOrder,
   ): UsedBlock | undefined {
     const size = Math.ceil(bytes / GRANULE) * GRANULE;
-    const address = this.#find(size, alignment, stream);
-    if (address === undefined) return undefined;
-    const block = { address, size, requested: bytes, stack, retired: false };
+    const found = this.#find(size, alignment, stream);
+    if (found === undefined) return undefined;
+    const { address } = found;
+    const behind = found.queued && stream !== undefined ? { stream, position: stream.enqueued } : undefined;
+    const block = { address, size, requested: bytes, stack, behind, retired: false };
     this.#used.set(address, block);
     return block;
   }
 
-  /** No command may use the block any more. */
-  free(block: UsedBlock): void {
-    if (this.#used.get(block.address) !== block) {
-      throw new RangeError(`nothing is allocated at 0x${block.address.toString(16)}`);
+  /**
+   * No command of this block's owner uses it any more. Those of the owner before may, though: then the block stays that
+   * stream's, which is returned.
+   */
+  free(block: UsedBlock): StreamOrder | undefined {
+    this.#end(block);
+    const { behind } = block;
+    if (behind === undefined || behind.stream.completed >= behind.position) {
+      this.#free.add(block.address, block.size);
+      return undefined;
     }
-    this.#used.delete(block.address);
-    this.#free.add(block.address, block.size);
+    this.#queue(block, behind.stream, behind.position);
+    return behind.stream;
   }
 
-  /** Only commands that the stream has enqueued so far use the block. */
+  /** Only commands that the stream has enqueued so far use the block; see `unordered`. */
   freeBehind(block: UsedBlock, stream: StreamOrder): void {
-    this.#used.delete(block.address);
-    let ranges = this.#queued.get(stream);
-    if (ranges === undefined) {
-      ranges = new FreeRanges();
-      this.#queued.set(stream, ranges);
-    }
-    ranges.add(block.address, block.size, stream.enqueued);
+    this.#end(block);
+    this.#queue(block, stream, stream.enqueued);
+  }
+
+  /** The stream whose commands may still touch the block from before, and that `stream` knows nothing of. */
+  unordered({ behind }: UsedBlock, stream: StreamOrder): StreamOrder | undefined {
+    if (behind === undefined || behind.stream === stream || behind.stream.completed >= behind.position)
+      return undefined;
+    return stream.covers(behind.stream) >= behind.position ? undefined : behind.stream;
   }
 
   /** Takes over what streams have got past. */
@@ -131,27 +155,43 @@ export class Arena {
     return blocks.sort((a, b) => a.address - b.address);
   }
 
-  /** Its own frees first: they are the warmest, and nobody else can have them yet. */
-  #find(size: number, alignment: number, stream: StreamOrder | undefined): number | undefined {
-    if (stream !== undefined) {
-      const own = this.#takeQueued(stream, size, alignment, Number.POSITIVE_INFINITY);
-      if (own !== undefined) return own;
-    }
+  /**
+   * What nobody uses. A stream's own frees come before it: they are the warmest, and nobody else can have them yet.
+   */
+  #find(size: number, alignment: number, stream: StreamOrder | undefined): Found | undefined {
+    const own = stream === undefined ? undefined : this.#takeQueued(stream, size, alignment, Number.POSITIVE_INFINITY);
+    if (own !== undefined) return { address: own, queued: true };
     if (this.#queued.size > 0) this.collect();
     const free = this.#free.take(size, alignment);
-    if (free !== undefined || stream === undefined) return free;
-    for (const other of [...this.#queued.keys()]) {
-      const covered = this.#takeQueued(other, size, alignment, stream.covers(other));
-      if (covered !== undefined) return covered;
+    if (free !== undefined) return { address: free, queued: false };
+    for (const other of stream === undefined ? [] : [...this.#queued.keys()]) {
+      const covered = this.#takeQueued(other, size, alignment, stream?.covers(other));
+      if (covered !== undefined) return { address: covered, queued: true };
     }
     return undefined;
   }
 
-  #takeQueued(stream: StreamOrder, size: number, alignment: number, limit: number): number | undefined {
+  #takeQueued(stream: StreamOrder, size: number, alignment: number, limit: number | undefined): number | undefined {
     const ranges = this.#queued.get(stream);
     const found = ranges?.take(size, alignment, limit);
     if (ranges?.bytes === 0) this.#queued.delete(stream);
     return found;
+  }
+
+  #end(block: UsedBlock): void {
+    if (this.#used.get(block.address) !== block) {
+      throw new RangeError(`nothing is allocated at 0x${block.address.toString(16)}`);
+    }
+    this.#used.delete(block.address);
+  }
+
+  #queue(block: UsedBlock, stream: StreamOrder, position: number): void {
+    let ranges = this.#queued.get(stream);
+    if (ranges === undefined) {
+      ranges = new FreeRanges();
+      this.#queued.set(stream, ranges);
+    }
+    ranges.add(block.address, block.size, position);
   }
 }
 

@@ -206,14 +206,14 @@ export class MemoryPool implements AsyncDisposable {
         end(() => {
           if (!block.retired) this.#record('free_requested', block);
           this.#record('free_completed', block);
-          arena.free(block);
+          const behind = arena.free(block);
+          if (behind !== undefined) this.#watch(behind);
           this.#afterFree();
         }),
       freeBehind: (stream) =>
         end(() => {
           this.#record('free_requested', block, stream);
-          arena.freeBehind(block, stream);
-          this.#watch(stream);
+          this.#freeBehind(arena, block, stream);
         }),
       retire: () => {
         if (!live || block.retired) return;
@@ -221,6 +221,21 @@ export class MemoryPool implements AsyncDisposable {
         this.#record('free_requested', block);
       },
     };
+  }
+
+  #freeBehind(arena: Arena, block: UsedBlock, stream: StreamOrder): void {
+    const unordered = arena.unordered(block, stream);
+    if (unordered === undefined) {
+      arena.freeBehind(block, stream);
+      this.#watch(stream);
+      return;
+    }
+    block.retired = true;
+    void unordered.whenIdle().then(() => {
+      // A stream that broke keeps its memory: it never gets past it.
+      if (!this.#arenas.has(arena) || arena.unordered(block, stream) !== undefined) return;
+      this.#freeBehind(arena, block, stream);
+    });
   }
 
   /** Collects what the stream frees, once it is past it, so that reserve beyond the threshold goes back to the device. */

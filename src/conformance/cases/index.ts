@@ -9,7 +9,9 @@ import { failureCases } from './failures.js';
 import { interruptCases } from './interrupts.js';
 import { launchCases } from './launch.js';
 import { lifecycleCases } from './lifecycle.js';
+import { memoryManagerCases } from './memory-manager.js';
 import { priorityCases } from './priorities.js';
+import { queueOrderedMemoryCases } from './queue-ordered-memory.js';
 import { queueCases } from './queues.js';
 import { registerCases } from './registers.js';
 import { resetCases } from './reset.js';
@@ -27,6 +29,8 @@ export const CASES: readonly ConformanceCase[] = [
   ...abortCases,
   ...resetCases,
   ...codeLoadCases,
+  ...memoryManagerCases,
+  ...queueOrderedMemoryCases,
   ...compiledExecutionCases,
 ];
 

@@ -36,7 +36,7 @@ const DEFECTS: readonly Defect[] = [
     name: 'lost-blocks',
     breaks: 'memory manager',
     doc: 'memory that is freed is not given out again',
-    install: () => patch(Arena.prototype, 'free', () => nothing),
+    install: () => patch(Arena.prototype, 'free', () => () => undefined),
   },
   {
     name: 'stolen-frees',
