@@ -124,6 +124,7 @@ describe('queue-ordered memory', () => {
         }
         for (const allocation of live) allocation.free();
         for (const each of streams) each.complete(Number.MAX_SAFE_INTEGER);
+        await new Promise(setImmediate);
         await memory.trim();
         expect(heaps.statistics('sram').usedBytes).toBe(0);
         expect(memory.statistics().sram).toMatchObject({
