@@ -83,7 +83,13 @@ export const KERNEL_LINKER_SCRIPT = 'firmware/linker/kernel.ld';
 
 export const KERNELS: readonly KernelRecipe[] = [
   { name: 'NULL', id: KERNEL_ID.NULL, source: 'firmware/kernels/null.c' },
-  { name: 'FULLY_CONNECTED', id: KERNEL_ID.FULLY_CONNECTED, source: 'firmware/kernels/fully_connected.c' },
+  {
+    name: 'FULLY_CONNECTED',
+    id: KERNEL_ID.FULLY_CONNECTED,
+    source: 'firmware/kernels/fully_connected.c',
+    // Its own loops for one and two blocks of columns: 4 to 8 % fewer instructions.
+    options: ['-O3'],
+  },
   { name: 'EMBEDDING_BAG', id: KERNEL_ID.EMBEDDING_BAG, source: 'firmware/kernels/embedding_bag.c' },
   { name: 'INTERACTION', id: KERNEL_ID.INTERACTION, source: 'firmware/kernels/interaction.c' },
   { name: 'CONVERT', id: KERNEL_ID.CONVERT, source: 'firmware/kernels/convert.c' },
@@ -176,7 +182,7 @@ export const BUNDLES: readonly BundleRecipe[] = [
     path: DROP_BIAS_BUNDLE,
     description: 'for tests: a defect, FULLY_CONNECTED forgets the bias',
     kernels: KERNELS.map((kernel) =>
-      kernel.name === 'FULLY_CONNECTED' ? { ...kernel, options: WITHOUT_BIAS } : kernel,
+      kernel.name === 'FULLY_CONNECTED' ? { ...kernel, options: [...(kernel.options ?? []), ...WITHOUT_BIAS] } : kernel,
     ),
   },
 ];
