@@ -169,8 +169,8 @@ void jobs_describe(const struct jobs *jobs, struct queue *queue) {
   const uint32_t slot = lowest_bit(queue->launch.slots);
   const struct job *job = &jobs->slots[slot];
   select_slot(slot);
-  const uint64_t running = pes_that_run();
-  if (running != 0) queue->completion.place = lowest_bit(running);
+  const uint64_t working = pes_at_work();
+  if (working != 0) queue->completion.place = lowest_bit(working);
   queue->completion.job_index = job->index;
   queue->completion.kernel = job->kernel;
 }
