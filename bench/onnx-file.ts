@@ -7,6 +7,8 @@ import type { BenchmarkContext } from './context.js';
 import { loadOnnxRuntime, type OnnxRuntime, type OrtSession, openOrtSession } from './onnxruntime.js';
 
 export interface OpenModel {
+  /** Of the ONNX file. */
+  readonly path: string;
   readonly model: ModelGraph;
   readonly ort?: { readonly runtime: OnnxRuntime; readonly session: OrtSession };
   /** Why there is no onnxruntime to compare with. */
@@ -34,10 +36,10 @@ export async function withOnnxModel<T>(
   signal.throwIfAborted();
   return withFile(name, bytes, async (path) => {
     const model = await readModel(path);
-    if ('missing' in runtime) return work({ model, missing: runtime.missing });
+    if ('missing' in runtime) return work({ path, model, missing: runtime.missing });
     const session = await openOrtSession(runtime, path, threads);
     try {
-      return await work({ model, ort: { runtime, session } });
+      return await work({ path, model, ort: { runtime, session } });
     } finally {
       await session.release();
     }
