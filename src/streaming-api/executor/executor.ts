@@ -17,7 +17,7 @@ import {
 } from './executor-options.js';
 import { ExecutorStatistics } from './executor-statistics.js';
 import { type RunReport, shareGraph, toSharedMemory } from './messages.js';
-import { checkRequest, type ExecutorResult, type ExecutorRunOptions, Request } from './request.js';
+import { type ExecutorResult, type ExecutorRunOptions, Request, RequestCheck } from './request.js';
 import { RequestQueue } from './request-queue.js';
 import { packRows, type Slab, unpackRows } from './slab.js';
 import { WorkerThread } from './worker-thread.js';
@@ -75,6 +75,7 @@ export class Executor implements AsyncDisposable {
   readonly #graphs: readonly CompiledGraph[];
   readonly #batched: boolean;
   readonly #maxRows: number;
+  readonly #requestCheck: RequestCheck;
   readonly #limits: ExecutorLimits;
   readonly #workers: readonly WorkerThread[];
   readonly #queue = new RequestQueue();
@@ -107,6 +108,7 @@ export class Executor implements AsyncDisposable {
     this.#limits = limits;
     this.#workers = workers;
     this.#maxRows = batched ? rowsOf(graphs.at(-1) ?? { inputs: [] }) : 1;
+    this.#requestCheck = new RequestCheck(this.inputs, batched ? this.#maxRows : undefined);
   }
 
   /** Name, type and shape of every input; of one row where requests are batched. */
@@ -135,7 +137,7 @@ export class Executor implements AsyncDisposable {
     checkDeadline(options.deadlineMs);
     const { signal, deadlineMs = this.#limits.deadlineMs } = options;
     if (signal?.aborted === true) throw abortedError(signal);
-    const { data, rows } = checkRequest(inputs, this.inputs, { batched: this.#batched, maxRows: this.#maxRows });
+    const { data, rows } = this.#requestCheck.check(inputs);
     const full = this.#queue.length >= this.#limits.queueLimit || this.#heldBack.size > 0;
     if (full && this.#limits.whenFull === 'reject') throw fullError(this.#limits.queueLimit);
     const request = new Request(
@@ -288,7 +290,7 @@ export class Executor implements AsyncDisposable {
     try {
       packRows(
         requests.map(({ data }) => data),
-        batch.graph,
+        batch.graph.inputs,
         slab.inputs(batch.graph),
       );
       const report = await worker.run(slab, { graph: batch.graphNumber, deadlineMs: runDeadline(requests) });

@@ -74,25 +74,48 @@ export class Request {
   }
 }
 
-/**
- * The inputs of a request in the order of the model, and how many rows they are. Throws SHAPE_MISMATCH, naming the input,
- * where one does not fit. `declared` are the inputs of the smallest graph; where it is not batched they fit exactly.
- */
-export function checkRequest(
-  inputs: Readonly<Record<string, TensorData>>,
-  declared: readonly GraphTensor[],
-  { batched, maxRows }: { readonly batched: boolean; readonly maxRows: number },
-): { readonly data: readonly TensorData[]; readonly rows: number } {
-  if (!batched) return { data: checkInputs(inputs, declared), rows: 1 };
-  const [first] = declared;
-  const given = first && inputs?.[first.name];
-  const rows = first && ArrayBuffer.isView(given) ? Math.max(1, Math.floor(given.byteLength / rowBytes(first))) : 1;
-  const expected = declared.map((tensor) => ({
-    ...tensor,
-    shape: tensor.shape.with(0, rows),
-    bytes: rows * rowBytes(tensor),
-  }));
-  const data = checkInputs(inputs, expected);
-  if (rows <= maxRows) return { data, rows };
-  throw new MtiaError('SHAPE_MISMATCH', `the request has ${rows} rows; the executor takes ${maxRows} (maxBatch)`);
+/** Inputs of a request: which ones the model takes, of how many rows. */
+export class RequestCheck {
+  readonly #declared: readonly GraphTensor[];
+  readonly #maxRows: number | undefined;
+  /** What a request of so many rows must be. */
+  readonly #expected = new Map<number, readonly GraphTensor[]>();
+
+  /** `declared` are the inputs of any graph of the model; they have to fit exactly where `maxRows` is undefined. */
+  constructor(declared: readonly GraphTensor[], maxRows: number | undefined) {
+    this.#declared = declared;
+    this.#maxRows = maxRows;
+  }
+
+  /** In the order of the model. Throws SHAPE_MISMATCH, naming the input, where one does not fit. */
+  check(inputs: Readonly<Record<string, TensorData>>): { readonly data: readonly TensorData[]; readonly rows: number } {
+    if (this.#maxRows === undefined) return { data: checkInputs(inputs, this.#declared), rows: 1 };
+    const rows = this.#rowsOf(inputs);
+    const data = checkInputs(inputs, this.#inputsOf(rows));
+    if (rows <= this.#maxRows) return { data, rows };
+    throw new MtiaError(
+      'SHAPE_MISMATCH',
+      `the request has ${rows} rows; the executor takes ${this.#maxRows} at most (maxBatch)`,
+    );
+  }
+
+  /** As many as the first input has; the others have to have as many. */
+  #rowsOf(inputs: Readonly<Record<string, TensorData>>): number {
+    const [first] = this.#declared;
+    const given = first && inputs?.[first.name];
+    return first && ArrayBuffer.isView(given) ? Math.max(1, Math.floor(given.byteLength / rowBytes(first))) : 1;
+  }
+
+  #inputsOf(rows: number): readonly GraphTensor[] {
+    const known = this.#expected.get(rows);
+    if (known !== undefined) return known;
+    const tensors = this.#declared.map((tensor) => ({
+      ...tensor,
+      shape: tensor.shape.with(0, rows),
+      bytes: rows * rowBytes(tensor),
+    }));
+    // A caller's mistake is not worth remembering.
+    if (rows <= (this.#maxRows ?? 0)) this.#expected.set(rows, tensors);
+    return tensors;
+  }
 }

@@ -36,13 +36,9 @@ export async function checkRowIndependence(models: readonly CompiledModel[]): Pr
 }
 
 async function runRows(model: CompiledModel, rows: readonly Row[]): Promise<Row> {
-  const bytes = Math.max(0, ...model.inputs.map((input) => input.offset + input.bytes));
-  const segment = new Uint8Array(bytes);
-  packRows(rows, model, segment);
-  const inputs = model.inputs.map(({ name, type, offset, bytes: length }) => [
-    name,
-    typedArrayOf(type, segment.subarray(offset, offset + length)),
-  ]);
+  const views = model.inputs.map(({ type, bytes }) => typedArrayOf(type, new Uint8Array(bytes)));
+  packRows(rows, model.inputs, views);
+  const inputs = model.inputs.map(({ name }, index) => [name, views[index] ?? new Uint8Array()] as const);
   const { outputs } = await model.run(Object.fromEntries(inputs));
   return model.outputs.map(({ name }) => outputs[name] ?? new Uint8Array());
 }

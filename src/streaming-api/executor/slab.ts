@@ -1,13 +1,13 @@
 /** Shared memory in which the inputs of a batch travel to a worker thread and its outputs back. */
 import type { CompiledGraph, GraphTensor } from '../../compiler/compiled-graph.js';
 import type { TensorData } from '../model-types.js';
-import { unpack } from '../tensor-data.js';
-import { bytesOf } from '../typed-array.js';
+import { typedArrayOver, unpack } from '../tensor-data.js';
 import { rowBytes } from './batch-sizes.js';
 
 export class Slab {
   readonly memory: SharedArrayBuffer;
   readonly #inputBytes: number;
+  readonly #inputs = new Map<CompiledGraph, readonly TensorData[]>();
 
   /** Bytes that hold inputs and outputs of every graph. */
   static allocate(graphs: readonly CompiledGraph[]): SharedArrayBuffer {
@@ -26,36 +26,42 @@ export class Slab {
     [this.#inputBytes] = Slab.#sizes(graphs);
   }
 
-  /** Where a graph's inputs lie, placed as in its segment. */
-  inputs(graph: CompiledGraph): Uint8Array {
-    return new Uint8Array(this.memory, 0, graph.segments.inputs.bytes);
+  /** Where a graph's inputs lie, in their order. */
+  inputs(graph: CompiledGraph): readonly TensorData[] {
+    const known = this.#inputs.get(graph);
+    if (known !== undefined) return known;
+    const segment = new Uint8Array(this.memory, 0, graph.segments.inputs.bytes);
+    const views = graph.inputs.map(({ type, offset, bytes }) => typedArrayOver(type, segment, offset, bytes));
+    this.#inputs.set(graph, views);
+    return views;
   }
 
+  /** Where a graph's outputs lie, placed as in its segment. */
   outputs(graph: CompiledGraph): Uint8Array {
     return new Uint8Array(this.memory, this.#inputBytes, graph.segments.outputs.bytes);
   }
 }
 
 /**
- * Writes the rows of several requests one behind the other. Rows beyond them repeat the first: whatever a row must be to
- * be accepted, that one is.
+ * Writes the rows of several requests one behind the other into views of the graph's inputs. Rows beyond them repeat the
+ * first: whatever a row must be to be accepted, that one is.
  */
 export function packRows(
   requests: readonly (readonly TensorData[])[],
-  graph: Pick<CompiledGraph, 'inputs'>,
-  segment: Uint8Array,
+  tensors: readonly GraphTensor[],
+  views: readonly TensorData[],
 ): void {
-  for (const [index, tensor] of graph.inputs.entries()) {
-    const end = tensor.offset + tensor.bytes;
-    let at = tensor.offset;
+  for (const [index, view] of views.entries()) {
+    let at = 0;
     for (const data of requests) {
       const array = data[index];
       if (array === undefined) continue;
-      segment.set(bytesOf(array), at);
-      at += array.byteLength;
+      // Both have the type of the tensor: checkInputs saw to it.
+      view.set(array as never, at);
+      at += array.length;
     }
-    const row = tensor.offset + rowBytes(tensor);
-    for (; at < end; at += rowBytes(tensor)) segment.copyWithin(at, tensor.offset, row);
+    const row = view.length / Math.max(1, tensors[index]?.shape[0] ?? 1);
+    for (; at < view.length; at += row) view.copyWithin(at, 0, row);
   }
 }
 

@@ -6,7 +6,6 @@ import { closedError, type MtiaError } from '../../driver/index.js';
 import type { CompiledModel } from '../compiled-model.js';
 import { Device } from '../device.js';
 import type { TensorData } from '../model-types.js';
-import { typedArrayOver } from '../tensor-data.js';
 import { bytesOf } from '../typed-array.js';
 import {
   type AbortTask,
@@ -110,10 +109,8 @@ function lowerPriority(): void {
 
 /** Views of the slab: the model copies from them into pinned memory. */
 function inputsIn(slab: Slab, graph: CompiledGraph): Record<string, TensorData> {
-  const segment = slab.inputs(graph);
-  return Object.fromEntries(
-    graph.inputs.map(({ name, type, offset, bytes }) => [name, typedArrayOver(type, segment, offset, bytes)]),
-  );
+  const views = slab.inputs(graph);
+  return Object.fromEntries(graph.inputs.map(({ name }, index) => [name, views[index] ?? new Uint8Array()]));
 }
 
 const worker = new ExecutorWorker(workerData as CardSetup);
