@@ -92,6 +92,7 @@ describe('device time of a published shape', () => {
     'TBE, SRAM, v1: pooling 50, 100 rows of 64, batch 64': 1.15,
     'operators, SRAM, v1: tanh': 1.15,
     '2i statements: 2048 x 2048 x 2048 FP16 from SRAM': 1.1,
+    '2i statements: 512 x 26592 x 2048 FP16, weights from LPDDR': 1.1,
   };
   test.each(Object.entries(within))('%s stays within a factor of %d of the publication', async (name, factor) => {
     const row = FIDELITY_ROWS.find((candidate) => `${candidate.group}: ${candidate.name}` === name);
@@ -102,6 +103,17 @@ describe('device time of a published shape', () => {
     expect(ratio).toBeLessThan(factor);
     expect(ratio).toBeGreaterThan(row.isBound === true ? 1 : 1 / factor);
   });
+
+  test.each(['launch of a job', 'replacement of a job on its PE'])(
+    '%s on 2i is below what is published',
+    async (name) => {
+      const row = FIDELITY_ROWS.find((candidate) => candidate.name === name);
+      if (row === undefined) throw new Error(`no row ${name}`);
+      const predicted = await row.predict(new FidelityDevice(deviceOf('2i')));
+      expect(predicted).toBeLessThan(row.published);
+      expect(predicted).toBeGreaterThan(0.8 * row.published);
+    },
+  );
 });
 
 /** One binary of a kernel for both generations: what was written for v1 runs unchanged on 2i. */
