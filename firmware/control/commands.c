@@ -41,11 +41,13 @@ static const struct command COMMANDS[] = {
     [MTIA_HOST_SIGNAL] = {semaphore_signal, NULL, SCOPE_ANY, NULL, NULL},
     [MTIA_HOST_BARRIER] = {do_nothing, NULL, SCOPE_ANY, NULL, NULL},
     [MTIA_HOST_COPY_HOST_TO_DEVICE_GUNZIP] = {gunzip_start, copy_stop, SCOPE_CONTEXT, can_decompress, copy_cancel},
+    [MTIA_HOST_RECOVER] = {semaphore_recover, NULL, SCOPE_ANY, NULL, NULL},
     [MTIA_HOST_CREATE_CONTEXT] = {context_create, NULL, SCOPE_ADMINISTRATION, NULL, NULL},
     [MTIA_HOST_DESTROY_CONTEXT] = {context_destroy, context_drain_stop, SCOPE_ADMINISTRATION, NULL, NULL},
     [MTIA_HOST_ASSIGN_PAGES] = {pages_assign, pages_assign_stop, SCOPE_ADMINISTRATION, NULL, NULL},
     [MTIA_HOST_QUERY] = {query, NULL, SCOPE_ADMINISTRATION, NULL, NULL},
     [MTIA_HOST_ABORT] = {abort_start, NULL, SCOPE_ADMINISTRATION, NULL, NULL},
+    [MTIA_HOST_RESET_SEMAPHORE] = {semaphore_reset, NULL, SCOPE_ADMINISTRATION, NULL, NULL},
 };
 #define COMMAND_COUNT (sizeof COMMANDS / sizeof COMMANDS[0])
 
@@ -73,6 +75,12 @@ static uint32_t check_scope(const struct control *control, struct queue *queue, 
                                                   : refuse(queue, MTIA_ERROR_INVALID_CONTEXT, queue->context);
 }
 
+/* SIGNAL goes on: who waits must learn of the failure. */
+static bool is_aborted(const struct queue *queue) {
+  const uint32_t opcode = queue->submission.opcode;
+  return queue->aborting && opcode != MTIA_HOST_SIGNAL && opcode != MTIA_HOST_RECOVER;
+}
+
 uint32_t command_check(const struct control *control, struct queue *queue, const struct command **command) {
   const struct mtia_submission *submission = &queue->submission;
   if (!is_possible(&control->chip, submission->opcode)) {
@@ -81,6 +89,7 @@ uint32_t command_check(const struct control *control, struct queue *queue, const
   const uint64_t reserved =
       submission->flags | submission->reserved | submission->reserved_tail[0] | submission->reserved_tail[1];
   if (reserved != 0) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, reserved);
+  if (is_aborted(queue)) return MTIA_ERROR_ABORTED;
   *command = &COMMANDS[submission->opcode];
   return check_scope(control, queue, (*command)->scope);
 }

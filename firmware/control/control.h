@@ -55,6 +55,7 @@ struct device_time {
 /* LAUNCH or GRAPH_LAUNCH: the jobs that are at PEs, and the next one. */
 struct launch {
   uint64_t slots;       /* bit per job slot that works for this launch */
+  bool copying;         /* a copy or fill of the graph is under way */
   bool waiting;         /* descriptor and pes are those of a job that waits for its PEs */
   uint64_t pes;         /* bit per PE */
   uint32_t job_index;   /* of descriptor */
@@ -75,6 +76,8 @@ struct queue {
   uint32_t next, available;      /* entries taken, entries fetched, modulo 2^32 */
   const struct command *running; /* NULL = none */
   uint64_t deadline;             /* MTIME, 0 = none */
+  bool failed;                   /* a command has failed: what is signalled is poisoned */
+  bool aborting;                 /* a wait was poisoned: what is behind it is aborted */
   uint32_t aborted[MTIA_LIMIT_QUEUE_ENTRIES / 32]; /* bit per ring entry: to be completed with ABORTED, not started */
   struct mtia_submission submission;
   struct mtia_completion completion;
@@ -124,9 +127,14 @@ struct jobs {
   struct job slots[MTIA_LIMIT_JOB_SLOTS];
 };
 
+struct semaphore {
+  uint64_t value;
+  uint64_t failed_from, failed_to; /* waits for these values fail: from, up to but without to; from 0 = none */
+};
+
 struct semaphores {
   uint32_t waiting; /* bit per queue */
-  uint64_t value[MTIA_LIMIT_CONTEXTS][MTIA_TIMELINE_SEMAPHORES];
+  struct semaphore table[MTIA_LIMIT_CONTEXTS][MTIA_TIMELINE_SEMAPHORES];
 };
 
 struct contexts {

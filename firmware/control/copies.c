@@ -39,18 +39,23 @@ uint32_t copy_submit(struct control *control, struct queue *queue) {
   return COMMAND_RUNNING;
 }
 
-static void complete_copy(struct control *control, struct queue *queue, uint32_t error) {
-  const struct copy *copy = &queue->copy;
-  const bool decompresses = copy->kind == MTIA_DMA_HOST_TO_DEVICE_GUNZIP;
+static bool decompresses(const struct copy *copy) { return copy->kind == MTIA_DMA_HOST_TO_DEVICE_GUNZIP; }
+
+uint64_t copy_nanoseconds(const struct control *control, const struct copy *copy) {
   const struct transfer transfer = {
       .kind = copy->kind,
       .source = copy->source,
       .destination = copy->destination,
       .read_bytes = copy->bytes,
-      .written_bytes = decompresses ? copy->produced : copy->bytes,
+      .written_bytes = decompresses(copy) ? copy->produced : copy->bytes,
   };
-  if (error == MTIA_ERROR_OK) queue->completion.device_ns = transfer_nanoseconds(&control->chip, &transfer);
-  if (error == MTIA_ERROR_OK && decompresses) queue->completion.value = copy->produced;
+  return transfer_nanoseconds(&control->chip, &transfer);
+}
+
+static void complete_copy(struct control *control, struct queue *queue, uint32_t error) {
+  const struct copy *copy = &queue->copy;
+  if (error == MTIA_ERROR_OK) queue->completion.device_ns = copy_nanoseconds(control, copy);
+  if (error == MTIA_ERROR_OK && decompresses(copy)) queue->completion.value = copy->produced;
   queue_complete(control, queue, error);
 }
 
@@ -88,12 +93,18 @@ uint32_t gunzip_start(struct control *control, struct queue *queue) {
   return copy_submit(control, queue);
 }
 
+uint32_t fill_check(struct queue *queue, uint64_t pattern, uint64_t destination, uint64_t bytes) {
+  if (pattern > UINT32_MAX) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, pattern);
+  if (destination % sizeof(uint32_t) != 0) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, destination);
+  if (bytes % sizeof(uint32_t) != 0) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, bytes);
+  return MTIA_ERROR_OK;
+}
+
 uint32_t fill_start(struct control *control, struct queue *queue) {
   const struct mtia_submission *submission = &queue->submission;
   if (submission->d != 0) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, submission->d);
-  if (submission->a > UINT32_MAX) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, submission->a);
-  if (submission->b % sizeof(uint32_t) != 0) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, submission->b);
-  if (submission->c % sizeof(uint32_t) != 0) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, submission->c);
+  const uint32_t error = fill_check(queue, submission->a, submission->b, submission->c);
+  if (error != MTIA_ERROR_OK) return error;
   return submit(control, queue, MTIA_DMA_FILL32);
 }
 

@@ -84,7 +84,7 @@ static uint32_t start_job(struct control *control, struct queue *queue) {
     stop_and_release(jobs, slot);
     return error;
   }
-  if (queue->completion.jobs++ == 0) {
+  if (queue->completion.jobs++ == 0 && queue->deadline == 0) {
     if (at_once) timer_set_deadline(control, queue);
     else jobs->unstarted_slots |= 1ull << slot;
   }

@@ -1,5 +1,6 @@
 #include "launches.h"
 #include "bytes.h"
+#include "copies.h"
 #include "device_time.h"
 #include "graphs.h"
 #include "jobs.h"
@@ -56,7 +57,11 @@ uint32_t launch_start(struct control *control, struct queue *queue) {
   return error == MTIA_ERROR_OK ? COMMAND_RUNNING : error;
 }
 
-void launch_stop(struct control *control, struct queue *queue) { jobs_stop(control, queue); }
+void launch_stop(struct control *control, struct queue *queue) {
+  jobs_stop(control, queue);
+  copy_stop(control, queue);
+  queue->launch.copying = false;
+}
 
 void launch_continue(struct control *control, struct queue *queue) {
   struct launch *launch = &queue->launch;
@@ -67,7 +72,7 @@ void launch_continue(struct control *control, struct queue *queue) {
       return;
     }
   }
-  if (launch->next_job == launch->job_count && launch->slots == 0 && !launch->waiting) {
+  if (launch->next_job == launch->job_count && launch->slots == 0 && !launch->waiting && !launch->copying) {
     queue_complete(control, queue, MTIA_ERROR_OK);
   }
 }

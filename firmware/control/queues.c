@@ -137,6 +137,8 @@ void queues_run(struct control *control) {
 void queue_complete(struct control *control, struct queue *queue, uint32_t status) {
   queue->running = NULL;
   queue->completion.status = status;
+  /* Queue 0 signals in place of others, and says itself what has failed. */
+  if (status != MTIA_ERROR_OK && queue->number != 0) queue->failed = true;
   memory_barrier();
   mmio_write64(REGISTER(QUEUE_ENGINE, COMPLETION_ADDRESS), (uint64_t)(uintptr_t)&queue->completion);
   /* A ring that the host has made unreachable stops that queue (QUEUE_PAGE.FAULT); nothing is left to do here. */

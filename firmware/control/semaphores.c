@@ -6,28 +6,56 @@
 #include "queues.h"
 #include "timers.h"
 
+#define NEVER (~0ull)
+
+static bool is_poisoned(const struct semaphore *semaphore, uint64_t value) {
+  return semaphore->failed_from != 0 && value >= semaphore->failed_from && value < semaphore->failed_to;
+}
+
+/* How a wait ends whose value is reached. */
+static uint32_t outcome(struct queue *queue, const struct semaphore *semaphore) {
+  const uint64_t mode = queue->submission.c;
+  if (mode != MTIA_WAIT_FAILED && !is_poisoned(semaphore, queue->submission.b)) return MTIA_ERROR_OK;
+  queue->aborting = mode != MTIA_WAIT_ALONE;
+  return MTIA_ERROR_ABORTED;
+}
+
 uint32_t semaphore_wait(struct control *control, struct queue *queue) {
   const struct mtia_submission *submission = &queue->submission;
   if (submission->a >= MTIA_TIMELINE_SEMAPHORES) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, submission->a);
-  if (control->semaphores.value[queue->context][submission->a] >= submission->b) return MTIA_ERROR_OK;
+  if (submission->c > MTIA_WAIT_FAILED) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, submission->c);
+  const struct semaphore *semaphore = &control->semaphores.table[queue->context][submission->a];
+  if (submission->c == MTIA_WAIT_FAILED || semaphore->value >= submission->b) return outcome(queue, semaphore);
   control->semaphores.waiting |= 1u << queue->number;
   timer_set_deadline(control, queue);
   return COMMAND_RUNNING;
 }
 
-static void wake(struct control *control, uint32_t context, uint64_t semaphore, uint64_t value) {
+static void wake(struct control *control, uint32_t context, uint64_t number) {
   struct semaphores *semaphores = &control->semaphores;
+  const struct semaphore *semaphore = &semaphores->table[context][number];
   for (uint32_t rest = semaphores->waiting; rest != 0; rest &= rest - 1) {
     struct queue *waiter = &control->queues.queue[lowest_bit(rest)];
-    if (waiter->context != context || waiter->submission.a != semaphore || waiter->submission.b > value) continue;
+    if (waiter->context != context || waiter->submission.a != number) continue;
+    if (waiter->submission.b > semaphore->value) continue;
     semaphores->waiting &= ~(1u << waiter->number);
-    queue_complete(control, waiter, MTIA_ERROR_OK);
+    queue_complete(control, waiter, outcome(waiter, semaphore));
   }
 }
 
-/* The driver signals for a context whose own queue cannot do it any more. */
-static uint32_t signalled_context(const struct control *control, struct queue *queue, uint32_t *context) {
-  const uint64_t named = queue->submission.c;
+/* As far as is known: the earliest value since the semaphore was sound. */
+static void poison(struct semaphore *semaphore, uint64_t from, uint64_t to) {
+  if (semaphore->failed_from == 0 || semaphore->failed_to != NEVER || from < semaphore->failed_from) {
+    semaphore->failed_from = from;
+  }
+  semaphore->failed_to = to;
+}
+
+/* The driver names a context; every other queue means its own. */
+static uint32_t find_semaphore(const struct control *control, struct queue *queue, uint32_t *context) {
+  const struct mtia_submission *submission = &queue->submission;
+  if (submission->a >= MTIA_TIMELINE_SEMAPHORES) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, submission->a);
+  const uint64_t named = submission->c;
   *context = queue->number == 0 ? (uint32_t)named : queue->context;
   if (queue->number != 0) return named == 0 ? MTIA_ERROR_OK : refuse(queue, MTIA_ERROR_INVALID_COMMAND, named);
   const bool live = named < MTIA_LIMIT_CONTEXTS && context_is_live(control, *context);
@@ -36,13 +64,35 @@ static uint32_t signalled_context(const struct control *control, struct queue *q
 
 uint32_t semaphore_signal(struct control *control, struct queue *queue) {
   const struct mtia_submission *submission = &queue->submission;
-  if (submission->a >= MTIA_TIMELINE_SEMAPHORES) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, submission->a);
   uint32_t context;
-  const uint32_t error = signalled_context(control, queue, &context);
+  const uint32_t error = find_semaphore(control, queue, &context);
   if (error != MTIA_ERROR_OK) return error;
-  uint64_t *value = &control->semaphores.value[context][submission->a];
-  if (submission->b > *value) *value = submission->b;
-  wake(control, context, submission->a, *value);
+  struct semaphore *semaphore = &control->semaphores.table[context][submission->a];
+  if (submission->d == MTIA_SIGNAL_FAILS_ALONE) poison(semaphore, submission->b, submission->b + 1);
+  else if (submission->d != 0) poison(semaphore, submission->d, NEVER);
+  else if (queue->failed) poison(semaphore, submission->b, NEVER);
+  if (submission->b > semaphore->value) semaphore->value = submission->b;
+  wake(control, context, submission->a);
+  return MTIA_ERROR_OK;
+}
+
+uint32_t semaphore_recover(struct control *control, struct queue *queue) {
+  const struct mtia_submission *submission = &queue->submission;
+  if (submission->a >= MTIA_TIMELINE_SEMAPHORES) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, submission->a);
+  queue->failed = false;
+  queue->aborting = false;
+  struct semaphore *semaphore = &control->semaphores.table[queue->context][submission->a];
+  if (submission->b != 0 && submission->b < semaphore->failed_to) semaphore->failed_to = submission->b;
+  return MTIA_ERROR_OK;
+}
+
+uint32_t semaphore_reset(struct control *control, struct queue *queue) {
+  const struct mtia_submission *submission = &queue->submission;
+  uint32_t context;
+  const uint32_t error = find_semaphore(control, queue, &context);
+  if (error != MTIA_ERROR_OK) return error;
+  control->semaphores.table[context][submission->a] = (struct semaphore){.value = submission->b};
+  wake(control, context, submission->a);
   return MTIA_ERROR_OK;
 }
 
@@ -51,5 +101,5 @@ void semaphore_stop(struct control *control, struct queue *queue) {
 }
 
 void semaphores_clear(struct control *control, uint32_t context) {
-  memset(control->semaphores.value[context], 0, sizeof control->semaphores.value[context]);
+  memset(control->semaphores.table[context], 0, sizeof control->semaphores.table[context]);
 }

@@ -4,7 +4,7 @@ import {
   GRAPH_ARGUMENT_WORDS,
   GRAPH_HEADER,
   GRAPH_JOB,
-  GRAPH_JOB_BARRIER,
+  GRAPH_JOB_FLAG,
   GRAPH_MAGIC,
   KERNEL_ID,
   type KernelName,
@@ -53,7 +53,7 @@ export function encodeGraphImage(jobs: readonly ImageJob[]): Uint8Array {
     const { words, segments } = argumentWords(job);
     encodeStruct(GRAPH_JOB, view, GRAPH_HEADER.size + index * GRAPH_JOB.size, {
       kernel: KERNEL_ID[job.kernel],
-      flags: job.barrier ? GRAPH_JOB_BARRIER : 0,
+      flags: job.barrier ? GRAPH_JOB_FLAG.BARRIER : 0,
       ...job.rectangle,
       argument_words: words.length,
       segment: segments,

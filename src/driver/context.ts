@@ -82,10 +82,22 @@ export class Context {
     return this.#administer('ASSIGN_PAGES', address, pages, 0);
   }
 
-  /** Raises a timeline semaphore from the host, in place of a queue that cannot do it any more. */
-  async signal(semaphore: number, value: number): Promise<void> {
+  /**
+   * Raises a timeline semaphore from the host.
+   *
+   * @param failedFrom waits for this value and higher ones then fail, 0 = none; SIGNAL_FAILS_ALONE = those for `value` only
+   */
+  async signal(semaphore: number, value: number | bigint, failedFrom: number | bigint = 0): Promise<void> {
     this.#checkOpen();
-    await this.#administration.queue.submit({ opcode: HOST_COMMAND.SIGNAL, a: semaphore, b: value, c: this.id });
+    const command = { opcode: HOST_COMMAND.SIGNAL, a: semaphore, b: value, c: this.id, d: failedFrom };
+    await this.#administration.queue.submit(command);
+  }
+
+  /** Gives a timeline semaphore a value, which may be lower, and makes it sound. Nobody may wait for it. */
+  async resetSemaphore(semaphore: number, value: bigint): Promise<void> {
+    this.#checkOpen();
+    const command = { opcode: HOST_COMMAND.RESET_SEMAPHORE, a: semaphore, b: value, c: this.id };
+    await this.#administration.queue.submit(command);
   }
 
   /** Closes the queues, unmaps all host memory and gives the device's pages back. Idempotent. */

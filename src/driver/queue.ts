@@ -217,7 +217,8 @@ export class Queue implements Watched {
 
   get working(): boolean {
     const oldest = this.#oldest();
-    return oldest !== undefined && oldest.command.opcode !== HOST_COMMAND.WAIT;
+    if (oldest === undefined) return false;
+    return oldest.command.opcode !== HOST_COMMAND.WAIT || oldest.command.hostSignals === true;
   }
 
   inspect(nowMs: number, othersWork: boolean): void {
@@ -229,7 +230,8 @@ export class Queue implements Watched {
       this.#break(deviceError(errorNameOf(fault), this.#placeOf(oldest.command)), oldest);
       return;
     }
-    const maySignal = othersWork && oldest.command.opcode === HOST_COMMAND.WAIT;
+    const mayWait = othersWork || oldest.command.hostSignals === true;
+    const maySignal = mayWait && oldest.command.opcode === HOST_COMMAND.WAIT;
     if (maySignal || oldest.cookie !== this.#oldestCookie) {
       this.#oldestCookie = oldest.cookie;
       this.#oldestSinceMs = nowMs;

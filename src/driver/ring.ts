@@ -51,6 +51,8 @@ export interface Command {
   readonly d?: bigint | number;
   /** Microseconds from its start after which the device ends the command with KERNEL_TIMEOUT; none when absent or 0. */
   readonly deadlineUs?: number;
+  /** A WAIT for a value that the host signals, whenever it likes: the device is not to blame for how long it takes. */
+  readonly hostSignals?: boolean;
 }
 
 /** Bytes of pinned memory for both rings. */

@@ -108,6 +108,14 @@ export const ERROR_CODES = {
   },
   NATIVE_LIBRARY: { code: 141, fault: 'host', doc: 'the library of the emulated chip is missing or too old' },
   DEVICE_RESET: { code: 143, fault: 'device', doc: 'the device was reset after this was made or sent' },
+  HOST_FUNCTION_ERROR: { code: 160, fault: 'caller', doc: 'a function of the host that a stream called threw' },
+  CAPTURE_UNSUPPORTED: {
+    code: 161,
+    fault: 'caller',
+    doc: 'a stream that is captured was asked for what no graph holds',
+  },
+  CAPTURE_INVALIDATED: { code: 162, fault: 'caller', doc: 'the capture was given up; it makes no graph' },
+  CAPTURE_UNJOINED: { code: 163, fault: 'caller', doc: 'a stream was drawn into a capture and not joined' },
   TOO_MANY: { code: 142, fault: 'caller', doc: 'a limited resource (contexts, queues, mappings) is used up' },
 
   EXECUTOR_FULL: { code: 150, fault: 'caller', doc: 'as many requests wait for an executor as its queue holds' },

@@ -18,6 +18,8 @@ export const HOST_COMMAND = {
   BARRIER: 9,
   /** Only where the chip can decompress (SPECIFICATIONS.gunzipGBs). */
   COPY_HOST_TO_DEVICE_GUNZIP: 10,
+  /** The host has learned of the failures of this queue: it takes commands again. */
+  RECOVER: 11,
   /** The rest is accepted on queue 0 only. */
   CREATE_CONTEXT: 16,
   DESTROY_CONTEXT: 17,
@@ -25,6 +27,7 @@ export const HOST_COMMAND = {
   QUERY: 19,
   /** Ends commands of another queue before they start or while they run: they complete with ABORTED, in their order. */
   ABORT: 20,
+  RESET_SEMAPHORE: 21,
 } as const;
 export type HostCommandName = keyof typeof HOST_COMMAND;
 
@@ -45,26 +48,42 @@ export const SUBMISSION = defineStruct(
     {
       name: 'a',
       type: 'u64',
-      doc: 'COPY: source. FILL: 32-bit pattern. LAUNCH: kernel id. GRAPH_LAUNCH: device address of the graph. WAIT/SIGNAL: semaphore number. CREATE/DESTROY_CONTEXT, ASSIGN_PAGES: context. ABORT: queue',
+      doc: 'COPY: source. FILL: 32-bit pattern. LAUNCH: kernel id. GRAPH_LAUNCH: device address of the graph. WAIT, SIGNAL, RECOVER, RESET_SEMAPHORE: semaphore number. CREATE/DESTROY_CONTEXT, ASSIGN_PAGES: context. ABORT: queue',
     },
     {
       name: 'b',
       type: 'u64',
-      doc: 'COPY, FILL: destination. LAUNCH: device address of the arguments. GRAPH_LAUNCH: device address of the segment bases. WAIT/SIGNAL: value. ASSIGN_PAGES: device address. ABORT: position of the first command, in entries submitted since ENABLE modulo 2^32',
+      doc: 'COPY, FILL: destination. LAUNCH: device address of the arguments. GRAPH_LAUNCH: device address of the segment bases. WAIT, SIGNAL, RESET_SEMAPHORE: value. RECOVER: first value of the semaphore that is sound again, 0 = leave it. ASSIGN_PAGES: device address. ABORT: position of the first command, in entries submitted since ENABLE modulo 2^32',
     },
     {
       name: 'c',
       type: 'u64',
-      doc: 'COPY, FILL: bytes. LAUNCH: bytes of arguments (multiple of 8, at most 512). GRAPH_LAUNCH: number of segment bases. ASSIGN_PAGES: number of 64 KiB pages. SIGNAL on queue 0: context whose semaphore it is, zero elsewhere. ABORT: number of commands, 1..256; those that have completed stay as they are',
+      doc: 'COPY, FILL: bytes. LAUNCH: bytes of arguments (multiple of 8, at most 512). GRAPH_LAUNCH: number of segment bases. WAIT: see WAIT_MODE. ASSIGN_PAGES: number of 64 KiB pages. SIGNAL, RESET_SEMAPHORE on queue 0: context whose semaphore it is, zero elsewhere. ABORT: number of commands, 1..256; those that have completed stay as they are',
     },
     {
       name: 'd',
       type: 'u64',
-      doc: 'LAUNCH: rectangle, encoded as WORK_QUEUE_ENGINE.RECTANGLE. COPY_HOST_TO_DEVICE_GUNZIP: bytes of the destination. ASSIGN_PAGES: 1 = assign, 0 = take back',
+      doc: 'LAUNCH: rectangle, encoded as WORK_QUEUE_ENGINE.RECTANGLE. SIGNAL: waits for this value and higher ones fail, 0 = none, SIGNAL_FAILS_ALONE = those for the value in b. COPY_HOST_TO_DEVICE_GUNZIP: bytes of the destination. ASSIGN_PAGES: 1 = assign, 0 = take back',
     },
     { name: 'reserved_tail', type: 'u64', count: 2, doc: 'must be zero' },
   ],
 );
+
+/**
+ * What a WAIT does about failure. A queue that a command failed in poisons what it signals until RECOVER; a wait for a
+ * poisoned value is ABORTED, and so is every command behind it except SIGNAL, until RECOVER.
+ */
+export const WAIT_MODE = {
+  /** Failure aborts what is behind the wait. */
+  ABORTS: 0,
+  /** Failure is the wait's own; what is behind it goes on. */
+  ALONE: 1,
+  /** As ABORTS, of a failure that the host knows of already. */
+  FAILED: 2,
+} as const;
+
+/** In field d of SIGNAL. */
+export const SIGNAL_FAILS_ALONE = (1n << 64n) - 1n;
 
 export const COMPLETION = defineStruct('mtia_completion', 64, 'One entry of a completion ring.', [
   { name: 'sequence', type: 'u32', doc: 'number of this entry since ENABLE, from 1, written last by the queue engine' },
@@ -86,7 +105,7 @@ export const COMPLETION = defineStruct('mtia_completion', 64, 'One entry of a co
 
 export const NOT_IN_A_PE = 0xffff_ffff;
 
-/** Timeline semaphores of each context: 64-bit, only ever raised, zero in a new context. */
+/** Timeline semaphores of each context: 64-bit, only ever raised, zero in a new context, poisoned from some value on. */
 export const TIMELINE_SEMAPHORES = 1024;
 
 /** Words of kernel arguments at most. */
@@ -113,7 +132,7 @@ export const JOB_DESCRIPTOR = defineStruct(
 );
 
 export const GRAPH_MAGIC = 0x4752544d; // "MTRG"
-export const GRAPH_SEGMENTS = 8;
+export const GRAPH_SEGMENTS = 64;
 
 export const GRAPH_HEADER = defineStruct(
   'mtia_graph_header',
@@ -130,9 +149,9 @@ export const GRAPH_HEADER = defineStruct(
 
 export const GRAPH_ARGUMENT_WORDS = 32;
 
-export const GRAPH_JOB = defineStruct('mtia_graph_job', 320, 'One job of a compiled graph.', [
+export const GRAPH_JOB = defineStruct('mtia_graph_job', 320, 'One job of a graph, or one copy or fill on the device.', [
   { name: 'kernel', type: 'u32', doc: 'kernel id' },
-  { name: 'flags', type: 'u32', doc: 'bit 0: starts only when all earlier jobs are done' },
+  { name: 'flags', type: 'u32', doc: 'see GRAPH_JOB_FLAG' },
   { name: 'column', type: 'u8', doc: 'rectangle: first column' },
   { name: 'row', type: 'u8', doc: 'rectangle: first row' },
   { name: 'columns', type: 'u8', doc: 'rectangle: columns' },
@@ -148,7 +167,14 @@ export const GRAPH_JOB = defineStruct('mtia_graph_job', 320, 'One job of a compi
   { name: 'arguments', type: 'u64', count: GRAPH_ARGUMENT_WORDS, doc: "the kernel's arguments" },
 ]);
 
-export const GRAPH_JOB_BARRIER = 1;
+export const GRAPH_JOB_FLAG = {
+  /** Starts only when all earlier jobs are done. */
+  BARRIER: 1,
+  /** A copy on the device, alone: arguments are source, destination, bytes; kernel and rectangle are zero. */
+  COPY: 2,
+  /** A fill, alone: arguments are the 32-bit pattern, destination, bytes. */
+  FILL: 4,
+} as const;
 
 /** A lookup table of the SIMD engine; segments * (degree + 1) FP32 coefficients follow, lowest power first. Floats are stored as their bits. */
 export const SE_TABLE = defineStruct(

@@ -1,21 +1,36 @@
 /**
  * What makes a driver queue a stream: the order of its commands as one promise to wait for, the first failure kept for
  * whoever synchronises, device time added up, and events that carry all of it to other streams.
+ *
+ * The firmware aborts what depends on a failure, because the host would learn of it too late (see WAIT_MODE). It does not
+ * know why: the host adds the cause.
  */
-import { type Command, type CompletionRecord, closedError, MtiaError, type Queue } from '../driver/index.js';
-import { HOST_COMMAND } from '../hw/index.js';
+import {
+  type Command,
+  type CompletionRecord,
+  closedError,
+  commandName,
+  MtiaError,
+  type Queue,
+} from '../driver/index.js';
+import { HOST_COMMAND, WAIT_MODE } from '../hw/index.js';
 import type { StreamOrder } from '../memmgr/index.js';
+import type { Capture } from './capture.js';
+import { abortedBy, type Dependency, isDeviceAbort } from './dependency.js';
 import { type Frontier, Recording } from './recording.js';
-import type { Timeline, Timelines } from './timelines.js';
+import type { Semaphore, Semaphores } from './semaphores.js';
 import type { UseCount } from './use-count.js';
 
 const ignore = (): void => undefined;
 const NONE: readonly UseCount[] = [];
+const INDEPENDENT: Promise<MtiaError | undefined> = Promise.resolve(undefined);
 
 export class CommandStream implements StreamOrder {
+  /** Takes the commands down in place of the device, while there is one. */
+  capture: Capture | undefined;
   readonly #queue: Queue;
-  readonly #timelines: Timelines;
-  readonly #timeline: Timeline;
+  readonly #semaphores: Semaphores;
+  readonly #semaphore: Semaphore;
   #enqueued = 0;
   #completed = 0;
   #frontier: Frontier = new Map();
@@ -23,18 +38,20 @@ export class CommandStream implements StreamOrder {
   #deviceUs = 0;
   /** First failure of a command that no synchronize() has reported. */
   #failure: MtiaError | undefined;
-  /** As #failure, of a stream that this one waited for. */
-  #inherited: MtiaError | undefined;
+  /** Whether the device has seen a failure since it was last told that it is reported. */
+  #deviceFailed = false;
   /** Resolves with the latest command, in whichever way it ends. */
   #settled: Promise<void> = Promise.resolve();
-  /** Resolves when the outcome of every event that was waited for is known on the host. */
-  #inheritance: Promise<void> = Promise.resolve();
+  /** Resolves when the outcome of everything that was waited for is known on the host: with the first failure. */
+  #inheritance = INDEPENDENT;
+  /** The latest failure that was inherited, for commands that it aborts after it is reported. */
+  #inherited: MtiaError | undefined;
   #closing: Promise<boolean> | undefined;
 
-  constructor(queue: Queue, timelines: Timelines) {
+  constructor(queue: Queue, semaphores: Semaphores) {
     this.#queue = queue;
-    this.#timelines = timelines;
-    this.#timeline = timelines.take();
+    this.#semaphores = semaphores;
+    this.#semaphore = semaphores.take();
   }
 
   /** Commands that have not completed. */
@@ -42,9 +59,17 @@ export class CommandStream implements StreamOrder {
     return this.#outstanding;
   }
 
-  /** Number of the stream's timeline: unique among those that are open. */
+  /**
+   * The queue stopped with commands under way. The device may use their memory still: it is given to nobody else before the
+   * device is closed.
+   */
+  get broken(): boolean {
+    return this.#queue.failure !== undefined;
+  }
+
+  /** Number of the stream's semaphore: unique among those that are open. */
   get number(): number {
-    return this.#timeline.semaphore;
+    return this.#semaphore.number;
   }
 
   get enqueued(): number {
@@ -64,14 +89,6 @@ export class CommandStream implements StreamOrder {
     return this.#settled;
   }
 
-  /**
-   * The queue stopped with commands under way. The device may use their memory still: it is given to nobody else before the
-   * device is closed.
-   */
-  get broken(): boolean {
-    return this.#queue.failure !== undefined;
-  }
-
   get closed(): boolean {
     return this.#closing !== undefined;
   }
@@ -80,21 +97,24 @@ export class CommandStream implements StreamOrder {
     if (this.#closing !== undefined) throw closedError('the stream');
   }
 
+  /** Throws where the stream is captured: `what` needs the device. */
+  checkNotCapturing(what: string): void {
+    if (this.capture !== undefined) throw this.capture.refuse(what);
+  }
+
   /**
    * Appends a command. Memory in `uses` is kept until it completes. The promise may be dropped: its failure then waits
-   * for synchronize().
+   * for synchronize(). `signal` aborts it, before it starts or while it runs.
    */
-  submit(command: Command, uses: readonly UseCount[] = NONE): Promise<CompletionRecord> {
+  submit(command: Command, uses: readonly UseCount[] = NONE, signal?: AbortSignal): Promise<CompletionRecord> {
     this.checkOpen();
-    const done = this.#queue.submit(command);
-    this.#outstanding++;
-    this.#enqueued++;
-    this.#settled = done.then(this.#succeed, this.#fail);
+    if (this.capture !== undefined) throw this.capture.refuse(commandName(command.opcode));
+    const done = this.#append(command, signal);
     for (const use of uses) {
       use.begin(this);
       this.release(done, use.end);
     }
-    return done;
+    return this.#inheritance === INDEPENDENT && this.#inherited === undefined ? done : this.#explain(done);
   }
 
   /** Calls `free` when the command is done and the device has let go of its memory. */
@@ -106,59 +126,101 @@ export class CommandStream implements StreamOrder {
 
   /** A failure before anything reached the device, delivered as the device's failures are. */
   refuse(error: unknown): Promise<never> {
-    if (error instanceof MtiaError) this.#failure ??= error;
+    if (error instanceof MtiaError && this.capture === undefined) this.fail(error);
     const refused = Promise.reject(error);
     refused.catch(ignore);
     return refused;
   }
 
+  /** A failure of the host's own part of a command. */
+  fail(error: MtiaError): void {
+    this.#failure ??= error;
+  }
+
   /** Resolves when every command so far has completed; rejects with the first failure that was not reported yet. */
   async synchronize(): Promise<void> {
+    this.checkNotCapturing('synchronize');
+    const inheritance = this.#inheritance;
     await this.#settled;
-    await this.#inheritance;
-    const failure = this.#failure ?? this.#inherited;
+    const inherited = await inheritance;
+    const failure = this.#failure ?? inherited;
     this.#failure = undefined;
-    this.#inherited = undefined;
+    if (this.#inheritance === inheritance) this.#inheritance = INDEPENDENT;
+    if (failure === undefined && !this.#deviceFailed) return;
+    await this.#recover();
     if (failure !== undefined) throw failure;
   }
 
   /** Marks the present end of the stream. */
   record(): Recording {
     this.checkOpen();
-    const timeline = this.#timeline;
+    const semaphore = this.#semaphore;
     const frontier = new Map(this.#frontier).set(this, this.#enqueued);
-    const recording = new Recording(timeline, ++timeline.value, frontier);
-    const inheritance = this.#inheritance;
-    const reach = (): void => {
-      // As it is now: completions that follow in the same interrupt must not count.
-      const deviceUs = this.#deviceUs;
-      const failure = this.#failure;
-      void inheritance.then(() => recording.reach(deviceUs, failure ?? this.#inherited));
-    };
-    const done = this.submit({ opcode: HOST_COMMAND.SIGNAL, a: timeline.semaphore, b: recording.value });
-    done.then(reach, (error: MtiaError) => {
-      reach();
-      if (error.code !== 'DEVICE_CLOSED') void this.#timelines.release(timeline, recording.value);
+    const recording = new Recording(semaphore, ++semaphore.value, frontier);
+    const { value } = recording;
+    const done = this.signal(semaphore, value, (deviceUs, failure) => recording.reach(deviceUs, failure));
+    done.catch((error: MtiaError) => {
+      recording.reach(this.#deviceUs, this.#failure ?? error);
+      if (error.code !== 'DEVICE_CLOSED') void this.#semaphores.release(semaphore, value, value);
     });
     return recording;
   }
 
-  /** Makes every later command wait until the recording is reached, and takes its failure over. */
-  wait(recording: Recording): void {
+  /** Raises a semaphore when the stream gets there; `reach` then learns what has failed before it and was not reported. */
+  signal(
+    semaphore: Semaphore,
+    value: number | bigint,
+    reach: (deviceUs: number, failure: MtiaError | undefined) => void,
+  ): Promise<CompletionRecord> {
+    this.#semaphores.check(semaphore);
+    // What was refused on the host is unknown to the device.
+    const d = this.#failure === undefined ? 0 : value;
+    const inheritance = this.#inheritance;
+    return this.submit({ opcode: HOST_COMMAND.SIGNAL, a: semaphore.number, b: value, d }).then(async (record) => {
+      // As it is now: completions that follow in the same interrupt must not count.
+      const deviceUs = this.#deviceUs;
+      const failure = this.#failure;
+      reach(deviceUs, failure ?? (await inheritance));
+      return record;
+    });
+  }
+
+  /** Makes every later command wait until the dependency is reached; where that has failed, the commands are aborted. */
+  wait(dependency: Dependency): void {
     this.checkOpen();
-    const { timeline, value } = recording;
-    this.#timelines.check(timeline);
-    if (timeline === this.#timeline) return;
-    this.#passBehind(recording.frontier);
-    if (!recording.reached) void this.submit({ opcode: HOST_COMMAND.WAIT, a: timeline.semaphore, b: value });
-    const inherit = recording.settled.then(() => this.#inherit(recording.failure));
-    this.#inheritance = this.#inheritance.then(() => inherit);
+    const { semaphore, value, hostSignals = false } = dependency;
+    this.#semaphores.check(semaphore);
+    if (semaphore === this.#semaphore) return;
+    if (dependency.frontier !== undefined) this.#passBehind(dependency.frontier);
+    if (dependency.reached && dependency.failure === undefined) return;
+    const c = dependency.failure === undefined ? WAIT_MODE.ABORTS : WAIT_MODE.FAILED;
+    this.#inheritance = this.#inherit(this.#inheritance, dependency);
+    const done = this.submit({ opcode: HOST_COMMAND.WAIT, a: semaphore.number, b: value, c, hostSignals });
+    done.catch(ignore);
+  }
+
+  /** Ends everything so far with ABORTED. Failures are forgotten: whoever aborts does not want to know. */
+  async abort(reason: unknown = new DOMException('the stream was aborted', 'AbortError')): Promise<void> {
+    this.checkOpen();
+    const aborted = this.#queue.abort(reason);
+    this.#inheritance = INDEPENDENT;
+    // At once: what is enqueued next is not to be aborted by what the stream depended on.
+    await Promise.all([aborted, this.#recover()]);
+    this.#failure = undefined;
   }
 
   /** Waits for what is outstanding, then gives the queue back. False where the stream was broken. Idempotent. */
   close(): Promise<boolean> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  #append(command: Command, signal?: AbortSignal): Promise<CompletionRecord> {
+    const done = signal === undefined ? this.#queue.submit(command) : this.#queue.submit(command, { signal });
+    this.#outstanding++;
+    this.#enqueued++;
+    this.#settled = done.then(this.#succeed, this.#fail);
+    return done;
   }
 
   readonly #succeed = (record: CompletionRecord): void => {
@@ -170,7 +232,9 @@ export class CommandStream implements StreamOrder {
   readonly #fail = (error: MtiaError): void => {
     this.#outstanding--;
     if (!this.broken) this.#completed++;
-    this.#failure ??= error;
+    this.#deviceFailed = true;
+    // Of those #inheritance knows more.
+    if (!isDeviceAbort(error)) this.#failure ??= error;
   };
 
   /** What is known to be done already needs no entry. */
@@ -182,17 +246,41 @@ export class CommandStream implements StreamOrder {
     this.#frontier = merged;
   }
 
-  #inherit(cause: MtiaError | undefined): void {
-    if (cause === undefined) return;
-    const message = `a stream that this one waited for had failed: ${cause.message}`;
-    this.#inherited ??= new MtiaError('ABORTED', message, { cause });
+  async #inherit(earlier: Promise<MtiaError | undefined>, dependency: Dependency): Promise<MtiaError | undefined> {
+    await dependency.settled;
+    const first = await earlier;
+    if (first !== undefined || dependency.failure === undefined) return first;
+    this.#inherited = abortedBy(dependency.failure);
+    return this.#inherited;
+  }
+
+  /** Gives aborts of the device their cause. */
+  #explain(done: Promise<CompletionRecord>): Promise<CompletionRecord> {
+    const inheritance = this.#inheritance;
+    const explained = done.catch(async (error: MtiaError) => {
+      if (!isDeviceAbort(error)) throw error;
+      throw (await inheritance) ?? this.#inherited ?? error;
+    });
+    explained.catch(ignore);
+    return explained;
+  }
+
+  /** Tells the device that its failures are reported: what is signalled from now on is sound. */
+  async #recover(): Promise<void> {
+    this.#deviceFailed = false;
+    if (this.broken) return;
+    const { number, value } = this.#semaphore;
+    this.#append({ opcode: HOST_COMMAND.RECOVER, a: number, b: value + 1 });
+    await this.#settled;
   }
 
   async #close(): Promise<boolean> {
     await this.#settled;
+    if (this.#deviceFailed) await this.#recover();
     const { broken } = this;
     await this.#queue.close();
-    this.#timelines.give(this.#timeline);
+    // Of a broken stream nobody knows what it has signalled.
+    if (!broken) this.#semaphores.give(this.#semaphore);
     return !broken;
   }
 }

@@ -16,8 +16,9 @@ import { DeviceBuffer } from './device-buffer.js';
 import { CompilerThread } from './executor/compiler-thread.js';
 import type { ModelHost } from './model-memory.js';
 import type { BufferOwner } from './owned-buffer.js';
+import { Semaphores } from './semaphores.js';
 import { Stream } from './stream.js';
-import { Timelines } from './timelines.js';
+import { Timeline } from './timeline.js';
 
 export class DeviceResources implements ModelHost {
   readonly card: Card;
@@ -29,7 +30,8 @@ export class DeviceResources implements ModelHost {
   readonly models = new Set<CompiledModel>();
   readonly compiler = new CompilerThread();
   readonly #context: Context;
-  readonly #timelines: Timelines;
+  readonly semaphores: Semaphores;
+  readonly #timelines = new Set<Timeline>();
   #defaultStream: Stream | undefined;
   #closing: Promise<void> | undefined;
 
@@ -56,7 +58,8 @@ export class DeviceResources implements ModelHost {
       { whenIdle: () => this.#whenIdle() },
     );
     this.pinned = new PinnedMemory(context);
-    this.#timelines = new Timelines(context);
+    this.semaphores = new Semaphores(context);
+    void card.lost.then((error) => this.#failTimelines(error));
   }
 
   /** What the card decompresses on the way in. */
@@ -96,7 +99,7 @@ export class DeviceResources implements ModelHost {
       const stream = new Stream({
         owner: this,
         queue,
-        timelines: this.#timelines,
+        semaphores: this.semaphores,
         pinned: this.pinned,
         argumentMemory,
         allocate: async (bytes, options, commands) =>
@@ -110,6 +113,13 @@ export class DeviceResources implements ModelHost {
       argumentMemory.free();
       throw error;
     }
+  }
+
+  async createTimeline(initial: bigint | number): Promise<Timeline> {
+    this.checkOpen();
+    const timeline = await Timeline.create(this.semaphores, initial, (closed) => this.#timelines.delete(closed));
+    this.#timelines.add(timeline);
+    return timeline;
   }
 
   allocate(bytes: number, options: AllocationOptions = {}, stream?: StreamOrder): Promise<DeviceAllocation> {
@@ -134,10 +144,16 @@ export class DeviceResources implements ModelHost {
     await Promise.all([...this.streams].map((stream) => stream.commands.whenIdle()));
   }
 
+  /** Nobody can signal them any more. */
+  #failTimelines(error: MtiaError): void {
+    for (const timeline of this.#timelines) void timeline.fail(error);
+  }
+
   /** The context goes first: closing it rejects what is outstanding and ends every access to memory. */
   async #close(): Promise<void> {
     await this.card.close();
     await this.compiler.close();
+    for (const timeline of this.#timelines) timeline.close();
     await Promise.all([...this.models].map((model) => model.close()));
     await Promise.all([...this.streams].map((stream) => stream.close()));
     await this.memory.close();

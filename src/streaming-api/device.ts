@@ -21,6 +21,7 @@ import { HostBuffer } from './host-buffer.js';
 import { Kernel } from './kernel.js';
 import type { LoadOptions } from './model-types.js';
 import type { Stream } from './stream.js';
+import type { Timeline } from './timeline.js';
 
 /** Statistics by memory: `dram` is the LPDDR, as torch.mtia names it, `pinned` is host memory. */
 export interface DeviceMemoryStatistics {
@@ -139,6 +140,20 @@ export class Device implements AsyncDisposable {
    */
   createStream(): Promise<Stream> {
     return this.#resources.createStream();
+  }
+
+  /**
+   * A value that rises, for streams and the host to wait for.
+   *
+   * ```ts
+   * using timeline = await device.createTimeline();
+   * ```
+   *
+   * @param initial 0 to 2^64 - 2
+   */
+  async createTimeline(initial: bigint | number = 0): Promise<Timeline> {
+    this.#resources.checkOpen();
+    return this.#resources.createTimeline(initial);
   }
 
   /** Resolves when every stream is done; rejects with the first failure that no synchronize has reported. */

@@ -50,7 +50,7 @@ export class Event {
   elapsedDeviceUs(end: Event): number {
     const from = this.#reached();
     const to = end.#reached();
-    if (from.timeline !== to.timeline) throw invalidArgument('device time elapses between two events of one stream');
+    if (from.semaphore !== to.semaphore) throw invalidArgument('device time elapses between two events of one stream');
     return to.deviceUs - from.deviceUs;
   }
 

@@ -1,14 +1,15 @@
-/** One record of an event: where in which timeline it lies, and what is known of it. */
+/** One record of an event: where in which stream it lies, and what is known of it. */
 import type { MtiaError } from '../driver/index.js';
 import type { StreamOrder } from '../memmgr/index.js';
-import type { Timeline } from './timelines.js';
+import type { Dependency } from './dependency.js';
+import type { Semaphore } from './semaphores.js';
 
 /** Commands of streams, counted, that are done before a point of this one. */
 export type Frontier = ReadonlyMap<StreamOrder, number>;
 
-export class Recording {
-  readonly timeline: Timeline;
-  /** The stream raises the timeline's semaphore to it. */
+export class Recording implements Dependency {
+  readonly semaphore: Semaphore;
+  /** The stream raises the semaphore to it. */
   readonly value: number;
   /** What is done when the recording is reached. */
   readonly frontier: Frontier;
@@ -20,8 +21,8 @@ export class Recording {
   #deviceUs = 0;
   #settle: () => void = () => undefined;
 
-  constructor(timeline: Timeline, value: number, frontier: Frontier) {
-    this.timeline = timeline;
+  constructor(semaphore: Semaphore, value: number, frontier: Frontier) {
+    this.semaphore = semaphore;
     this.value = value;
     this.frontier = frontier;
     this.settled = new Promise((resolve) => {

@@ -1,4 +1,4 @@
-import type { CompletionRecord, Queue } from '../driver/index.js';
+import { type CompletionRecord, MtiaError, type Queue } from '../driver/index.js';
 import type { AllocationOptions, DeviceAllocation, PinnedMemory } from '../memmgr/index.js';
 import { ArgumentSlots } from './argument-slots.js';
 import { CommandStream } from './command-stream.js';
@@ -7,17 +7,19 @@ import type { Compression, CopyOptions, UploadOptions } from './copy-range.js';
 import type { DeviceBuffer } from './device-buffer.js';
 import { Event } from './event.js';
 import type { HostBuffer } from './host-buffer.js';
+import { type HostFunction, HostFunctions } from './host-functions.js';
 import type { Kernel } from './kernel.js';
 import type { LaunchOptions } from './launch.js';
 import { type LaunchArguments, Launcher } from './launcher.js';
 import type { BufferOwner } from './owned-buffer.js';
-import type { Timelines } from './timelines.js';
+import type { Semaphores } from './semaphores.js';
+import { checkValue, type Timeline } from './timeline.js';
 
 export interface StreamParts {
   /** Stands for the device: buffers of another one are refused. */
   readonly owner: BufferOwner;
   readonly queue: Queue;
-  readonly timelines: Timelines;
+  readonly semaphores: Semaphores;
   readonly pinned: PinnedMemory;
   /** Device memory for launch arguments. */
   readonly argumentMemory: DeviceAllocation;
@@ -45,12 +47,14 @@ export class Stream implements AsyncDisposable {
   readonly #parts: StreamParts;
   readonly #copier: Copier;
   readonly #launcher: Launcher;
+  readonly #hostFunctions: HostFunctions;
   #closing: Promise<void> | undefined;
 
   /** Use Device.createStream. */
   constructor(parts: StreamParts) {
     this.#parts = parts;
-    this.commands = new CommandStream(parts.queue, parts.timelines);
+    this.commands = new CommandStream(parts.queue, parts.semaphores);
+    this.#hostFunctions = new HostFunctions(this.commands, parts.semaphores);
     this.#copier = new Copier(this.commands, parts.pinned, parts.owner, parts.decompression);
     const slots = new ArgumentSlots(parts.pinned, parts.argumentMemory);
     this.#launcher = new Launcher(this.commands, slots, parts.owner);
@@ -154,8 +158,55 @@ export class Stream implements AsyncDisposable {
     this.waitEvent(other.recordEvent());
   }
 
+  /**
+   * Raises the timeline when everything before is done; a failure in it fails whoever waits for this or a higher value.
+   *
+   * ```ts
+   * producer.signalTimeline(timeline, 1);
+   * consumer.waitTimeline(timeline, 1);
+   * ```
+   */
+  signalTimeline(timeline: Timeline, value: bigint | number): Promise<void> {
+    return this.#enqueue(() => this.#signalTimeline(timeline, checkValue(value)));
+  }
+
+  /** Makes what is enqueued from now on wait until the timeline has reached the value; it may be signalled later. */
+  waitTimeline(timeline: Timeline, value: bigint | number): void {
+    this.commands.checkNotCapturing('waitTimeline');
+    this.commands.wait(timeline.point(value));
+    timeline.keepFor(this.commands.whenIdle());
+  }
+
+  /**
+   * Calls a function of the host in the order of the stream: what is enqueued behind it waits until it has returned, or the
+   * promise that it returns has settled. One that throws fails as a command does, with HOST_FUNCTION_ERROR.
+   *
+   * ```ts
+   * stream.copyToHost(host, buffer);
+   * stream.launchHostFunction(() => console.log(host.as(Float32Array)));
+   * ```
+   */
+  launchHostFunction(call: HostFunction): Promise<void> {
+    return this.#enqueue(() => this.#hostFunctions.launch(call));
+  }
+
+  /**
+   * Ends everything that was enqueued, running or not, with ABORTED and the reason as its cause, and frees its processing
+   * elements. Resolves when all of it has settled. The stream works afterwards.
+   *
+   * ```ts
+   * stream.launch(device.kernel('endless'), { grid });
+   * await stream.abort(new Error('no longer wanted'));
+   * ```
+   */
+  async abort(reason?: unknown): Promise<void> {
+    this.commands.checkNotCapturing('abort');
+    await this.commands.abort(reason);
+  }
+
   /** Whether everything that was enqueued is done. */
   query(): boolean {
+    this.commands.checkNotCapturing('query');
     return this.commands.outstanding === 0;
   }
 
@@ -181,13 +232,32 @@ export class Stream implements AsyncDisposable {
     await this.close();
   }
 
+  async #signalTimeline(timeline: Timeline, value: bigint): Promise<void> {
+    timeline.checkOpen();
+    const done = this.commands.signal(timeline.semaphore, value, (_, failure) => {
+      // First: who waits for this value must not pass.
+      if (failure !== undefined) void timeline.poison(value, failure);
+      timeline.reach(value);
+    });
+    timeline.keepFor(done);
+    try {
+      await done;
+    } catch (error) {
+      if (error instanceof MtiaError) void timeline.poison(value, error);
+      throw error;
+    }
+  }
+
   async #close(): Promise<void> {
-    if (await this.commands.close()) this.#launcher.close();
+    if (await this.commands.close()) {
+      this.#launcher.close();
+      this.#hostFunctions.close();
+    }
     this.#parts.onClosed(this);
   }
 
   /** Delivers a wrong argument as the device's failures are delivered, and lets the promise be dropped. */
-  #enqueue(enqueue: () => Promise<CompletionRecord>): Promise<CompletionRecord> {
+  #enqueue<T>(enqueue: () => Promise<T>): Promise<T> {
     try {
       const done = enqueue();
       done.catch(ignore);

@@ -16,7 +16,7 @@ import {
   FULLY_CONNECTED_ARGUMENTS,
   GRAPH_HEADER,
   GRAPH_JOB,
-  GRAPH_JOB_BARRIER,
+  GRAPH_JOB_FLAG,
   INTERACTION_ARGUMENTS,
   KERNEL_ID,
   placeFields,
@@ -338,7 +338,7 @@ export function runGraph(graph: CompiledGraph, inputs: readonly Uint8Array[]): r
   for (let index = 0; index < jobs; index++) {
     const start = GRAPH_HEADER.size + index * GRAPH_JOB.size;
     machine.job = index;
-    if ((image.getUint32(start + offsetOf('flags'), true) & GRAPH_JOB_BARRIER) !== 0) {
+    if ((image.getUint32(start + offsetOf('flags'), true) & GRAPH_JOB_FLAG.BARRIER) !== 0) {
       machine.levelStart = index;
       busy = new Set();
     }

@@ -5,7 +5,7 @@ import {
   encodeStruct,
   GRAPH_HEADER,
   GRAPH_JOB,
-  GRAPH_JOB_BARRIER,
+  GRAPH_JOB_FLAG,
   GRAPH_MAGIC,
   HOST_COMMAND,
   KERNEL_ID,
@@ -40,7 +40,7 @@ function encodeGraph(jobs: readonly Job[], segmentCount: number, change: Change 
   for (const [index, { kernel, rectangle = ONE_PE, barrier = false, args = [], segments = [] }] of jobs.entries()) {
     encodeStruct(GRAPH_JOB, view, GRAPH_HEADER.size + index * GRAPH_JOB.size, {
       kernel,
-      flags: barrier ? GRAPH_JOB_BARRIER : 0,
+      flags: barrier ? GRAPH_JOB_FLAG.BARRIER : 0,
       ...rectangle,
       argument_words: args.length,
       segment: segments,
@@ -166,9 +166,9 @@ describe.each(['v1', '2i'] as const)('GRAPH_LAUNCH on %s', (generation) => {
     ['wrong magic', (view) => view.setUint32(0, 1, true), 'INVALID_GRAPH', {}],
     ['wrong version', (view) => view.setUint32(4, 9, true), 'INVALID_GRAPH', {}],
     ['a reserved word', (view) => view.setUint8(63, 1), 'INVALID_GRAPH', {}],
-    ['too many segments', (view) => view.setUint32(12, 9, true), 'INVALID_GRAPH', {}],
+    ['too many segments', (view) => view.setUint32(12, 65, true), 'INVALID_GRAPH', {}],
     ['segments that are not bound', (view) => view.setUint32(12, 2, true), 'INVALID_COMMAND', {}],
-    ['an unknown flag', (view) => view.setUint32(SECOND_JOB + 4, 2, true), 'INVALID_GRAPH', { jobIndex: 1 }],
+    ['an unknown flag', (view) => view.setUint32(SECOND_JOB + 4, 8, true), 'INVALID_GRAPH', { jobIndex: 1 }],
     ['a job with reserved bits', (view) => view.setUint8(SECOND_JOB + 16, 1), 'INVALID_GRAPH', { jobIndex: 1 }],
     ['too many words', (view) => view.setUint32(SECOND_JOB + 12, 33, true), 'INVALID_GRAPH', { jobIndex: 1 }],
     [

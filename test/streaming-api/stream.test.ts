@@ -261,17 +261,17 @@ describe('events', () => {
     }
   });
 
-  it('hold a stream up until another gets there', async () => {
+  it('hold a stream up until another gets there, and abort it where that has failed', async () => {
     await using other = await device.createStream();
     const order: string[] = [];
     const slow = stream.launch(device.kernel('endless'), { grid: ONE_PE, deadlineMs: 60 });
     const event = stream.recordEvent();
     other.waitEvent(event);
     const fast = other.launch(device.kernel('null'), { grid: { column: 1, columns: 1, rows: 1 } });
-    const done = [slow.catch(() => order.push('slow')), fast.then(() => order.push('fast'))];
+    const done = [slow.catch(() => order.push('slow')), fast.catch((error) => order.push(error.code))];
     expect(event.query()).toBe(false);
     await Promise.all(done);
-    expect(order).toEqual(['slow', 'fast']);
+    expect(order).toEqual(['slow', 'ABORTED']);
     expect(event.query()).toBe(true);
     await expect(stream.synchronize()).rejects.toMatchObject({ code: 'KERNEL_TIMEOUT' });
     await expect(other.synchronize()).rejects.toMatchObject({ code: 'ABORTED' });
@@ -338,7 +338,7 @@ describe('a stream that broke', () => {
     const after = waiting.launch(hasty.kernel('null'), { grid: { column: 1, columns: 1, rows: 1 } });
     await expect(endless).rejects.toMatchObject({ code: 'DEVICE_TIMEOUT' });
     await expect(behind).rejects.toMatchObject({ code: 'ABORTED' });
-    await expect(after).resolves.toBeDefined();
+    await expect(after).rejects.toMatchObject({ code: 'ABORTED', cause: { code: 'DEVICE_TIMEOUT' } });
     await expect(waiting.synchronize()).rejects.toMatchObject({ code: 'ABORTED' });
     await expect(broken.launch(hasty.kernel('null'), { grid: ONE_PE })).rejects.toMatchObject({ code: 'ABORTED' });
     await broken.close();

@@ -7,7 +7,7 @@ import {
   type FieldValue,
   GRAPH_HEADER,
   GRAPH_JOB,
-  GRAPH_JOB_BARRIER,
+  GRAPH_JOB_FLAG,
   GRAPH_MAGIC,
   KERNEL_ID,
   PROTOCOL_VERSION,
@@ -30,7 +30,7 @@ function image(jobs: readonly Job[]): Uint8Array {
   for (const [index, { kernel, words, segments }] of jobs.entries()) {
     encodeStruct(GRAPH_JOB, view, GRAPH_HEADER.size + index * GRAPH_JOB.size, {
       kernel,
-      flags: GRAPH_JOB_BARRIER,
+      flags: GRAPH_JOB_FLAG,
       columns: 1,
       rows: 1,
       argument_words: words.length,

@@ -15,6 +15,7 @@ import { queueOrderedMemoryCases } from './queue-ordered-memory.js';
 import { queueCases } from './queues.js';
 import { registerCases } from './registers.js';
 import { resetCases } from './reset.js';
+import { streamCases } from './streams.js';
 
 export const CASES: readonly ConformanceCase[] = [
   ...registerCases,
@@ -31,6 +32,7 @@ export const CASES: readonly ConformanceCase[] = [
   ...codeLoadCases,
   ...memoryManagerCases,
   ...queueOrderedMemoryCases,
+  ...streamCases,
   ...compiledExecutionCases,
 ];
 

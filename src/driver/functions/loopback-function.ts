@@ -4,6 +4,7 @@
  */
 import { type Generation, HOST_COMMAND, MEMORY_MAP, PROTECTION_PAGE_BYTES, SPECIFICATIONS } from '../../hw/index.js';
 import { DONE, type SoftwareCommand, SoftwareFunction, type SoftwareOutcome } from './software-function.js';
+import { SoftwareSemaphores } from './software-semaphores.js';
 
 const PAGE = PROTECTION_PAGE_BYTES;
 const ADMINISTRATION_QUEUE = 0;
@@ -26,11 +27,9 @@ const COMMANDS: ReadonlyMap<number, Execute> = new Map<number, Execute>([
   [HOST_COMMAND.COPY_DEVICE_TO_HOST, (card, command) => card.copy(command, 'device', 'host')],
   [HOST_COMMAND.COPY_DEVICE_TO_DEVICE, (card, command) => card.copy(command, 'device', 'device')],
   [HOST_COMMAND.FILL, (card, command) => card.fill(command)],
-  [HOST_COMMAND.WAIT, (card, { context, a, b }) => (card.semaphore(context, a) >= b ? DONE : undefined)],
-  [
-    HOST_COMMAND.SIGNAL,
-    (card, { queue, context, a, b, c }) => card.signal(queue === ADMINISTRATION_QUEUE ? Number(c) : context, a, b),
-  ],
+  [HOST_COMMAND.WAIT, (card, command) => card.semaphores.wait(command)],
+  [HOST_COMMAND.SIGNAL, (card, command) => card.semaphores.signal(command)],
+  [HOST_COMMAND.RECOVER, (card, command) => card.semaphores.recover(command)],
 ]);
 
 const ADMINISTRATION: ReadonlyMap<number, Execute> = new Map<number, Execute>([
@@ -38,14 +37,14 @@ const ADMINISTRATION: ReadonlyMap<number, Execute> = new Map<number, Execute>([
   [HOST_COMMAND.DESTROY_CONTEXT, (card, { a }) => card.destroyContext(Number(a))],
   [HOST_COMMAND.ASSIGN_PAGES, (card, command) => card.assignPages(command)],
   [HOST_COMMAND.QUERY, () => DONE],
+  [HOST_COMMAND.RESET_SEMAPHORE, (card, command) => card.semaphores.reset(command)],
 ]);
 
 export class LoopbackFunction extends SoftwareFunction {
   readonly #regions: readonly Region[];
   readonly #pages = new Map<bigint, Uint8Array>();
   readonly #owners = new Map<bigint, number>();
-  /** By context. */
-  readonly #semaphores = new Map<number, Map<bigint, bigint>>();
+  readonly semaphores = new SoftwareSemaphores();
 
   constructor(generation: Generation = '2i') {
     super('loopback', generation);
@@ -57,6 +56,17 @@ export class LoopbackFunction extends SoftwareFunction {
   }
 
   protected override execute(command: SoftwareCommand): SoftwareOutcome | undefined {
+    if (this.semaphores.aborts(command)) return { error: 'ABORTED' };
+    const outcome = this.#execute(command);
+    if (outcome !== undefined && outcome.error !== 'OK') this.semaphores.noteFailure(command.queue);
+    return outcome;
+  }
+
+  protected override queueChanged(queue: number): void {
+    this.semaphores.forgetQueue(queue);
+  }
+
+  #execute(command: SoftwareCommand): SoftwareOutcome | undefined {
     const known = COMMANDS.get(command.opcode);
     if (known !== undefined) return known(this, command);
     const administration = ADMINISTRATION.get(command.opcode);
@@ -66,18 +76,7 @@ export class LoopbackFunction extends SoftwareFunction {
 
   protected override clear(): void {
     this.#owners.clear();
-    this.#semaphores.clear();
-  }
-
-  semaphore(context: number, number: bigint): bigint {
-    return this.#semaphores.get(context)?.get(number) ?? 0n;
-  }
-
-  signal(context: number, number: bigint, value: bigint): SoftwareOutcome {
-    const semaphores = this.#semaphores.get(context) ?? new Map<bigint, bigint>();
-    this.#semaphores.set(context, semaphores);
-    if (value > this.semaphore(context, number)) semaphores.set(number, value);
-    return DONE;
+    this.semaphores.clear();
   }
 
   assignPages({ a, b, c, d }: SoftwareCommand): SoftwareOutcome {
@@ -92,7 +91,7 @@ export class LoopbackFunction extends SoftwareFunction {
   }
 
   destroyContext(context: number): SoftwareOutcome {
-    this.#semaphores.delete(context);
+    this.semaphores.forgetContext(context);
     for (const [address, owner] of [...this.#owners]) {
       if (owner !== context) continue;
       this.#owners.delete(address);

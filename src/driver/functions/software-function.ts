@@ -149,6 +149,8 @@ export abstract class SoftwareFunction implements PciFunction {
 
   /** What the command does; undefined while it has to wait: it is tried again after every other command. */
   protected abstract execute(command: SoftwareCommand): SoftwareOutcome | undefined;
+  /** A queue was enabled or disabled. */
+  protected queueChanged(_queue: number): void {}
   /** Forgets what a function reset clears. */
   protected abstract clear(): void;
 
@@ -248,6 +250,7 @@ export abstract class SoftwareFunction implements PciFunction {
 
   #enable(number: number, on: boolean): void {
     this.#queues.delete(number);
+    this.queueChanged(number);
     if (!on || number >= LIMITS.QUEUES) return;
     const page = PCI.QUEUE_PAGE_OFFSET + number * PCI.QUEUE_PAGE_BYTES;
     const word = (name: string): number => this.#registers.getUint32(page + inPage(name), true);
