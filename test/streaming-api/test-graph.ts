@@ -30,7 +30,7 @@ function image(jobs: readonly Job[]): Uint8Array {
   for (const [index, { kernel, words, segments }] of jobs.entries()) {
     encodeStruct(GRAPH_JOB, view, GRAPH_HEADER.size + index * GRAPH_JOB.size, {
       kernel,
-      flags: GRAPH_JOB_FLAG,
+      flags: GRAPH_JOB_FLAG.BARRIER,
       columns: 1,
       rows: 1,
       argument_words: words.length,
