@@ -21,6 +21,7 @@ export {
 export {
   closedError,
   describePlace,
+  deviceError,
   type FaultPlace,
   invalidArgument,
   MtiaError,

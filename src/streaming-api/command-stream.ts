@@ -25,6 +25,13 @@ const ignore = (): void => undefined;
 const NONE: readonly UseCount[] = [];
 const INDEPENDENT: Promise<MtiaError | undefined> = Promise.resolve(undefined);
 
+export interface CommandOptions {
+  /** Aborts the command, before it starts or while it runs. */
+  readonly signal?: AbortSignal | undefined;
+  /** Says more about a failure. */
+  readonly explain?: (error: MtiaError) => MtiaError;
+}
+
 export class CommandStream implements StreamOrder {
   /** Takes the commands down in place of the device, while there is one. */
   capture: Capture | undefined;
@@ -104,12 +111,12 @@ export class CommandStream implements StreamOrder {
 
   /**
    * Appends a command. Memory in `uses` is kept until it completes. The promise may be dropped: its failure then waits
-   * for synchronize(). `signal` aborts it, before it starts or while it runs.
+   * for synchronize().
    */
-  submit(command: Command, uses: readonly UseCount[] = NONE, signal?: AbortSignal): Promise<CompletionRecord> {
+  submit(command: Command, uses: readonly UseCount[] = NONE, options: CommandOptions = {}): Promise<CompletionRecord> {
     this.checkOpen();
     if (this.capture !== undefined) throw this.capture.refuse(commandName(command.opcode));
-    const done = this.#append(command, signal);
+    const done = this.#append(command, options);
     for (const use of uses) {
       use.begin(this);
       this.release(done, use.end);
@@ -215,12 +222,18 @@ export class CommandStream implements StreamOrder {
     return this.#closing;
   }
 
-  #append(command: Command, signal?: AbortSignal): Promise<CompletionRecord> {
+  #append(command: Command, { signal, explain }: CommandOptions = {}): Promise<CompletionRecord> {
     const done = signal === undefined ? this.#queue.submit(command) : this.#queue.submit(command, { signal });
     this.#outstanding++;
     this.#enqueued++;
-    this.#settled = done.then(this.#succeed, this.#fail);
-    return done;
+    if (explain === undefined) {
+      this.#settled = done.then(this.#succeed, this.#fail);
+      return done;
+    }
+    this.#settled = done.then(this.#succeed, (error) => this.#fail(explain(error)));
+    return done.catch((error) => {
+      throw explain(error);
+    });
   }
 
   readonly #succeed = (record: CompletionRecord): void => {

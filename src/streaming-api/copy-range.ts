@@ -8,6 +8,13 @@ export interface CopyOptions {
   readonly sourceOffset?: number;
   /** All of the host's side behind its offset when absent, of the source for a copy on the device. */
   readonly bytes?: number;
+  /** Copies rows of `bytes` each, as cudaMemcpy2DAsync; one when absent. */
+  readonly rows?: number;
+  /** Bytes from the start of a row of the destination to the next, at least `bytes`, which it is when absent. */
+  readonly destinationStride?: number;
+  readonly sourceStride?: number;
+  /** Aborts the copy, before it starts or while it runs. Part of the bytes may have moved. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How the bytes of the source are encoded. */

@@ -10,10 +10,12 @@ import {
   type StreamOrder,
 } from '../memmgr/index.js';
 import { ARGUMENT_BYTES } from './argument-slots.js';
+import type { Capture } from './capture.js';
 import type { CompiledModel } from './compiled-model.js';
 import type { Compression } from './copy-range.js';
 import { DeviceBuffer } from './device-buffer.js';
 import { CompilerThread } from './executor/compiler-thread.js';
+import { Graph } from './graph.js';
 import type { ModelHost } from './model-memory.js';
 import type { BufferOwner } from './owned-buffer.js';
 import { Semaphores } from './semaphores.js';
@@ -32,6 +34,7 @@ export class DeviceResources implements ModelHost {
   readonly #context: Context;
   readonly semaphores: Semaphores;
   readonly #timelines = new Set<Timeline>();
+  readonly #graphs = new Set<Graph>();
   #defaultStream: Stream | undefined;
   #closing: Promise<void> | undefined;
 
@@ -104,6 +107,7 @@ export class DeviceResources implements ModelHost {
         argumentMemory,
         allocate: async (bytes, options, commands) =>
           new DeviceBuffer(this, await this.allocate(bytes, options, commands)),
+        createGraph: (capture) => this.createGraph(capture),
         decompression: this.decompression,
         onClosed: (closed) => this.streams.delete(closed),
       });
@@ -113,6 +117,13 @@ export class DeviceResources implements ModelHost {
       argumentMemory.free();
       throw error;
     }
+  }
+
+  createGraph(capture?: Capture): Graph {
+    this.checkOpen();
+    const graph = new Graph(this, (closed) => this.#graphs.delete(closed), capture);
+    this.#graphs.add(graph);
+    return graph;
   }
 
   async createTimeline(initial: bigint | number): Promise<Timeline> {
@@ -154,7 +165,9 @@ export class DeviceResources implements ModelHost {
     await this.card.close();
     await this.compiler.close();
     for (const timeline of this.#timelines) timeline.close();
+    await Promise.all([...this.#graphs].map((graph) => graph.close()));
     await Promise.all([...this.models].map((model) => model.close()));
+    for (const { commands } of this.streams) commands.capture = undefined;
     await Promise.all([...this.streams].map((stream) => stream.close()));
     await this.memory.close();
     this.pinned.close();

@@ -16,6 +16,7 @@ import { DeviceBuffer } from './device-buffer.js';
 import type { DeviceOptions, DeviceProperties } from './device-options.js';
 import { DeviceResources } from './device-resources.js';
 import { readFirmware } from './firmware.js';
+import type { Graph } from './graph.js';
 import { checkGraph, checkNoCompileOptions } from './graph-source.js';
 import { HostBuffer } from './host-buffer.js';
 import { Kernel } from './kernel.js';
@@ -140,6 +141,34 @@ export class Device implements AsyncDisposable {
    */
   createStream(): Promise<Stream> {
     return this.#resources.createStream();
+  }
+
+  /** An empty graph, to be captured, as torch.mtia.MTIAGraph: `graph.captureBegin(stream)`. */
+  createGraph(): Graph {
+    return this.#resources.createGraph();
+  }
+
+  /**
+   * Captures what `enqueue` enqueues on the stream, and puts it on the device, as torch.mtia.graph.
+   *
+   * ```ts
+   * await using graph = await device.capture(stream, () => {
+   *   stream.launch(kernel, { grid }, [buffer]);
+   * });
+   * await graph.replay(stream);
+   * ```
+   */
+  async capture(stream: Stream, enqueue: (stream: Stream) => void): Promise<Graph> {
+    const graph = this.createGraph();
+    try {
+      graph.captureBegin(stream);
+      enqueue(stream);
+      graph.captureEnd();
+      return await graph.instantiate();
+    } catch (error) {
+      await graph.close();
+      throw error;
+    }
   }
 
   /**

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../driver/index.js';
+import type { CapturePoint } from './capture.js';
 import type { Recording } from './recording.js';
 import type { Stream } from './stream.js';
 
@@ -15,6 +16,7 @@ import type { Stream } from './stream.js';
  */
 export class Event {
   #recording: Recording | undefined;
+  #captured: CapturePoint | undefined;
 
   /** Marks the present end of the stream; an earlier record is forgotten. */
   record(stream: Stream): this {
@@ -29,6 +31,7 @@ export class Event {
 
   /** Whether the stream has got there; true where the event was never recorded. */
   query(): boolean {
+    this.#checkNotCaptured('query');
     return this.#recording === undefined || this.#recording.reached;
   }
 
@@ -37,6 +40,7 @@ export class Event {
    * Stream.synchronize has reported.
    */
   async synchronize(): Promise<void> {
+    this.#checkNotCaptured('synchronize');
     await this.#recording?.settled;
     if (this.#recording?.failure !== undefined) throw this.#recording.failure;
   }
@@ -64,12 +68,30 @@ export class Event {
     return this.#recording;
   }
 
+  /** Where in a capture it was recorded last; for streams. */
+  get captured(): CapturePoint | undefined {
+    return this.#captured;
+  }
+
   /** For streams. */
   attach(recording: Recording): void {
     this.#recording = recording;
+    this.#captured = undefined;
+  }
+
+  /** For streams. */
+  attachCaptured(point: CapturePoint): void {
+    this.#recording = undefined;
+    this.#captured = point;
+  }
+
+  /** The record of a capture is never reached: nothing runs. */
+  #checkNotCaptured(what: string): void {
+    if (this.#captured !== undefined) throw this.#captured.capture.refuse(`${what} of an event in a capture`);
   }
 
   #reached(): Recording {
+    this.#checkNotCaptured('the time');
     const recording = this.#recording;
     if (recording === undefined) throw invalidArgument('the event was not recorded; call record first');
     if (!recording.reached) throw invalidArgument('the event was not reached yet; await its synchronize() first');

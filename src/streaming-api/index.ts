@@ -24,7 +24,7 @@ export type {
   StackFrame,
 } from '../memmgr/index.js';
 export { CompiledModel } from './compiled-model.js';
-export type { FillOptions } from './copier.js';
+export type { FillOptions, ListedCopy } from './copier.js';
 export type { Compression, CopyOptions, UploadOptions } from './copy-range.js';
 export { Device, type DeviceMemoryStatistics } from './device.js';
 export { DeviceBuffer } from './device-buffer.js';
@@ -33,6 +33,7 @@ export { Event } from './event.js';
 export { createExecutor, type Executor } from './executor/executor.js';
 export type { ExecutorOptions, ExecutorStats } from './executor/executor-options.js';
 export type { ExecutorResult, ExecutorRunOptions } from './executor/request.js';
+export { Graph, type ReplayOptions } from './graph.js';
 export { HostBuffer } from './host-buffer.js';
 export type { HostFunction } from './host-functions.js';
 export type { Kernel } from './kernel.js';

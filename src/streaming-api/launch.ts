@@ -16,6 +16,8 @@ export interface LaunchOptions {
   readonly grid: Rectangle;
   /** Milliseconds from its start after which the device ends the kernel with KERNEL_TIMEOUT; none when absent. */
   readonly deadlineMs?: number;
+  /** Aborts the kernel, before it starts or while it runs: its processing elements are free again. */
+  readonly signal?: AbortSignal;
 }
 
 /** A 32-bit float among launch arguments; see `f32`. */

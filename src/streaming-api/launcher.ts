@@ -1,7 +1,8 @@
 /** Launches of one stream: a command without arguments, a copy and a command with them. */
 import type { Command, CompletionRecord } from '../driver/index.js';
-import { HOST_COMMAND } from '../hw/index.js';
+import { GRAPH_ARGUMENT_WORDS, HOST_COMMAND } from '../hw/index.js';
 import { type ArgumentSlots, writeArguments } from './argument-slots.js';
+import type { Capture, NodeWord, NodeWork } from './capture.js';
 import type { CommandStream } from './command-stream.js';
 import { DeviceBuffer } from './device-buffer.js';
 import type { Kernel } from './kernel.js';
@@ -36,8 +37,20 @@ export class Launcher {
   }
 
   launch(kernel: Kernel, options: LaunchOptions, args: LaunchArguments): Promise<CompletionRecord> {
+    const { capture } = this.#commands;
+    if (capture !== undefined) return capture.add(this.#commands, this.#node(capture, kernel, options, args));
     if (args.length > 0) return this.#launchWith(kernel, options, args);
-    return this.#commands.submit(launchCommand(kernel, options, 0, 0));
+    return this.#commands.submit(launchCommand(kernel, options, 0, 0), [], { signal: options.signal });
+  }
+
+  /** Puts words on the device, where the next command of the stream may read them; gives their address. */
+  stageWords(words: BigUint64Array): number {
+    const slot = this.#slots.take();
+    slot.words.set(words);
+    const address = this.#slots.nextDeviceSlot();
+    const copy = { opcode: HOST_COMMAND.COPY_HOST_TO_DEVICE, a: slot.iova, b: address, c: words.byteLength, d: 0 };
+    this.#commands.release(this.#commands.submit(copy), () => this.#slots.give(slot));
+    return address;
   }
 
   /** Nothing may be outstanding. */
@@ -63,8 +76,29 @@ export class Launcher {
     }
     const copied = this.#commands.submit(copy);
     this.#commands.release(copied, giveBack);
-    const launched = this.#commands.submit(launch, uses);
+    const launched = this.#commands.submit(launch, uses, { signal: options.signal });
     return copied.then(() => launched);
+  }
+
+  #node(capture: Capture, kernel: Kernel, options: LaunchOptions, args: LaunchArguments): NodeWork {
+    this.#commands.checkOpen();
+    if (options.deadlineMs !== undefined) throw capture.refuse('a launch with a deadline of its own');
+    const count = args instanceof Uint8Array ? args.byteLength / 8 : args.length;
+    if (count > GRAPH_ARGUMENT_WORDS) {
+      throw capture.refuse(`a launch with ${count} words of arguments, more than ${GRAPH_ARGUMENT_WORDS},`);
+    }
+    this.#usesOf(args);
+    const slot = this.#slots.take();
+    try {
+      const bytes = writeArguments(slot, args);
+      const words = Array.from(slot.words.subarray(0, bytes / 8), (value, index): NodeWord => {
+        const argument = args[index];
+        return argument instanceof DeviceBuffer ? { value: 0n, buffer: argument } : { value };
+      });
+      return { kind: 'launch', kernel: kernel.id, rectangle: encodeRectangle(options.grid), words };
+    } finally {
+      this.#slots.give(slot);
+    }
   }
 
   #usesOf(args: LaunchArguments): UseCount[] | undefined {

@@ -1,17 +1,20 @@
-import { type CompletionRecord, MtiaError, type Queue } from '../driver/index.js';
+import { type CompletionRecord, invalidArgument, MtiaError, type Queue } from '../driver/index.js';
 import type { AllocationOptions, DeviceAllocation, PinnedMemory } from '../memmgr/index.js';
 import { ArgumentSlots } from './argument-slots.js';
+import { Capture } from './capture.js';
 import { CommandStream } from './command-stream.js';
-import { Copier, type FillOptions } from './copier.js';
+import { Copier, type FillOptions, type ListedCopy } from './copier.js';
 import type { Compression, CopyOptions, UploadOptions } from './copy-range.js';
 import type { DeviceBuffer } from './device-buffer.js';
 import { Event } from './event.js';
-import type { HostBuffer } from './host-buffer.js';
+import type { Graph } from './graph.js';
+import { HostBuffer } from './host-buffer.js';
 import { type HostFunction, HostFunctions } from './host-functions.js';
 import type { Kernel } from './kernel.js';
 import type { LaunchOptions } from './launch.js';
 import { type LaunchArguments, Launcher } from './launcher.js';
 import type { BufferOwner } from './owned-buffer.js';
+import { copyToPeer } from './peer-copy.js';
 import type { Semaphores } from './semaphores.js';
 import { checkValue, type Timeline } from './timeline.js';
 
@@ -24,6 +27,7 @@ export interface StreamParts {
   /** Device memory for launch arguments. */
   readonly argumentMemory: DeviceAllocation;
   readonly allocate: (bytes: number, options: AllocationOptions, stream: CommandStream) => Promise<DeviceBuffer>;
+  readonly createGraph: (capture: Capture) => Graph;
   /** What the card decompresses. */
   readonly decompression: readonly Compression[];
   readonly onClosed: (stream: Stream) => void;
@@ -97,6 +101,45 @@ export class Stream implements AsyncDisposable {
     return this.#enqueue(() => this.#copier.onDevice(destination, source, options));
   }
 
+  /**
+   * Several copies, in their order; all are checked before the first is sent.
+   *
+   * ```ts
+   * stream.copyList([
+   *   { destination: buffer, source: header },
+   *   { destination: buffer, source: other, destinationOffset: 64, bytes: 128 },
+   * ]);
+   * ```
+   */
+  copyList(copies: readonly ListedCopy[]): Promise<CompletionRecord> {
+    return this.#enqueue(() => this.#copier.list(copies));
+  }
+
+  /**
+   * Copies to a buffer of another device of this process, in the order of this stream and of `peer`, a stream of the other
+   * device. Where it fails, part of the bytes may have arrived.
+   *
+   * ```ts
+   * await stream.copyToPeer(second.defaultStream, theirs, ours);
+   * ```
+   */
+  copyToPeer(
+    peer: Stream,
+    destination: DeviceBuffer,
+    source: DeviceBuffer,
+    options: CopyOptions = {},
+  ): Promise<CompletionRecord> {
+    return this.#enqueue(() => {
+      source.checkBelongsTo(this.owner);
+      destination.checkBelongsTo(peer.owner);
+      for (const { commands } of [this, peer]) {
+        commands.checkOpen();
+        commands.checkNotCapturing('a copy to another device');
+      }
+      return copyToPeer({ from: this, to: peer, destination, source, options });
+    });
+  }
+
   /** Fills with a 32-bit pattern: `stream.fill(buffer, 0)`. */
   fill(destination: DeviceBuffer, pattern: number, options: FillOptions = {}): Promise<CompletionRecord> {
     return this.#enqueue(() => this.#copier.fill(destination, pattern, options));
@@ -128,6 +171,7 @@ export class Stream implements AsyncDisposable {
    */
   allocate(bytes: number, options: AllocationOptions = {}): Promise<DeviceBuffer> {
     this.commands.checkOpen();
+    this.commands.checkNotCapturing('allocate');
     return this.#parts.allocate(bytes, options, this.commands);
   }
 
@@ -137,20 +181,29 @@ export class Stream implements AsyncDisposable {
    */
   free(buffer: DeviceBuffer): void {
     buffer.checkBelongsTo(this.#parts.owner);
+    this.commands.checkNotCapturing('free');
     if (this.closed) buffer.free();
     else buffer.freeBehind(this.commands);
   }
 
   /** Marks the present end of the stream. */
   recordEvent(event: Event = new Event()): Event {
-    event.attach(this.commands.record());
+    const { capture } = this.commands;
+    if (capture === undefined) event.attach(this.commands.record());
+    else event.attachCaptured(capture.mark(this.commands));
     return event;
   }
 
   /** Makes what is enqueued from now on wait for the event; one that was never recorded holds nothing up. */
   waitEvent(event: Event): void {
     this.commands.checkOpen();
-    if (event.recording !== undefined) this.commands.wait(event.recording);
+    if (event.captured !== undefined) {
+      event.captured.capture.join(this.commands, event.captured);
+      return;
+    }
+    if (event.recording === undefined) return;
+    this.commands.checkNotCapturing('waiting for an event that was recorded outside of the capture');
+    this.commands.wait(event.recording);
   }
 
   /** Makes what is enqueued from now on wait for everything that was enqueued on the other stream. */
@@ -204,6 +257,54 @@ export class Stream implements AsyncDisposable {
     await this.commands.abort(reason);
   }
 
+  /**
+   * From now on commands are taken down and not run, as cudaStreamBeginCapture. Events that are recorded here draw other
+   * streams in; they must be joined before the end.
+   *
+   * ```ts
+   * stream.beginCapture();
+   * stream.launch(kernel, { grid }, [buffer]);
+   * await using graph = stream.endCapture();
+   * ```
+   */
+  beginCapture(): void {
+    this.commands.checkOpen();
+    if (this.isCapturing) throw invalidArgument('the stream is captured already');
+    new Capture(this.commands);
+  }
+
+  /** The graph of what was captured, to be instantiated. Throws where it makes none; the streams work again then, too. */
+  endCapture(): Graph {
+    return this.#parts.createGraph(this.finishCapture());
+  }
+
+  /** For graphs: ends the capture. */
+  finishCapture(): Capture {
+    const { capture } = this.commands;
+    if (capture === undefined) throw invalidArgument('the stream is not captured; call beginCapture first');
+    capture.end(this.commands);
+    return capture;
+  }
+
+  get isCapturing(): boolean {
+    return this.commands.capture !== undefined;
+  }
+
+  /** Stands for the device. */
+  get owner(): BufferOwner {
+    return this.#parts.owner;
+  }
+
+  /** For graphs: words where the next command may read them; gives their device address. */
+  stageWords(words: BigUint64Array): number {
+    return this.#launcher.stageWords(words);
+  }
+
+  /** For copies between devices. */
+  allocatePinned(bytes: number): HostBuffer {
+    return new HostBuffer(this.#parts.owner, this.#parts.pinned.allocate(Math.max(bytes, 1)));
+  }
+
   /** Whether everything that was enqueued is done. */
   query(): boolean {
     this.commands.checkNotCapturing('query');
@@ -224,6 +325,7 @@ export class Stream implements AsyncDisposable {
 
   /** Waits for what was enqueued and gives the stream's queue back. Idempotent. */
   close(): Promise<void> {
+    this.commands.checkNotCapturing('close');
     this.#closing ??= this.#close();
     return this.#closing;
   }

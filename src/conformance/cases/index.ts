@@ -6,9 +6,11 @@ import { compiledExecutionCases } from './compiled-execution.js';
 import { discoveryCases } from './discovery.js';
 import { dmaCases } from './dma.js';
 import { failureCases } from './failures.js';
+import { graphCases } from './graphs.js';
 import { interruptCases } from './interrupts.js';
 import { launchCases } from './launch.js';
 import { lifecycleCases } from './lifecycle.js';
+import { memcpyCases } from './memcpy.js';
 import { memoryManagerCases } from './memory-manager.js';
 import { priorityCases } from './priorities.js';
 import { queueOrderedMemoryCases } from './queue-ordered-memory.js';
@@ -33,6 +35,8 @@ export const CASES: readonly ConformanceCase[] = [
   ...memoryManagerCases,
   ...queueOrderedMemoryCases,
   ...streamCases,
+  ...memcpyCases,
+  ...graphCases,
   ...compiledExecutionCases,
 ];
 

@@ -1,0 +1,137 @@
+/** A capture as the firmware walks it: nodes by depth, in as many images as copies across the host interface leave. */
+import {
+  encodeStruct,
+  GRAPH_ARGUMENT_WORDS,
+  GRAPH_HEADER,
+  GRAPH_JOB,
+  GRAPH_JOB_FLAG,
+  GRAPH_MAGIC,
+  GRAPH_SEGMENTS,
+  PROTOCOL_VERSION,
+} from '../hw/index.js';
+import type { GraphNode, NodeWord, NodeWork } from './capture.js';
+import type { DeviceBuffer } from './device-buffer.js';
+
+/** Several nodes in one GRAPH_LAUNCH, or one copy across the host interface. */
+export type GraphPart =
+  | { readonly kind: 'image'; readonly offset: number; readonly nodes: readonly number[] }
+  | { readonly kind: 'transfer'; readonly work: Extract<NodeWork, { kind: 'upload' | 'download' }> };
+
+export interface GraphLayout {
+  /** The segment bases, then the images. */
+  readonly bytes: Uint8Array;
+  readonly parts: readonly GraphPart[];
+  /** Buffers that a replay may replace, in the order of the segments. */
+  readonly segments: readonly DeviceBuffer[];
+  /** Every buffer on the device. */
+  readonly buffers: readonly DeviceBuffer[];
+}
+
+const BASES_BYTES = GRAPH_SEGMENTS * 8;
+const FLAGS = { launch: 0, copy: GRAPH_JOB_FLAG.COPY, fill: GRAPH_JOB_FLAG.FILL } as const;
+
+type ImageWork = Exclude<NodeWork, { kind: 'upload' | 'download' }>;
+
+function wordsOf(work: NodeWork): readonly NodeWord[] {
+  return 'device' in work ? [work.device] : work.words;
+}
+
+/** Where the address of a buffer would be, and what it would be. */
+export function addressOf({ value, buffer }: NodeWord, bound: ReadonlyMap<DeviceBuffer, DeviceBuffer>): bigint {
+  return buffer === undefined ? value : value + (bound.get(buffer) ?? buffer).address;
+}
+
+export function layOutGraph(nodes: readonly GraphNode[]): GraphLayout {
+  const buffers = [...new Set(nodes.flatMap(({ work }) => wordsOf(work).flatMap(({ buffer }) => buffer ?? [])))];
+  const segments = buffers.slice(0, GRAPH_SEGMENTS);
+  // A stable sort: within a depth the order of the capture stays.
+  const order = nodes.map((_, index) => index).sort((a, b) => depthOf(nodes, a) - depthOf(nodes, b));
+  const parts: GraphPart[] = [];
+  let run: number[] = [];
+  let offset = BASES_BYTES;
+  const close = (): void => {
+    if (run.length === 0) return;
+    parts.push({ kind: 'image', offset, nodes: run });
+    offset += GRAPH_HEADER.size + run.length * GRAPH_JOB.size;
+    run = [];
+  };
+  for (const index of order) {
+    const work = nodes[index]?.work;
+    if (work?.kind !== 'upload' && work?.kind !== 'download') {
+      run.push(index);
+      continue;
+    }
+    close();
+    parts.push({ kind: 'transfer', work });
+  }
+  close();
+  const bytes = new Uint8Array(offset);
+  for (const part of parts) if (part.kind === 'image') writeImage(bytes, part.offset, part.nodes, nodes, segments);
+  bytes.set(new Uint8Array(basesOf(segments, new Map()).buffer));
+  return { bytes, parts, segments, buffers };
+}
+
+/** The base of every segment. */
+export function basesOf(
+  segments: readonly DeviceBuffer[],
+  bound: ReadonlyMap<DeviceBuffer, DeviceBuffer>,
+): BigUint64Array<ArrayBuffer> {
+  return BigUint64Array.from(segments, (buffer) => (bound.get(buffer) ?? buffer).address);
+}
+
+function depthOf(nodes: readonly GraphNode[], index: number): number {
+  return nodes[index]?.depth ?? 0;
+}
+
+function writeImage(
+  bytes: Uint8Array,
+  start: number,
+  order: readonly number[],
+  nodes: readonly GraphNode[],
+  segments: readonly DeviceBuffer[],
+): void {
+  const view = new DataView(bytes.buffer, start);
+  const numbers = new Map(segments.map((buffer, index) => [buffer, index + 1]));
+  encodeStruct(GRAPH_HEADER, view, 0, {
+    magic: GRAPH_MAGIC,
+    version: PROTOCOL_VERSION,
+    job_count: order.length,
+    segment_count: segments.length,
+  });
+  let depth = -1;
+  for (const [place, index] of order.entries()) {
+    const node = nodes[index];
+    if (node === undefined) continue;
+    const barrier = node.depth === depth ? 0 : GRAPH_JOB_FLAG.BARRIER;
+    depth = node.depth;
+    writeNode(view, GRAPH_HEADER.size + place * GRAPH_JOB.size, node.work as ImageWork, barrier, numbers);
+  }
+}
+
+function writeNode(
+  view: DataView,
+  at: number,
+  work: ImageWork,
+  barrier: number,
+  numbers: ReadonlyMap<DeviceBuffer, number>,
+): void {
+  const rectangle = work.kind === 'launch' ? work.rectangle : 0;
+  const segment = new Array<number>(GRAPH_ARGUMENT_WORDS).fill(0);
+  const words = new Array<bigint>(GRAPH_ARGUMENT_WORDS).fill(0n);
+  for (const [index, word] of work.words.entries()) {
+    const number = word.buffer === undefined ? 0 : (numbers.get(word.buffer) ?? 0);
+    segment[index] = number;
+    words[index] = number === 0 ? addressOf(word, new Map()) : word.value;
+  }
+  encodeStruct(GRAPH_JOB, view, at, {
+    kernel: work.kind === 'launch' ? work.kernel : 0,
+    flags: FLAGS[work.kind] | barrier,
+    column: rectangle & 0xff,
+    row: (rectangle >>> 8) & 0xff,
+    columns: (rectangle >>> 16) & 0xff,
+    rows: rectangle >>> 24,
+    argument_words: work.words.length,
+    segment,
+    arguments: words,
+  });
+}

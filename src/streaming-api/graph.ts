@@ -1,0 +1,311 @@
+import { type CompletionRecord, closedError, deviceError, invalidArgument, type MtiaError } from '../driver/index.js';
+import { HOST_COMMAND } from '../hw/index.js';
+import type { AllocationOptions, DeviceAllocation } from '../memmgr/index.js';
+import type { Capture, GraphNode } from './capture.js';
+import { addressOf, basesOf, type GraphLayout, type GraphPart, layOutGraph } from './captured-graph-image.js';
+import { DeviceBuffer } from './device-buffer.js';
+import { deadlineUs } from './launch.js';
+import type { BufferOwner } from './owned-buffer.js';
+import type { Stream } from './stream.js';
+import { UseCount } from './use-count.js';
+
+export interface ReplayOptions {
+  /** Buffers to use in place of those that were captured: `new Map([[old, other]])`. */
+  readonly bindings?: Iterable<readonly [captured: DeviceBuffer, other: DeviceBuffer]>;
+  /** Milliseconds that the graph may take from the start of its first job. */
+  readonly deadlineMs?: number;
+  /** Aborts the replay, before it starts or while it runs. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a graph needs of its device. */
+export interface GraphHost {
+  readonly owner: BufferOwner;
+  readonly defaultStream: Stream;
+  allocate(bytes: number, options?: AllocationOptions): Promise<DeviceAllocation>;
+}
+
+type Bound = ReadonlyMap<DeviceBuffer, DeviceBuffer>;
+
+/** Bytes of an image that one copy moves. */
+const UPLOAD_BYTES = 1024 * 1024;
+
+/**
+ * Commands that were captured from streams and are replayed as often as one likes, by one command to the device.
+ *
+ * ```ts
+ * await using graph = device.createGraph();
+ * graph.captureBegin(stream);
+ * stream.launch(kernel, { grid }, [input, output, 64]);
+ * stream.copy(history, output);
+ * graph.captureEnd();
+ * await graph.instantiate();
+ * await graph.replay(stream);
+ * await graph.replay(stream, { bindings: [[input, other]] });
+ * ```
+ *
+ * A graph keeps the buffers that it uses: one that is freed meanwhile goes back when the graph is closed. It does not know
+ * addresses that are passed to a kernel as plain integers: those are not replaced, and their memory is the caller's to keep.
+ */
+export class Graph implements AsyncDisposable {
+  readonly #host: GraphHost;
+  readonly #onClosed: (graph: Graph) => void;
+  #capture: Capture | undefined;
+  #capturing: Stream | undefined;
+  #layout: GraphLayout | undefined;
+  #memory: DeviceBuffer | undefined;
+  #replays = new UseCount();
+  #closing: Promise<void> | undefined;
+
+  /** Use Device.createGraph, Device.capture or Stream.endCapture. */
+  constructor(host: GraphHost, onClosed: (graph: Graph) => void, capture?: Capture) {
+    this.#host = host;
+    this.#onClosed = onClosed;
+    if (capture !== undefined) this.#take(capture);
+  }
+
+  /** Number of captured commands; place.jobIndex of a failed replay counts them in the order of the capture. */
+  get nodeCount(): number {
+    return this.#capture?.nodes.length ?? 0;
+  }
+
+  get instantiated(): boolean {
+    return this.#memory !== undefined;
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** From now on commands of the stream are taken down and not run. */
+  captureBegin(stream: Stream = this.#host.defaultStream): void {
+    this.#checkOpen();
+    if (this.#capture !== undefined || this.#capturing !== undefined) {
+      throw invalidArgument('the graph is captured already; call reset first');
+    }
+    stream.beginCapture();
+    this.#capturing = stream;
+  }
+
+  /** Ends the capture. Throws CAPTURE_INVALIDATED or CAPTURE_UNJOINED where it makes no graph; the streams work again. */
+  captureEnd(): void {
+    const stream = this.#capturing;
+    if (stream === undefined) throw invalidArgument('no capture has begun; call captureBegin first');
+    this.#capturing = undefined;
+    this.#take(stream.finishCapture());
+  }
+
+  /** Puts the graph on the device. Idempotent. */
+  async instantiate(): Promise<this> {
+    this.#checkOpen();
+    if (this.#memory !== undefined) return this;
+    const { bytes } = this.#captured();
+    this.#memory = new DeviceBuffer(this.#host.owner, await this.#host.allocate(bytes.byteLength));
+    await this.upload();
+    return this;
+  }
+
+  /** Writes the graph to the device again, in the order of the stream. */
+  async upload(stream: Stream = this.#host.defaultStream): Promise<void> {
+    const memory = this.#instantiated();
+    const { bytes } = this.#captured();
+    const copies = [];
+    for (let offset = 0; offset < bytes.byteLength; offset += UPLOAD_BYTES) {
+      const piece = bytes.subarray(offset, offset + UPLOAD_BYTES);
+      copies.push(stream.copyToDevice(memory, piece, { destinationOffset: offset }));
+    }
+    await Promise.all(copies);
+  }
+
+  /**
+   * Runs the captured commands. Every replay uses what its buffers hold when its turn comes.
+   *
+   * @returns device time and jobs of all of them
+   */
+  replay(stream: Stream = this.#host.defaultStream, options: ReplayOptions = {}): Promise<CompletionRecord> {
+    try {
+      const done = this.#replay(stream, options);
+      done.catch(() => undefined);
+      return done;
+    } catch (error) {
+      return stream.commands.refuse(error);
+    }
+  }
+
+  /**
+   * Takes the parameters of another capture: buffers, arguments, rectangles, sizes. Kinds and order of the commands must be
+   * the same, and kernels. What is replayed on the stream from now on uses them; `other` is empty afterwards.
+   */
+  async update(other: Graph, stream: Stream = this.#host.defaultStream): Promise<void> {
+    const memory = this.#instantiated();
+    const capture = other.#capture;
+    const layout = other.#layout;
+    if (capture === undefined || layout === undefined) throw invalidArgument('the other graph holds no capture');
+    checkSameShape(this.#capture?.nodes ?? [], capture.nodes);
+    if (layout.bytes.byteLength > memory.bytes) throw invalidArgument('the other capture is larger');
+    other.#capture = undefined;
+    other.#layout = undefined;
+    other.reset();
+    const release = this.#let();
+    this.#capture = capture;
+    this.#layout = layout;
+    // Replays that were enqueued before read the image until they are done: the copy is behind them on their stream.
+    await this.upload(stream).finally(release);
+  }
+
+  /** Forgets the capture and gives the memory back; the graph may be captured anew. Replays under way go on. */
+  reset(): void {
+    if (this.#capturing !== undefined) throw invalidArgument('the graph is being captured; call captureEnd first');
+    const memory = this.#memory;
+    const release = this.#let();
+    this.#memory = undefined;
+    memory?.free();
+    const replays = this.#replays;
+    this.#replays = new UseCount();
+    replays.whenIdle(release);
+  }
+
+  /** As reset, once the replays under way are done. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#capturing !== undefined) {
+      const stream = this.#capturing;
+      this.#capturing = undefined;
+      try {
+        stream.finishCapture().release();
+      } catch {
+        // A capture that makes no graph has nothing to give back.
+      }
+    }
+    await new Promise<void>((resolve) => this.#replays.whenIdle(resolve));
+    this.reset();
+    this.#onClosed(this);
+  }
+
+  #take(capture: Capture): void {
+    const layout = layOutGraph(capture.nodes);
+    for (const buffer of layout.buffers) buffer.uses.begin();
+    capture.keep(() => {
+      for (const buffer of layout.buffers) buffer.uses.end();
+    });
+    this.#capture = capture;
+    this.#layout = layout;
+  }
+
+  /** Forgets the capture; what is returned lets go of its memory. */
+  #let(): () => void {
+    const capture = this.#capture;
+    this.#capture = undefined;
+    this.#layout = undefined;
+    return () => capture?.release();
+  }
+
+  #replay(stream: Stream, { bindings, deadlineMs, signal }: ReplayOptions): Promise<CompletionRecord> {
+    this.#checkOpen();
+    const memory = this.#instantiated();
+    const layout = this.#captured();
+    const { commands } = stream;
+    commands.checkNotCapturing('the replay of a graph');
+    memory.checkBelongsTo(stream.owner);
+    const bound = this.#bind(layout, bindings);
+    const others = [...bound.values()].map((buffer) => buffer.uses);
+    const uses = [memory.uses, this.#replays, ...others];
+    const bases = bound.size === 0 ? Number(memory.address) : stream.stageWords(basesOf(layout.segments, bound));
+    const us = deadlineUs(deadlineMs);
+    const records = layout.parts.map((part) => {
+      if (part.kind === 'transfer') return commands.submit(transferCommand(part, bound), uses, { signal });
+      const command = {
+        opcode: HOST_COMMAND.GRAPH_LAUNCH,
+        a: Number(memory.address) + part.offset,
+        b: bases,
+        c: layout.segments.length,
+        d: 0,
+        deadlineUs: us,
+      };
+      return commands.submit(command, uses, { signal, explain: (error) => atNode(error, part.nodes) });
+    });
+    const [only] = records;
+    return records.length === 1 && only !== undefined ? only : total(records);
+  }
+
+  #bind(layout: GraphLayout, bindings: ReplayOptions['bindings']): Bound {
+    const bound = new Map(bindings);
+    for (const [captured, other] of bound) {
+      if (!layout.segments.includes(captured)) {
+        throw invalidArgument('a binding replaces a buffer that the graph does not use, or one beyond the first 64');
+      }
+      other.checkBelongsTo(this.#host.owner);
+      if (other.freed) throw closedError(`the device buffer of ${other.bytes} bytes`);
+      if (other.bytes < captured.bytes) {
+        throw invalidArgument(`a binding replaces ${captured.bytes} bytes by ${other.bytes}`);
+      }
+    }
+    return bound;
+  }
+
+  #captured(): GraphLayout {
+    if (this.#layout === undefined)
+      throw invalidArgument('the graph is not captured; call captureBegin and captureEnd');
+    return this.#layout;
+  }
+
+  #instantiated(): DeviceBuffer {
+    this.#checkOpen();
+    if (this.#memory === undefined)
+      throw invalidArgument('the graph is not instantiated; await its instantiate() first');
+    return this.#memory;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closedError('the graph');
+  }
+}
+
+function transferCommand(
+  { work }: Extract<GraphPart, { kind: 'transfer' }>,
+  bound: Bound,
+): { opcode: number; a: bigint; b: bigint; c: number } {
+  const address = addressOf(work.device, bound);
+  if (work.bytes === 0) return { opcode: HOST_COMMAND.NOP, a: 0n, b: 0n, c: 0 };
+  return work.kind === 'upload'
+    ? { opcode: HOST_COMMAND.COPY_HOST_TO_DEVICE, a: work.iova, b: address, c: work.bytes }
+    : { opcode: HOST_COMMAND.COPY_DEVICE_TO_HOST, a: address, b: work.iova, c: work.bytes };
+}
+
+async function total(records: readonly Promise<CompletionRecord>[]): Promise<CompletionRecord> {
+  await Promise.allSettled(records);
+  let deviceUs = 0;
+  let jobs = 0;
+  for (const record of await Promise.all(records)) {
+    deviceUs += record.deviceUs;
+    jobs += record.jobs;
+  }
+  return { deviceUs, jobs };
+}
+
+/** The firmware counts records of one image; a person counts captured commands. */
+function atNode(error: MtiaError, nodes: readonly number[]): MtiaError {
+  const { code, place, cause } = error;
+  if (place?.jobIndex === undefined) return error;
+  const jobIndex = nodes[place.jobIndex] ?? place.jobIndex;
+  return deviceError(code, { ...place, jobIndex }, cause === undefined ? {} : { cause });
+}
+
+function checkSameShape(mine: readonly GraphNode[], theirs: readonly GraphNode[]): void {
+  const same =
+    mine.length === theirs.length &&
+    mine.every(({ work, depth }, index) => {
+      const other = theirs[index];
+      if (other?.work.kind !== work.kind || other.depth !== depth) return false;
+      return work.kind !== 'launch' || other.work.kind !== 'launch' || other.work.kernel === work.kernel;
+    });
+  if (!same) throw invalidArgument('the other capture has other commands, kernels or order; instantiate it instead');
+}
