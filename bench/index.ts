@@ -5,6 +5,7 @@ import { type BenchmarkContext, openMeasuredDevice } from './context.js';
 import { benchmarkCopy } from './copy.js';
 import { benchmarkExecutor } from './executor.js';
 import { benchmarkFidelity } from './fidelity.js';
+import { benchmarkGraph } from './graph.js';
 import { benchmarkHarts } from './harts.js';
 import { benchmarkLaunch } from './launch.js';
 import { describeMachine, type Machine } from './machine.js';
@@ -15,7 +16,7 @@ import { type BenchmarkResult, type Measurement, toResult } from './result.js';
 export type { Machine } from './machine.js';
 export type { BenchmarkResult } from './result.js';
 
-export const BENCHMARKS = ['harts', 'matmul', 'launch', 'copy', 'models', 'executor', 'fidelity'] as const;
+export const BENCHMARKS = ['harts', 'matmul', 'launch', 'copy', 'graph', 'models', 'executor', 'fidelity'] as const;
 export type BenchmarkName = (typeof BENCHMARKS)[number];
 
 const RUN: Readonly<Record<BenchmarkName, (context: BenchmarkContext) => Promise<readonly Measurement[]>>> = {
@@ -23,6 +24,7 @@ const RUN: Readonly<Record<BenchmarkName, (context: BenchmarkContext) => Promise
   matmul: benchmarkMatmul,
   launch: benchmarkLaunch,
   copy: benchmarkCopy,
+  graph: benchmarkGraph,
   models: benchmarkModels,
   executor: benchmarkExecutor,
   fidelity: benchmarkFidelity,

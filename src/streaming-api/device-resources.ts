@@ -22,6 +22,11 @@ import { Semaphores } from './semaphores.js';
 import { Stream } from './stream.js';
 import { Timeline } from './timeline.js';
 
+export interface StreamOptions {
+  /** 0 to 3: of streams with work the highest is served first, but none starves. 0 when absent. */
+  readonly priority?: number;
+}
+
 export class DeviceResources implements ModelHost {
   readonly card: Card;
   readonly name: string;
@@ -62,7 +67,7 @@ export class DeviceResources implements ModelHost {
     );
     this.pinned = new PinnedMemory(context);
     this.semaphores = new Semaphores(context);
-    void card.lost.then((error) => this.#failTimelines(error));
+    void card.lost.then((error) => this.failTimelines(error));
   }
 
   /** What the card decompresses on the way in. */
@@ -94,11 +99,11 @@ export class DeviceResources implements ModelHost {
     if (this.closed) throw closedError(this.name);
   }
 
-  async createStream(): Promise<Stream> {
+  async createStream(options: StreamOptions = {}): Promise<Stream> {
     this.checkOpen();
     const argumentMemory = await this.memory.allocate(ARGUMENT_BYTES);
     try {
-      const queue = await this.#context.createQueue();
+      const queue = await this.#context.createQueue(options);
       const stream = new Stream({
         owner: this,
         queue,
@@ -156,7 +161,7 @@ export class DeviceResources implements ModelHost {
   }
 
   /** Nobody can signal them any more. */
-  #failTimelines(error: MtiaError): void {
+  failTimelines(error: MtiaError = this.failure ?? closedError(this.name)): void {
     for (const timeline of this.#timelines) void timeline.fail(error);
   }
 

@@ -14,7 +14,7 @@ import type {
 import { CompiledModel } from './compiled-model.js';
 import { DeviceBuffer } from './device-buffer.js';
 import type { DeviceOptions, DeviceProperties } from './device-options.js';
-import { DeviceResources } from './device-resources.js';
+import { DeviceResources, type StreamOptions } from './device-resources.js';
 import { readFirmware } from './firmware.js';
 import type { Graph } from './graph.js';
 import { checkGraph, checkNoCompileOptions } from './graph-source.js';
@@ -139,8 +139,8 @@ export class Device implements AsyncDisposable {
    * await using stream = await device.createStream();
    * ```
    */
-  createStream(): Promise<Stream> {
-    return this.#resources.createStream();
+  createStream(options: StreamOptions = {}): Promise<Stream> {
+    return this.#resources.createStream(options);
   }
 
   /** An empty graph, to be captured, as torch.mtia.MTIAGraph: `graph.captureBegin(stream)`. */
@@ -338,8 +338,10 @@ export class Device implements AsyncDisposable {
   }
 
   async #reset(reason: string | undefined): Promise<void> {
-    const { card, name, firmware } = this.#resources;
+    const before = this.#resources;
+    const { card, name, firmware } = before;
     await card.reset(reason);
+    before.failTimelines();
     this.#resources = await DeviceResources.create(card, name, firmware);
     this.#notices.tell('reset', { resets: card.resets, reason: reason ?? 'asked for' });
   }

@@ -29,6 +29,7 @@ export type { Compression, CopyOptions, UploadOptions } from './copy-range.js';
 export { Device, type DeviceMemoryStatistics } from './device.js';
 export { DeviceBuffer } from './device-buffer.js';
 export type { DeviceOptions, DeviceProperties } from './device-options.js';
+export type { StreamOptions } from './device-resources.js';
 export { Event } from './event.js';
 export { createExecutor, type Executor } from './executor/executor.js';
 export type { ExecutorOptions, ExecutorStats } from './executor/executor-options.js';

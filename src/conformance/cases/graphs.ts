@@ -120,6 +120,8 @@ export const graphCases = category('graph', { requires: ['kernels'] }, [
       for (let times = 0; times < 5; times++) addOne(device, stream, first);
       stream.copy(second, first);
     });
+    // What lies in caches differs the first time.
+    await graph.replay(stream);
     const once = await graph.replay(stream);
     assert.equal(once.jobs, 5);
     assert.ok(once.deviceUs > 0);
@@ -411,6 +413,24 @@ export const graphCases = category('graph', { requires: ['kernels'] }, [
     const error = await rejectsWith('ABORTED', other.fill(first, 1));
     await failed;
     assert.equal((error.cause as { code?: string }).code, 'KERNEL_ERROR');
+  }),
+
+  conformanceCase('is of no use after a reset, and a new one is', 'RST-4', {}, async (fixture) => {
+    const { device, stream } = await setUp(fixture);
+    const { first } = await twoWords(device);
+    const timeline = await device.createTimeline();
+    const graph = await device.capture(stream, () => addOne(device, stream, first));
+    const waiting = rejectsWith('ABORTED', timeline.wait(1));
+    await device.reset();
+    await waiting;
+    await rejectsWith('DEVICE_RESET', graph.replay(device.defaultStream));
+    await graph.close();
+    timeline.close();
+    await rejectsWith('DEVICE_RESET', device.defaultStream.synchronize());
+    const fresh = await twoWords(device);
+    const again = await device.capture(device.defaultStream, () => addOne(device, device.defaultStream, fresh.first));
+    await again.replay(device.defaultStream);
+    assert.deepEqual(await words(device.defaultStream, fresh.first), [1, 0]);
   }),
 
   conformanceCase('ends a replay by deadline and by signal', 'FAIL-4', {}, async (fixture) => {

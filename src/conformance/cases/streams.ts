@@ -428,6 +428,16 @@ export const streamCases = category('streams and events', {}, [
     }
   }),
 
+  conformanceCase('takes priorities from 0 to 3', 'STR-9', { requires: ['queues'] }, async (fixture) => {
+    const device = await fixture.device();
+    for (const priority of [0, 3]) {
+      const stream = await device.createStream({ priority });
+      await stream.recordEvent().synchronize();
+      await stream.close();
+    }
+    for (const priority of [-1, 4, 0.5]) await rejectsWith('INVALID_ARGUMENT', device.createStream({ priority }));
+  }),
+
   conformanceCase('records ten thousand events', 'STR-8', {}, async (fixture) => {
     const { defaultStream: stream } = await openDevice(fixture);
     let last = stream.recordEvent();
