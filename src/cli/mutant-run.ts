@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { cpus } from 'node:os';
 import { type CaseResult, MUTANTS, type Mutant } from '../conformance/index.js';
+import { InputError } from './errors.js';
 
 export interface MutantResult {
   readonly name: string;
@@ -11,10 +12,15 @@ export interface MutantResult {
   readonly caughtBy: readonly string[];
 }
 
+/** Stands for no defect at all: what the suite says of it, it would say of every mutant. */
+export const UNCHANGED = 'unchanged';
+
 /** A mutant that makes the suite itself hang is caught as well. */
 const DEADLINE_MS = 300_000;
 
-function runMutant(mutant: Mutant, args: readonly string[]): Promise<MutantResult> {
+type Named = Pick<Mutant, 'name' | 'doc'> & { readonly breaks: string };
+
+function runMutant(mutant: Named, args: readonly string[]): Promise<MutantResult> {
   const { name, breaks, doc } = mutant;
   return new Promise((resolve, reject) => {
     const main = process.argv[1] ?? '';
@@ -50,6 +56,10 @@ export async function runMutants(
   onResult: (result: MutantResult) => void,
   signal: AbortSignal,
 ): Promise<readonly MutantResult[]> {
+  const control = await runMutant({ name: UNCHANGED, breaks: 'nothing', doc: 'no defect' }, args);
+  if (control.caughtBy.length > 0) {
+    throw new InputError(`without a defect these fail: ${control.caughtBy.join(', ')}; run without --mutants first`);
+  }
   const waiting = [...MUTANTS];
   const results: MutantResult[] = [];
   const work = async (): Promise<void> => {

@@ -18,3 +18,4 @@ export {
   type Summary,
   summarize,
 } from './runner.js';
+export { type SoakFailure, type SoakOptions, type SoakProgress, type SoakReport, soak } from './soak.js';

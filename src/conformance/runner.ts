@@ -28,8 +28,10 @@ export interface RunOptions {
   readonly onResult?: (result: CaseResult) => void;
   /** Ends the run before the next case. */
   readonly signal?: AbortSignal;
-  /** Skips the rest of a category after its first failure. */
-  readonly firstFailureOnly?: boolean;
+  /** What the first failure ends: the rest of its category, or of the run. */
+  readonly failureEnds?: 'category' | 'run';
+  /** Milliseconds for cases that have no deadline of their own; 10 s when absent. */
+  readonly defaultDeadlineMs?: number;
 }
 
 const DEFAULT_DEADLINE_MS = 10_000;
@@ -62,7 +64,8 @@ function within<T>(work: Promise<T>, deadlineMs: number, what: string): Promise<
 const sentence = (error: unknown): string => (error instanceof Error ? `${error.name}: ${error.message}` : `${error}`);
 
 async function execute(declared: ConformanceCase, options: RunOptions): Promise<Outcome> {
-  const { backend, firmware, seed } = options;
+  const { backend, firmware, seed, defaultDeadlineMs = DEFAULT_DEADLINE_MS } = options;
+  const deadlineMs = declared.deadlineMs ?? defaultDeadlineMs;
   const fixture = new Fixture({ backend, firmware, random: new Random(seed, `${declared.category}/${declared.name}`) });
   let outcome = PASS;
   const strays: unknown[] = [];
@@ -71,7 +74,7 @@ async function execute(declared: ConformanceCase, options: RunOptions): Promise<
   };
   process.on('unhandledRejection', onStray);
   try {
-    await within(declared.run(fixture), declared.deadlineMs ?? DEFAULT_DEADLINE_MS, 'the case');
+    await within(declared.run(fixture), deadlineMs, 'the case');
   } catch (error) {
     const status = error instanceof Unsupported ? 'unsupported' : 'fail';
     outcome = { status, reason: status === 'fail' ? sentence(error) : (error as Error).message };
@@ -109,10 +112,11 @@ async function runCase(declared: ConformanceCase, options: RunOptions): Promise<
 
 export async function runConformance(options: RunOptions): Promise<readonly CaseResult[]> {
   const results: CaseResult[] = [];
+  const { failureEnds } = options;
   const failed = new Set<string>();
   for (const declared of options.cases) {
-    if (options.signal?.aborted) break;
-    if (options.firstFailureOnly === true && failed.has(declared.category)) continue;
+    if (options.signal?.aborted || (failureEnds === 'run' && failed.size > 0)) break;
+    if (failureEnds === 'category' && failed.has(declared.category)) continue;
     const result = await runCase(declared, options);
     results.push(result);
     options.onResult?.(result);

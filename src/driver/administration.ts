@@ -166,10 +166,14 @@ export class Administration {
       subscribe: (listener) => pci.onInterrupt(number, listener),
       release: (quiet) => {
         this.#queues.delete(queue);
-        this.#rings.delete(queue);
-        space.unmap(ringsIova);
-        rings.free();
-        onClosed(queue, quiet);
+          this.#rings.delete(queue);
+        // A card that was reset behind the driver has forgotten the mapping.
+        try {
+          space.unmap(ringsIova);
+        } finally {
+          rings.free();
+          onClosed(queue, quiet);
+        }
       },
       onLost: (error) => this.#parts.onLost(error),
     });

@@ -112,7 +112,8 @@ export class Context {
   }
 
   async #close(): Promise<void> {
-    for (const queue of [...this.#queues]) await queue.close();
+    const closed = await Promise.allSettled([...this.#queues].map((queue) => queue.close()));
+    for (const result of closed) if (result.status === 'rejected') throw result.reason;
     // A reset has ended everything, and the number is another context's by now.
     if (this.failure !== undefined) return;
     const destroyed = await this.#administration.destroyContext(this.id);

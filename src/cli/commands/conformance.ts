@@ -23,7 +23,7 @@ import type { Generation } from '../../hw/index.js';
 import { aboutFile, InputError } from '../errors.js';
 import { EXIT, exitCodeHelp } from '../exit-codes.js';
 import { untilInterrupted } from '../interrupt.js';
-import { type MutantResult, runMutants } from '../mutant-run.js';
+import { type MutantResult, runMutants, UNCHANGED } from '../mutant-run.js';
 import { deviceOption, nonNegativeInteger } from '../options.js';
 import { printJson } from '../output.js';
 
@@ -38,6 +38,7 @@ interface ConformanceOptions {
   readonly strict?: boolean;
   readonly mutants?: boolean;
   readonly mutant?: string;
+  readonly untilCaught?: boolean;
 }
 
 const BACKENDS: Readonly<Record<string, (generation: Generation) => Backend>> = {
@@ -71,11 +72,14 @@ function chooseCases(categories: readonly string[] | undefined): typeof CASES {
 async function findSubject(options: ConformanceOptions): Promise<Subject> {
   const backend = await findBackend(options.backend, options.device);
   const firmware = withTestKernels(loadBundle(options.firmware, { allowUnsigned: options.allowUnsigned === true }));
-  if (options.mutant === undefined) return { backend, firmware };
+  if (options.mutant === undefined || options.mutant === UNCHANGED) return { backend, firmware };
   const mutant = MUTANTS.find(({ name }) => name === options.mutant);
-  if (mutant === undefined) throw new InputError(`no mutant "${options.mutant}"`);
+  if (mutant === undefined) throw new InputError(`no mutant "${options.mutant}"; there are ${MUTANTS.map((known) => known.name).join(', ')}`);
   return mutant.apply({ backend, firmware });
 }
+
+/** A mutant that hangs every case must not take an hour: quick cases get little time, and a category ends when it fails. */
+const MUTANT_RUN = { failureEnds: 'category', defaultDeadlineMs: 3_000 } as const;
 
 const print = (text: string): void => {
   process.stdout.write(text);
@@ -93,7 +97,8 @@ async function runSuite(options: ConformanceOptions, seed: number): Promise<read
     cases,
     seed,
     signal: stop.signal,
-    firstFailureOnly: options.mutant !== undefined,
+    ...(options.mutant === undefined ? {} : MUTANT_RUN),
+    ...(options.untilCaught === true ? { failureEnds: 'run' } : {}),
     onResult: (result) => print(reporter.result(result)),
   });
   const results = await untilInterrupted(
@@ -111,6 +116,9 @@ async function testSuite(options: ConformanceOptions, seed: number): Promise<voi
   const stop = new AbortController();
   const json = options.reporter === 'json';
   const args = ['--backend', options.backend, '--device', options.device, '--seed', String(seed)];
+  if (options.firmware !== undefined) args.push('--firmware', options.firmware);
+  if (options.allowUnsigned === true) args.push('--allow-unsigned');
+  if (options.untilCaught === true) args.push('--until-caught');
   const line = ({ name, breaks, doc, caughtBy }: MutantResult): string =>
     `${caughtBy.length === 0 ? 'SURVIVED' : 'caught  '} ${name} (${breaks}: ${doc})${caughtBy.length === 0 ? '' : `: ${caughtBy.join(', ')}`}\n`;
   const running = runMutants(args, (result) => (json ? undefined : print(line(result))), stop.signal);
@@ -146,7 +154,8 @@ export function addConformanceCommand(program: Command): void {
     )
     .option('--seed <n>', 'seed of everything that cases draw at random (default: a new one)', nonNegativeInteger)
     .option('--mutants', 'test the suite: run it against deliberately broken devices, drivers and firmware')
-    .addOption(new Option('--mutant <name>', 'run against one of them').hideHelp())
+    .option('--mutant <name>', `run against one of them, or "${UNCHANGED}"`)
+    .option('--until-caught', 'with --mutant or --mutants: end a run with its first failure')
     .option('--strict', 'an expected failure that passes is an error')
     .addHelpText('after', `\nCategories: ${CATEGORIES.join(', ')}`)
     .addHelpText('after', exitCodeHelp([0, 1, 2, 130]))
