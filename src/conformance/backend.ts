@@ -1,5 +1,5 @@
 /** What the suite runs against: a way to get cards, and what they can do. */
-import type { PciFunction } from '../driver/index.js';
+import type { MatmulPath, PciFunction } from '../driver/index.js';
 import type { DebugPort } from '../firmware-emu/index.js';
 import type { Generation } from '../hw/index.js';
 import type { Capability } from './capabilities.js';
@@ -8,6 +8,8 @@ import type { Capability } from './capabilities.js';
 export interface CardOptions {
   /** Host threads that execute processing elements, where the card is emulated. */
   readonly threads?: number;
+  /** Instructions with which the host multiplies, where the card is emulated; it throws where the host has them not. */
+  readonly matmulPath?: MatmulPath;
 }
 
 /** A card and, where it has one, the debug door on it. */

@@ -83,7 +83,7 @@ export async function boot(
   const status = await waitForBoot(registers, [BOOT_STATUS.READY, BOOT_STATUS.FAILED], 'the firmware does not start');
   if (status === BOOT_STATUS.FAILED) throw bootFailure(registers, firmware);
   const spoken = registers.read32('FIRMWARE_ABI');
-  if (spoken !== PROTOCOL_VERSION) throw abiMismatch(spoken);
+  if (spoken !== PROTOCOL_VERSION) throw registers.offTheBus ? offTheBus() : abiMismatch(spoken);
 }
 
 /** How the memories of a card are set up at boot. */
@@ -113,6 +113,7 @@ async function waitForBoot(registers: CardRegisters, awaited: readonly number[],
   for (let look = 0; ; look++) {
     const status = registers.read32('BOOT_STATUS');
     if (awaited.includes(status)) return status;
+    if (registers.offTheBus) throw offTheBus();
     if (performance.now() - start > BOOT_DEADLINE_MS) {
       throw new MtiaError('DEVICE_TIMEOUT', `${complaint} (boot status ${status}); reset the card and open it again`);
     }
@@ -143,13 +144,15 @@ export function panicPlace(registers: CardRegisters): { cause: bigint; pc: bigin
   };
 }
 
+function offTheBus(): MtiaError {
+  return new MtiaError('DEVICE_LOST', 'the card has fallen off the bus (registers read all ones); open it again');
+}
+
 /** Why the device is lost; undefined while its firmware runs. */
 export function diagnose(registers: CardRegisters): MtiaError | undefined {
   const status = registers.read32('BOOT_STATUS');
   if (status === BOOT_STATUS.READY) return undefined;
-  if (registers.offTheBus) {
-    return new MtiaError('DEVICE_LOST', 'the card has fallen off the bus (registers read all ones); open it again');
-  }
+  if (registers.offTheBus) return offTheBus();
   if (status !== BOOT_STATUS.FAILED) {
     return new MtiaError('DEVICE_LOST', `the card was reset behind the driver (boot status ${status}); open it again`);
   }

@@ -27,6 +27,7 @@ export interface ArgumentSlot {
   readonly floats: Float32Array;
 }
 
+const TWO_TO_64 = 1n << 64n;
 const TWO_TO_32 = 2 ** 32;
 
 export class ArgumentSlots {
@@ -99,6 +100,9 @@ function writeArgument(slot: ArgumentSlot, index: number, argument: LaunchArgume
     slot.halves[index * 2] = argument;
     slot.halves[index * 2 + 1] = Math.floor(argument / TWO_TO_32);
   } else if (typeof argument === 'bigint') {
+    if (argument >= TWO_TO_64 || argument < -TWO_TO_64 / 2n) {
+      throw invalidArgument(`launch argument ${index} is ${argument}; a word has 64 bits`);
+    }
     slot.words[index] = argument;
   } else if (argument instanceof DeviceBuffer) {
     slot.words[index] = argument.address;

@@ -74,7 +74,8 @@ async function findSubject(options: ConformanceOptions): Promise<Subject> {
   const firmware = withTestKernels(loadBundle(options.firmware, { allowUnsigned: options.allowUnsigned === true }));
   if (options.mutant === undefined || options.mutant === UNCHANGED) return { backend, firmware };
   const mutant = MUTANTS.find(({ name }) => name === options.mutant);
-  if (mutant === undefined) throw new InputError(`no mutant "${options.mutant}"; there are ${MUTANTS.map((known) => known.name).join(', ')}`);
+  if (mutant === undefined)
+    throw new InputError(`no mutant "${options.mutant}"; there are ${MUTANTS.map((known) => known.name).join(', ')}`);
   return mutant.apply({ backend, firmware });
 }
 

@@ -17,8 +17,13 @@ export function emulatorBackend(generation: Generation): Backend {
     name: `emulator ${generation}`,
     generation,
     capabilities: missing.length === 0 ? ALL_CAPABILITIES : without(...missing),
-    openCard: ({ threads = 1 }) => {
-      const { pci, debug } = openEmulatorWithDebug({ generation, threads, lpddrBytes: LPDDR_BYTES });
+    openCard: ({ threads = 1, matmulPath }) => {
+      const { pci, debug } = openEmulatorWithDebug({
+        generation,
+        threads,
+        lpddrBytes: LPDDR_BYTES,
+        ...(matmulPath === undefined ? {} : { matmulPath }),
+      });
       return { pci, debug: new DebugPort(debug) };
     },
   };

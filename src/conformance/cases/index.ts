@@ -7,17 +7,21 @@ import { discoveryCases } from './discovery.js';
 import { dmaCases } from './dma.js';
 import { failureCases } from './failures.js';
 import { graphCases } from './graphs.js';
+import { faultInjectionCases } from './fault-injection.js';
 import { interruptCases } from './interrupts.js';
 import { launchCases } from './launch.js';
 import { lifecycleCases } from './lifecycle.js';
 import { memcpyCases } from './memcpy.js';
 import { memoryManagerCases } from './memory-manager.js';
+import { negativeCases } from './negative.js';
+import { numericsCases } from './numerics.js';
 import { priorityCases } from './priorities.js';
 import { queueOrderedMemoryCases } from './queue-ordered-memory.js';
 import { queueCases } from './queues.js';
 import { registerCases } from './registers.js';
 import { resetCases } from './reset.js';
 import { streamCases } from './streams.js';
+import { stressCases } from './stress.js';
 
 export const CASES: readonly ConformanceCase[] = [
   ...registerCases,
@@ -38,6 +42,10 @@ export const CASES: readonly ConformanceCase[] = [
   ...memcpyCases,
   ...graphCases,
   ...compiledExecutionCases,
+  ...numericsCases,
+  ...faultInjectionCases,
+  ...negativeCases,
+  ...stressCases,
 ];
 
 export const CATEGORIES: readonly string[] = [...new Set(CASES.map((declared) => declared.category))];
