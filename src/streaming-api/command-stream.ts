@@ -54,6 +54,8 @@ export class CommandStream implements StreamOrder {
   /** The latest failure that was inherited, for commands that it aborts after it is reported. */
   #inherited: MtiaError | undefined;
   #closing: Promise<boolean> | undefined;
+  /** The queue was given back with nothing under way. */
+  #ended = false;
 
   constructor(queue: Queue, semaphores: Semaphores) {
     this.#queue = queue;
@@ -96,6 +98,17 @@ export class CommandStream implements StreamOrder {
     return this.#settled;
   }
 
+<<<<<<< HEAD
+=======
+  /**
+   * The queue stopped with commands under way. The device may use their memory still: it is given to nobody else before the
+   * device is closed.
+   */
+  get broken(): boolean {
+    return !this.#ended && this.#queue.failure !== undefined;
+  }
+
+>>>>>>> bbd8773 (Give the memory of a run back though its stream closes right behind it (found by the soak after 1699 programs))
   get closed(): boolean {
     return this.#closing !== undefined;
   }
@@ -291,6 +304,8 @@ export class CommandStream implements StreamOrder {
     await this.#settled;
     if (this.#deviceFailed) await this.#recover();
     const { broken } = this;
+    // Closing fails the queue, too; what had completed by then is no less done, though its promises are yet to be told.
+    this.#ended = !broken;
     await this.#queue.close();
     // Of a broken stream nobody knows what it has signalled.
     if (!broken) this.#semaphores.give(this.#semaphore);

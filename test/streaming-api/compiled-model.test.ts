@@ -37,6 +37,20 @@ describe('CompiledModel.run', () => {
     }
   });
 
+  it('gives its memory back though the stream closes right behind it', async () => {
+    const before = device.memoryStats();
+    const short = await device.loadModel(copyGraph());
+    for (let times = 0; times < 5; times++) {
+      const stream = await device.createStream();
+      const run = short.run(inputsOf(times), { stream });
+      if (times > 0) await stream.close();
+      expect((await run).outputs.copy).toEqual(inputsOf(times).x);
+      await stream.close();
+    }
+    await short.close();
+    expect(device.memoryStats().dram.num_allocs).toBe(before.dram.num_allocs);
+  });
+
   it('copies inputs at the call, and gives outputs that stay', async () => {
     const given = Array.from({ length: 10 }, (_, run) => inputsOf(run));
     const running = given.map((inputs) => model.run(inputs));

@@ -64,7 +64,7 @@ export class World {
   readonly #streams = new Map<number, Stream>();
   readonly #accounts = new Map<number, Account>();
   readonly #models = new Map<number, CompiledModel>();
-  readonly #lastRun = new WeakMap<Stream, Promise<unknown>>();
+  readonly #runs = new WeakMap<Stream, readonly Promise<unknown>[]>();
   #card: FaultInjectingFunction;
   #device: Device;
   #freed: DeviceBuffer | undefined;
@@ -243,7 +243,7 @@ export class World {
     const x = Float32Array.from({ length: rows * ROW_ELEMENTS }, () => this.#random.integer(-1e6, 1e6));
     const on = this.#stream(stream);
     const done = model.run({ x }, { stream: on });
-    this.#lastRun.set(on, done);
+    this.#runs.set(on, [...(this.#runs.get(on) ?? []), done]);
     this.#log.begin({ what, done: done.then(({ outputs }) => assert.deepEqual(outputs.y, x, what)) });
   }
 
@@ -255,8 +255,8 @@ export class World {
     const open = this.#streams.get(stream);
     if (open === undefined) return;
     this.#streams.delete(stream);
-    // A run enqueues its commands when it has memory: a stream may not close before.
-    await this.#lastRun.get(open)?.catch(() => undefined);
+    // A run enqueues its commands when it has memory: its stream may not close before.
+    await Promise.allSettled(this.#runs.get(open) ?? []);
     await open.close();
   }
 
