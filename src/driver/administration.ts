@@ -166,7 +166,7 @@ export class Administration {
       subscribe: (listener) => pci.onInterrupt(number, listener),
       release: (quiet) => {
         this.#queues.delete(queue);
-          this.#rings.delete(queue);
+        this.#rings.delete(queue);
         // A card that was reset behind the driver has forgotten the mapping.
         try {
           space.unmap(ringsIova);
