@@ -73,7 +73,7 @@ export class CommandStream implements StreamOrder {
    * device is closed.
    */
   get broken(): boolean {
-    return this.#queue.failure !== undefined;
+    return !this.#ended && this.#queue.failure !== undefined;
   }
 
   /** Number of the stream's semaphore: unique among those that are open. */
@@ -98,17 +98,6 @@ export class CommandStream implements StreamOrder {
     return this.#settled;
   }
 
-<<<<<<< HEAD
-=======
-  /**
-   * The queue stopped with commands under way. The device may use their memory still: it is given to nobody else before the
-   * device is closed.
-   */
-  get broken(): boolean {
-    return !this.#ended && this.#queue.failure !== undefined;
-  }
-
->>>>>>> bbd8773 (Give the memory of a run back though its stream closes right behind it (found by the soak after 1699 programs))
   get closed(): boolean {
     return this.#closing !== undefined;
   }
