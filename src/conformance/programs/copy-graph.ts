@@ -6,7 +6,7 @@ import {
   type Generation,
   GRAPH_HEADER,
   GRAPH_JOB,
-  GRAPH_JOB_BARRIER,
+  GRAPH_JOB_FLAG,
   GRAPH_MAGIC,
   KERNEL_ID,
   PROTOCOL_VERSION,
@@ -44,7 +44,7 @@ function image(rows: number): Uint8Array {
   const words = copyArguments(rows);
   encodeStruct(GRAPH_JOB, view, GRAPH_HEADER.size, {
     kernel: KERNEL_ID.COPY,
-    flags: GRAPH_JOB_BARRIER,
+    flags: GRAPH_JOB_FLAG.BARRIER,
     columns: 1,
     rows: 1,
     argument_words: words.length,
