@@ -5,7 +5,10 @@ import { type FirmwareImage, invalidArgument } from '../../driver/index.js';
 import type { Generation } from '../../hw/index.js';
 
 export interface ExecutorOptions {
-  /** Worker threads, each with a card of its own; half of the processors when absent, and one at least. */
+  /**
+   * Worker threads, each with a card of its own; half of the processors when absent, and one at least. Each keeps one of
+   * libuv's pool threads busy while it works: for more than three, start the process with a larger UV_THREADPOOL_SIZE (4).
+   */
   readonly threads?: number;
   /** Batches that one worker thread has in flight: while one computes, the next is copied; 2 when absent. */
   readonly instances?: number;
