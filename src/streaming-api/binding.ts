@@ -99,13 +99,14 @@ export class Binding {
       const command = { opcode: HOST_COMMAND.COPY_HOST_TO_DEVICE, a: iova, b: inputs.address, c: bytes };
       copies.push(commands.submit(command));
     }
-    const graph = commands.submit({
+    const launch = {
       opcode: HOST_COMMAND.GRAPH_LAUNCH,
       a: image.address,
       b: this.#bases.address,
       c: SEGMENT_KINDS.length,
       deadlineUs: graphDeadlineUs,
-    });
+    };
+    const graph = commands.submit(launch, [], options.signal === undefined ? {} : { signal: options.signal });
     if (hostOutputs !== undefined && outputs !== undefined) {
       const { iova, bytes } = hostOutputs;
       const command = { opcode: HOST_COMMAND.COPY_DEVICE_TO_HOST, a: outputs.address, b: iova, c: bytes };

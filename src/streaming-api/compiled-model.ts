@@ -140,7 +140,7 @@ export class CompiledModel implements AsyncDisposable {
     }
   }
 
-  /** The result, or the abort if it comes first. The run goes on by itself: the device cannot take a command back. */
+  /** The result, or the abort if it comes first. The device ends the graph by itself; the binding comes back when it has. */
   #orAbort<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
       const forget = this.#aborts.add(signal, () => reject(abortedError(signal)));

@@ -19,7 +19,7 @@ export interface LoadOptions {
 export interface RunOptions {
   /** The device's default stream when absent. */
   readonly stream?: Stream;
-  /** Rejects the run with ABORTED. What the device has begun it finishes. */
+  /** Rejects the run with ABORTED, and has the device end it where it has begun. */
   readonly signal?: AbortSignal;
   /** Milliseconds that the graph may take on the device before it ends with KERNEL_TIMEOUT. */
   readonly deadlineMs?: number;

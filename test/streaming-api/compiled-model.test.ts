@@ -108,6 +108,18 @@ describe('CompiledModel.run', () => {
 });
 
 describe('AbortSignal', () => {
+  it('has the device end what it has begun, and nothing else', async () => {
+    await using endless = await device.loadModel(endlessGraph());
+    const controller = new AbortController();
+    const running = endless.run(inputsOf(0), { signal: controller.signal });
+    const next = model.run(inputsOf(3));
+    setTimeout(() => controller.abort(), 20);
+    await expect(running).rejects.toMatchObject({ code: 'ABORTED' });
+    // Behind it in the same stream: without an abort on the device it would never begin.
+    expect((await next).outputs.copy).toEqual(inputsOf(3).x);
+    await device.synchronize().catch(() => undefined);
+  });
+
   it('rejects a run before it begins, while it waits and while it runs', async () => {
     await using endless = await device.loadModel(endlessGraph(), { concurrency: 1 });
     await expect(endless.run(inputsOf(0), { signal: AbortSignal.abort('no') })).rejects.toMatchObject({
@@ -121,9 +133,9 @@ describe('AbortSignal', () => {
     const outcome = Promise.allSettled([running, waiting]);
     setTimeout(() => controller.abort(), 20);
     for (const result of await outcome) expect(result).toMatchObject({ reason: { code: 'ABORTED' } });
-    // The binding is still taken; it comes back when the device has given up.
+    // The binding is still taken; it comes back when the device has ended the run.
     await expect(endless.run(inputsOf(0), { deadlineMs: 20 })).rejects.toMatchObject({ code: 'KERNEL_TIMEOUT' });
-    await expect(device.synchronize()).rejects.toMatchObject({ code: 'KERNEL_TIMEOUT' });
+    await expect(device.synchronize()).rejects.toMatchObject({ code: 'ABORTED' });
   });
 
   it('leaves other runs and the pool alone', async () => {
@@ -138,6 +150,7 @@ describe('AbortSignal', () => {
       else expect(result).toMatchObject({ status: 'fulfilled', value: { outputs: { copy: inputsOf(run).x } } });
     }
     expect((await model.run(inputsOf(7))).outputs.copy).toEqual(inputsOf(7).x);
+    await device.synchronize().catch((error) => expect(error).toMatchObject({ code: 'ABORTED' }));
   });
 
   it('does nothing after the result', async () => {

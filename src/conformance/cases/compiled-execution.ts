@@ -276,6 +276,22 @@ const cancellation = [
     await settlesWithin(SOON_MS, 'drain()', executor.drain());
   }),
 
+  conformanceCase('gives the device back when everyone in a batch has cancelled', 'EXE-4', {}, async (fixture) => {
+    const executor = await endlessExecutor(fixture);
+    const controller = new AbortController();
+    const endless = executor.run(endlessInputs, { signal: controller.signal });
+    endless.catch(() => undefined);
+    while (executor.stats().running === 0) await sleep(5);
+    await sleep(20);
+    controller.abort();
+    await rejectsWith('ABORTED', endless);
+    // Begins only when the graph without end has ended, long before the deadline that executors give to every run.
+    const start = performance.now();
+    await rejectsWith('DEADLINE_EXCEEDED', executor.run(endlessInputs, { deadlineMs: 100 }));
+    await settlesWithin(SOON_MS, 'close()', executor.close());
+    assert.ok(performance.now() - start < SOON_MS);
+  }),
+
   conformanceCase('cancels one request of a batch and answers the others', 'EXE-4', {}, async (fixture) => {
     const { path, request } = await ranking(fixture);
     const executor = await executorOf(fixture, path, { maxBatch: 4, maxDelay: 30 });

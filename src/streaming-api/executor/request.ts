@@ -6,7 +6,10 @@ import { checkInputs } from '../tensor-data.js';
 import { rowBytes } from './batch-sizes.js';
 
 export interface ExecutorRunOptions {
-  /** Rejects the request with ABORTED. One that waits leaves the queue; of one that runs the result is dropped. */
+  /**
+   * Rejects the request with ABORTED. One that waits leaves the queue; of one that runs the result is dropped, and the batch
+   * is ended where nobody else is in it.
+   */
   readonly signal?: AbortSignal;
   /** Milliseconds from the call in which the request has to be answered; else it fails with DEADLINE_EXCEEDED. */
   readonly deadlineMs?: number;

@@ -26,7 +26,12 @@ import { Slab } from './slab.js';
 const NICENESS = 5;
 
 /** Errors after which the card is of no use any more. */
-const FATAL: ReadonlySet<string> = new Set<MtiaError['code']>(['DEVICE_LOST', 'DEVICE_RESET', 'DEVICE_TIMEOUT', 'FIRMWARE_PANIC']);
+const FATAL: ReadonlySet<string> = new Set<MtiaError['code']>([
+  'DEVICE_LOST',
+  'DEVICE_RESET',
+  'DEVICE_TIMEOUT',
+  'FIRMWARE_PANIC',
+]);
 
 interface Loaded {
   readonly graph: CompiledGraph;
