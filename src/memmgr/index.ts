@@ -9,6 +9,7 @@ export {
   type PageOwner,
 } from './device-memory.js';
 export { Heap, type HeapRange, type HeapStatistics } from './heap.js';
+export { type MemoryAccess, MemoryChecker, type MemoryFault, type MemoryReport } from './memory-checker.js';
 export type { MemoryAction, MemoryEvent, MemoryHistoryOptions } from './memory-history.js';
 export { type DeviceAllocation, MemoryPool, type MemoryPoolAttributes, type MemoryPoolOptions } from './memory-pool.js';
 export { type PinnedBuffer, PinnedMemory, type PinningContext, sizeClassOf } from './pinned-memory.js';

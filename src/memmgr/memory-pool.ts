@@ -28,6 +28,8 @@ export interface DeviceAllocation {
   freeBehind(stream: StreamOrder): void;
   /** Says that free() will follow when the commands that use the memory are done. */
   retire(): void;
+  /** In checking mode: where it was freed, as Error.stack prints it. */
+  freedAt?(): string | undefined;
 }
 
 export interface MemoryPoolOptions {

@@ -71,6 +71,15 @@ export class PinnedMemory {
     return { iova: block.iova, view: block.view.subarray(0, bytes), bytes, free };
   }
 
+  /** The bytes behind an address of the context; undefined where they are not pinned here. */
+  find(iova: bigint, bytes: number): Uint8Array | undefined {
+    for (const [start, pages] of this.#mapped) {
+      const offset = Number(iova - start);
+      if (offset >= 0 && offset + bytes <= pages.bytes) return pages.view.subarray(offset, offset + bytes);
+    }
+    return undefined;
+  }
+
   statistics(): MemoryStatistics {
     return this.#counter.read();
   }

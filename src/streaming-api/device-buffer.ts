@@ -1,3 +1,4 @@
+import { MtiaError } from '../driver/index.js';
 import type { DeviceAllocation, MemoryKind, StreamOrder } from '../memmgr/index.js';
 import { type BufferOwner, OwnedBuffer } from './owned-buffer.js';
 
@@ -30,6 +31,13 @@ export class DeviceBuffer extends OwnedBuffer {
     if (this.freed) return;
     if (!this.uses.onlyBy(stream)) this.#allocation.retire();
     this.release(() => this.#allocation.freeBehind(stream), this.uses.onlyBy(stream));
+  }
+
+  /** In checking mode the error says who freed the buffer. */
+  protected override checkUsable(): void {
+    const freedAt = this.freed ? this.#allocation.freedAt?.() : undefined;
+    if (freedAt === undefined) super.checkUsable();
+    else throw new MtiaError('DEVICE_CLOSED', `the device buffer of ${this.bytes} bytes was freed\n${freedAt}`);
   }
 
   /** Address on the device, as kernels see it: `buffer.address + 64n`. */

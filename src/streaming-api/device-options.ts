@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { FirmwareImage, Grid, PciFunction } from '../driver/index.js';
 import type { Generation } from '../hw/index.js';
 import type { Compression } from './copy-range.js';
+import type { MemoryCheckOptions } from './memory-checking.js';
 
 export interface DeviceOptions {
   /** Which chip to emulate; '2i' when absent. A card given as `pci` knows its own generation. */
@@ -15,6 +16,11 @@ export interface DeviceOptions {
   readonly threads?: number;
   /** Where events are logged; nowhere when absent. */
   readonly logger?: Logger;
+  /**
+   * Finds writes outside of allocations and to freed memory, and copies out of memory that nobody has written, at the price
+   * of time and memory; docs/memory-checking.md has more.
+   */
+  readonly checkMemory?: boolean | MemoryCheckOptions;
   /** The card to drive; an emulated one when absent. The device takes it over and closes it. */
   readonly pci?: PciFunction;
   /** Milliseconds that a command may take beyond its own deadline before the device counts as not answering; 30 s. */

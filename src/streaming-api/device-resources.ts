@@ -14,8 +14,10 @@ import type { Capture } from './capture.js';
 import type { CompiledModel } from './compiled-model.js';
 import type { Compression } from './copy-range.js';
 import { DeviceBuffer } from './device-buffer.js';
+import type { DeviceOptions } from './device-options.js';
 import { CompilerThread } from './executor/compiler-thread.js';
 import { Graph } from './graph.js';
+import { MemoryChecking } from './memory-checking.js';
 import type { ModelHost } from './model-memory.js';
 import type { BufferOwner } from './owned-buffer.js';
 import { Semaphores } from './semaphores.js';
@@ -36,6 +38,8 @@ export class DeviceResources implements ModelHost {
   readonly streams = new Set<Stream>();
   readonly models = new Set<CompiledModel>();
   readonly compiler = new CompilerThread();
+  /** Present in checking mode. */
+  checking: MemoryChecking | undefined;
   readonly #context: Context;
   readonly semaphores: Semaphores;
   readonly #timelines = new Set<Timeline>();
@@ -44,9 +48,15 @@ export class DeviceResources implements ModelHost {
   #closing: Promise<void> | undefined;
 
   /** Takes the card over. */
-  static async create(card: Card, name: string, firmware: FirmwareImage): Promise<DeviceResources> {
+  static async create(
+    card: Card,
+    name: string,
+    firmware: FirmwareImage,
+    checkMemory: DeviceOptions['checkMemory'] = false,
+  ): Promise<DeviceResources> {
     try {
       const resources = new DeviceResources(card, name, firmware, await card.createContext());
+      await resources.#checkMemory(checkMemory);
       resources.#defaultStream = await resources.createStream();
       return resources;
     } catch (error) {
@@ -104,6 +114,7 @@ export class DeviceResources implements ModelHost {
     const argumentMemory = await this.memory.allocate(ARGUMENT_BYTES);
     try {
       const queue = await this.#context.createQueue(options);
+      this.checking?.observe(queue);
       const stream = new Stream({
         owner: this,
         queue,
@@ -140,7 +151,7 @@ export class DeviceResources implements ModelHost {
 
   allocate(bytes: number, options: AllocationOptions = {}, stream?: StreamOrder): Promise<DeviceAllocation> {
     this.checkOpen();
-    return this.memory.allocate(bytes, options, stream);
+    return this.checking?.checker.allocate(bytes, options) ?? this.memory.allocate(bytes, options, stream);
   }
 
   kernelId(name: string): number {
@@ -156,6 +167,18 @@ export class DeviceResources implements ModelHost {
     return this.#closing;
   }
 
+  async #checkMemory(options: NonNullable<DeviceOptions['checkMemory']>): Promise<void> {
+    if (options === false) return;
+    const { memory, pinned, firmware } = this;
+    this.checking = await MemoryChecking.create(
+      this.#context,
+      memory,
+      pinned,
+      firmware,
+      options === true ? {} : options,
+    );
+  }
+
   async #whenIdle(): Promise<void> {
     await Promise.all([...this.streams].map((stream) => stream.commands.whenIdle()));
   }
@@ -167,6 +190,7 @@ export class DeviceResources implements ModelHost {
 
   /** The context goes first: closing it rejects what is outstanding and ends every access to memory. */
   async #close(): Promise<void> {
+    await this.checking?.close();
     await this.card.close();
     await this.compiler.close();
     for (const timeline of this.#timelines) timeline.close();

@@ -1,5 +1,12 @@
 import type { CompiledGraph } from '../compiler/compiled-graph.js';
-import { Device as Card, type DeviceNotices, type MtiaError, Notices, openEmulator } from '../driver/index.js';
+import {
+  Device as Card,
+  type DeviceNotices,
+  invalidArgument,
+  type MtiaError,
+  Notices,
+  openEmulator,
+} from '../driver/index.js';
 import { SPECIFICATIONS } from '../hw/index.js';
 import type {
   AllocationOptions,
@@ -7,6 +14,7 @@ import type {
   MemoryKind,
   MemoryPool,
   MemoryPoolOptions,
+  MemoryReport,
   MemorySnapshot,
   MemoryStatistics,
   OutOfMemoryObserver,
@@ -43,6 +51,7 @@ export class Device implements AsyncDisposable {
   readonly properties: DeviceProperties;
   #resources: DeviceResources;
   readonly #notices: Notices;
+  readonly #checkMemory: DeviceOptions['checkMemory'];
   #resetting: Promise<void> | undefined;
 
   /**
@@ -65,16 +74,17 @@ export class Device implements AsyncDisposable {
           ...(options.sramCacheBytes === undefined ? {} : { sramCacheBytes: options.sramCacheBytes }),
         },
       });
-      return new Device(await DeviceResources.create(card, pci.name, firmware), logger);
+      return new Device(await DeviceResources.create(card, pci.name, firmware, options.checkMemory), options);
     } catch (error) {
       given?.close();
       throw error;
     }
   }
 
-  private constructor(resources: DeviceResources, logger: DeviceOptions['logger']) {
+  private constructor(resources: DeviceResources, { logger, checkMemory }: DeviceOptions) {
     const { card, name, firmware } = resources;
     this.#resources = resources;
+    this.#checkMemory = checkMemory;
     this.#notices = new Notices(logger);
     card.on('resetting', (notice) => this.#notices.tell('resetting', notice));
     this.properties = {
@@ -308,6 +318,21 @@ export class Device implements AsyncDisposable {
   }
 
   /**
+   * In checking mode, looks at all device memory now. Resolves to what was found since the last call.
+   *
+   * ```ts
+   * await using device = await Device.open({ checkMemory: true });
+   * for (const { message } of await device.checkMemory()) console.error(message);
+   * ```
+   */
+  async checkMemory(): Promise<readonly MemoryReport[]> {
+    this.#resources.checkOpen();
+    const { checking } = this.#resources;
+    if (checking === undefined) throw invalidArgument('memory is not checked; open the device with checkMemory: true');
+    return checking.checker.check();
+  }
+
+  /**
    * A pool of its own for device memory: pass it to allocate() of device or stream as `pool`.
    *
    * ```ts
@@ -342,7 +367,7 @@ export class Device implements AsyncDisposable {
     const { card, name, firmware } = before;
     await card.reset(reason);
     before.failTimelines();
-    this.#resources = await DeviceResources.create(card, name, firmware);
+    this.#resources = await DeviceResources.create(card, name, firmware, this.#checkMemory);
     this.#notices.tell('reset', { resets: card.resets, reason: reason ?? 'asked for' });
   }
 

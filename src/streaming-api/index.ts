@@ -12,11 +12,13 @@ export type {
   AllocationOptions,
   BlockSnapshot,
   MemoryEvent,
+  MemoryFault,
   MemoryHistoryOptions,
   MemoryKind,
   MemoryPool,
   MemoryPoolAttributes,
   MemoryPoolOptions,
+  MemoryReport,
   MemorySnapshot,
   MemoryStatistics,
   OutOfMemoryObserver,
@@ -39,6 +41,7 @@ export { HostBuffer } from './host-buffer.js';
 export type { HostFunction } from './host-functions.js';
 export type { Kernel } from './kernel.js';
 export { type Float32Argument, f32, type LaunchArgument, type LaunchOptions, type Rectangle } from './launch.js';
+export type { MemoryCheckOptions } from './memory-checking.js';
 export type { LoadOptions, RunOptions, RunResult, TensorData } from './model-types.js';
 export { Stream } from './stream.js';
 export { typedArrayOf } from './tensor-data.js';

@@ -12,6 +12,7 @@ import { interruptCases } from './interrupts.js';
 import { launchCases } from './launch.js';
 import { lifecycleCases } from './lifecycle.js';
 import { memcpyCases } from './memcpy.js';
+import { memoryCheckingCases } from './memory-checking.js';
 import { memoryManagerCases } from './memory-manager.js';
 import { negativeCases } from './negative.js';
 import { numericsCases } from './numerics.js';
@@ -37,6 +38,7 @@ export const CASES: readonly ConformanceCase[] = [
   ...resetCases,
   ...codeLoadCases,
   ...memoryManagerCases,
+  ...memoryCheckingCases,
   ...queueOrderedMemoryCases,
   ...streamCases,
   ...memcpyCases,
