@@ -13,6 +13,7 @@ export const CAPABILITIES = {
   decompression: 'the host path decompresses GZIP',
   'error correction': 'LPDDR has ECC, and errors can be injected',
   debug: 'a debug door can halt the chip and read harts',
+  'shared host memory': 'pinned memory can be attached by other threads of the process',
   workers: 'worker threads may open devices of their own',
   executor: 'worker threads of an executor open cards like this one by themselves: emulated ones',
 } as const satisfies Readonly<Record<string, string>>;

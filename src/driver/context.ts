@@ -3,7 +3,7 @@ import { HOST_COMMAND, type HostCommandName, LIMITS } from '../hw/index.js';
 import { AddressSpace } from './address-space.js';
 import type { Administration } from './administration.js';
 import { closedError, invalidArgument, type MtiaError } from './errors.js';
-import type { DmaRights, HostPages, PciFunction } from './pci-function.js';
+import type { DmaRights, HostPages, PciFunction, SharedHostPages } from './pci-function.js';
 import type { Queue } from './queue.js';
 
 export interface QueueOptions {
@@ -59,6 +59,14 @@ export class Context {
   allocateHost(bytes: number): HostPages {
     this.#checkOpen();
     return this.#pci.allocateHost(bytes);
+  }
+
+  /** Host memory that another thread of the process has allocated and shares. */
+  attachHost(shared: SharedHostPages): HostPages {
+    this.#checkOpen();
+    const pages = this.#pci.attachHost?.(shared);
+    if (pages === undefined) throw invalidArgument(`${this.#pci.name} cannot attach host memory of another thread`);
+    return pages;
   }
 
   /** Lets commands and kernels of this context reach host memory; gives the address to use for it. */

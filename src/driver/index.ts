@@ -39,6 +39,7 @@ export {
   type InterruptSubscription,
   type PciFunction,
   type RegisterWidth,
+  type SharedHostPages,
 } from './pci-function.js';
 export { Queue, type SubmitOptions } from './queue.js';
 export type { Command } from './ring.js';

@@ -3,6 +3,16 @@
  * Anything that implements it (the emulated chip, a fault injector, a remote card) works under the driver unchanged.
  */
 
+/** Host pages on their way to another thread of the process: plain data that postMessage takes. */
+export interface SharedHostPages {
+  /** Address in this process. */
+  readonly address: bigint;
+  /** Of all pages. */
+  readonly bytes: number;
+  /** Threads that hold the pages, over memory that they share; 0 when the last has let go. */
+  readonly holders: Int32Array;
+}
+
 /** Page-aligned host memory that a device may be given access to. */
 export interface HostPages {
   /** Address in this process. */
@@ -13,6 +23,8 @@ export interface HostPages {
   readonly view: Uint8Array;
   /** Gives the memory back. Unmap it from every context first. */
   free(): void;
+  /** For attachHost in another thread; absent where the memory cannot be shared. */
+  share?(): SharedHostPages;
 }
 
 /** What the device may do with mapped host memory. */
@@ -41,6 +53,11 @@ export interface PciFunction {
   barReadBlock(bar: number, offset: number, bytes: number): Uint8Array;
   barWriteBlock(bar: number, offset: number, data: Uint8Array): void;
   allocateHost(bytes: number): HostPages;
+  /**
+   * The same memory that another thread of the process shares; absent where that is not possible. DEVICE_CLOSED where every
+   * other holder has let go already.
+   */
+  attachHost?(shared: SharedHostPages): HostPages;
   /** Lets the device reach the pages at an I/O virtual address of a context. */
   dmaMap(context: number, iova: bigint, pages: HostPages, rights: DmaRights): void;
   /** Returns when no access through the mapping is under way. */

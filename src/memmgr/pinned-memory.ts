@@ -1,5 +1,12 @@
 /** Host memory that the device can reach, pooled by size so that repeated requests neither map nor unmap anything. */
-import { type Context, closedError, type HostPages, invalidArgument, MtiaError } from '../driver/index.js';
+import {
+  type Context,
+  closedError,
+  type HostPages,
+  invalidArgument,
+  MtiaError,
+  type SharedHostPages,
+} from '../driver/index.js';
 import { MemoryCounter, type MemoryStatistics } from './statistics.js';
 
 export interface PinnedBuffer {
@@ -8,12 +15,14 @@ export interface PinnedBuffer {
   /** The memory itself. Its contents are undefined at first. */
   readonly view: Uint8Array;
   readonly bytes: number;
+  /** The pages behind a buffer that has some of its own. */
+  readonly shared?: SharedHostPages;
   /** Gives the memory back to the pool: nothing that uses it may be outstanding. Idempotent. */
   free(): void;
 }
 
 /** What pinning needs of a context. */
-export type PinningContext = Pick<Context, 'id' | 'allocateHost' | 'mapHost' | 'unmapHost'>;
+export type PinningContext = Pick<Context, 'id' | 'allocateHost' | 'attachHost' | 'mapHost' | 'unmapHost'>;
 
 /** What an unmap fails with where the mapping has gone already. */
 const GONE: ReadonlySet<string> = new Set(['DEVICE_CLOSED', 'DEVICE_RESET']);
@@ -84,6 +93,22 @@ export class PinnedMemory {
     return this.#counter.read();
   }
 
+  /** Memory on pages of its own, for other threads to attach. It is never pooled: others may hold it when it is freed here. */
+  allocateShared(bytes: number): PinnedBuffer {
+    if (this.#closed) throw closedError(`pinned memory of context ${this.#context.id}`);
+    if (!Number.isSafeInteger(bytes) || bytes <= 0) throw invalidArgument(`cannot pin ${bytes} bytes`);
+    const pages = this.#allocatePages(bytes);
+    const shared = pages.share?.();
+    if (shared === undefined) throw invalidArgument('host memory of this card cannot be shared between threads');
+    return this.#ownPages(bytes, pages, shared);
+  }
+
+  /** Memory that another thread shares, mapped for this context. */
+  attach(bytes: number, shared: SharedHostPages): PinnedBuffer {
+    if (this.#closed) throw closedError(`pinned memory of context ${this.#context.id}`);
+    return this.#ownPages(bytes, this.#context.attachHost(shared), shared);
+  }
+
   resetPeakStatistics(): void {
     this.#counter.resetPeak();
   }
@@ -140,10 +165,34 @@ export class PinnedMemory {
     return cut(0);
   }
 
+  #ownPages(bytes: number, pages: HostPages, shared: SharedHostPages): PinnedBuffer {
+    const iova = this.#mapPages(pages);
+    this.#counter.allocate(bytes);
+    let freed = false;
+    const free = (): void => {
+      if (freed) return;
+      freed = true;
+      this.#counter.free(bytes);
+      if (this.#mapped.has(iova)) this.#unmap(iova, pages);
+    };
+    return { iova, view: pages.view.subarray(0, bytes), bytes, shared, free };
+  }
+
   #map(bytes: number): { readonly pages: HostPages; readonly iova: bigint } {
-    let pages: HostPages;
+    const pages = this.#allocatePages(bytes);
+    return { pages, iova: this.#mapPages(pages) };
+  }
+
+  #mapPages(pages: HostPages): bigint {
+    const iova = this.#context.mapHost(pages, 'read-write');
+    this.#mapped.set(iova, pages);
+    this.#counter.reserve(pages.bytes);
+    return iova;
+  }
+
+  #allocatePages(bytes: number): HostPages {
     try {
-      pages = this.#context.allocateHost(bytes);
+      return this.#context.allocateHost(bytes);
     } catch (cause) {
       if (!(cause instanceof MtiaError) || cause.code !== 'CHIP_NO_MEMORY') throw cause;
       this.#counter.fail();
@@ -151,10 +200,6 @@ export class PinnedMemory {
       const message = `the host has no ${bytes} bytes to pin; this context holds ${held}; free buffers first`;
       throw new MtiaError('OUT_OF_HOST_MEMORY', message, { cause });
     }
-    const iova = this.#context.mapHost(pages, 'read-write');
-    this.#mapped.set(iova, pages);
-    this.#counter.reserve(pages.bytes);
-    return { pages, iova };
   }
 
   #unmap(iova: bigint, pages: HostPages): void {

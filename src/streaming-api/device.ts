@@ -26,7 +26,7 @@ import { DeviceResources, type StreamOptions } from './device-resources.js';
 import { readFirmware } from './firmware.js';
 import type { Graph } from './graph.js';
 import { checkGraph, checkNoCompileOptions } from './graph-source.js';
-import { HostBuffer } from './host-buffer.js';
+import { HostBuffer, type SharedHostBuffer } from './host-buffer.js';
 import { Kernel } from './kernel.js';
 import type { LoadOptions } from './model-types.js';
 import type { Stream } from './stream.js';
@@ -37,6 +37,11 @@ export interface DeviceMemoryStatistics {
   readonly dram: MemoryStatistics;
   readonly sram: MemoryStatistics;
   readonly pinned: MemoryStatistics;
+}
+
+export interface HostAllocationOptions {
+  /** On pages of its own, which other workers of the process may attach; false when absent. */
+  readonly shared?: boolean;
 }
 
 /**
@@ -220,9 +225,16 @@ export class Device implements AsyncDisposable {
    * using host = device.allocateHost(4096);
    * ```
    */
-  allocateHost(bytes: number): HostBuffer {
+  allocateHost(bytes: number, options: HostAllocationOptions = {}): HostBuffer {
     this.#resources.checkOpen();
-    return new HostBuffer(this.#resources, this.#resources.pinned.allocate(bytes));
+    const { pinned } = this.#resources;
+    return new HostBuffer(this.#resources, options.shared ? pinned.allocateShared(bytes) : pinned.allocate(bytes));
+  }
+
+  /** Host memory that another worker of the process shares, pinned for this device, too; see HostBuffer.share. */
+  attachHost({ bytes, pages }: SharedHostBuffer): HostBuffer {
+    this.#resources.checkOpen();
+    return new HostBuffer(this.#resources, this.#resources.pinned.attach(bytes, pages));
   }
 
   /**

@@ -1,7 +1,13 @@
-import { invalidArgument } from '../driver/index.js';
+import { invalidArgument, type SharedHostPages } from '../driver/index.js';
 import type { PinnedBuffer } from '../memmgr/index.js';
 import { type BufferOwner, OwnedBuffer } from './owned-buffer.js';
 import type { TypedArray, TypedArrayConstructor } from './typed-array.js';
+
+/** Host memory on its way to another worker. */
+export interface SharedHostBuffer {
+  readonly bytes: number;
+  readonly pages: SharedHostPages;
+}
 
 /**
  * Pinned host memory: the device copies from and to it directly, without staging.
@@ -25,6 +31,25 @@ export class HostBuffer extends OwnedBuffer {
   get view(): Uint8Array {
     this.checkUsable();
     return this.#pinned.view;
+  }
+
+  /**
+   * What another worker of the process needs to attach this memory: plain data for postMessage. The buffer must have been
+   * allocated with `shared: true`. Attach while somebody holds the memory; from then on it lives until the last has let go.
+   *
+   * ```ts
+   * const host = device.allocateHost(4096, { shared: true });
+   * worker.postMessage(host.share());
+   * // in the worker
+   * const same = device.attachHost(message);
+   * Atomics.add(same.as(Int32Array), 0, 1);
+   * ```
+   */
+  share(): SharedHostBuffer {
+    this.checkUsable();
+    const { bytes, shared } = this.#pinned;
+    if (shared === undefined) throw invalidArgument('only host memory allocated with `shared: true` can be shared');
+    return { bytes, pages: shared };
   }
 
   /** Address as the device sees it. */

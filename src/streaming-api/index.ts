@@ -28,7 +28,7 @@ export type {
 export { CompiledModel } from './compiled-model.js';
 export type { FillOptions, ListedCopy } from './copier.js';
 export type { Compression, CopyOptions, UploadOptions } from './copy-range.js';
-export { Device, type DeviceMemoryStatistics } from './device.js';
+export { Device, type DeviceMemoryStatistics, type HostAllocationOptions } from './device.js';
 export { DeviceBuffer } from './device-buffer.js';
 export type { DeviceOptions, DeviceProperties } from './device-options.js';
 export type { StreamOptions } from './device-resources.js';
@@ -37,7 +37,7 @@ export { createExecutor, type Executor } from './executor/executor.js';
 export type { ExecutorOptions, ExecutorStats } from './executor/executor-options.js';
 export type { ExecutorResult, ExecutorRunOptions } from './executor/request.js';
 export { Graph, type ReplayOptions } from './graph.js';
-export { HostBuffer } from './host-buffer.js';
+export { HostBuffer, type SharedHostBuffer } from './host-buffer.js';
 export type { HostFunction } from './host-functions.js';
 export type { Kernel } from './kernel.js';
 export { type Float32Argument, f32, type LaunchArgument, type LaunchOptions, type Rectangle } from './launch.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type HostPages, MtiaError } from '../../src/driver/index.js';
+import { type HostPages, MtiaError, type SharedHostPages } from '../../src/driver/index.js';
 import { PinnedMemory, type PinningContext, sizeClassOf } from '../../src/memmgr/index.js';
 
 class FakeContext implements PinningContext {
@@ -14,6 +14,10 @@ class FakeContext implements PinningContext {
   allocateHost(bytes: number): HostPages {
     if (this.full) throw new MtiaError('CHIP_NO_MEMORY', 'no');
     return { address: 0n, bytes, view: new Uint8Array(bytes), free: () => void this.freed++ };
+  }
+
+  attachHost({ bytes }: SharedHostPages): HostPages {
+    return this.allocateHost(bytes);
   }
 
   mapHost(pages: HostPages): bigint {

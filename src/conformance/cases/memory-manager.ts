@@ -418,6 +418,49 @@ const told = category('memory manager', {}, [
   }),
 
   conformanceCase(
+    'shows the same pinned memory to a device that attaches it',
+    'MEM-8',
+    { requires: ['memory', 'shared host memory'] },
+    async (fixture) => {
+      const [first, second] = [await fixture.device(), await fixture.device()];
+      const data = fixture.random.bytes(10_000);
+      const host = first.allocateHost(data.length, { shared: true });
+      const attached = second.attachHost(structuredClone(host.share()));
+      using buffer = await first.allocate(data.length);
+      await first.defaultStream.copyToDevice(buffer, data);
+      await first.defaultStream.copyToHost(host, buffer);
+      equalBytes(attached.view, data, 'what the first device wrote');
+      host.free();
+      using there = await second.allocate(data.length);
+      await second.defaultStream.copyToDevice(there, attached);
+      const back = new Uint8Array(data.length);
+      await second.defaultStream.copyToHost(back, there);
+      equalBytes(back, data, 'what the second device read after the first had let go');
+      attached.free();
+    },
+  ),
+
+  conformanceCase(
+    'shares no pinned memory that was not allocated for it',
+    'NEG-1',
+    { requires: ['shared host memory'] },
+    async (fixture) => {
+      const device = await fixture.device();
+      const before = device.memoryStats().pinned;
+      const host = device.allocateHost(64);
+      await rejectsWith('INVALID_ARGUMENT', () => host.share());
+      const shared = device.allocateHost(64, { shared: true });
+      shared.free();
+      await rejectsWith('DEVICE_CLOSED', () => shared.share());
+      host.free();
+      assert.equal(device.memoryStats().pinned.allocated_bytes, before.allocated_bytes);
+      const holders = new Int32Array(new SharedArrayBuffer(4));
+      const gone = { bytes: 64, pages: { address: 4096n, bytes: 4096, holders } };
+      await rejectsWith('DEVICE_CLOSED', () => device.attachHost(gone));
+    },
+  ),
+
+  conformanceCase(
     'takes pinned memory when the turn of its command comes',
     'CPY-3',
     {

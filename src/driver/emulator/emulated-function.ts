@@ -1,9 +1,16 @@
 /** PciFunction over the C library of the emulated chip. */
 import { closedError, invalidArgument } from '../errors.js';
-import type { DmaRights, HostPages, InterruptSubscription, PciFunction, RegisterWidth } from '../pci-function.js';
+import type {
+  DmaRights,
+  HostPages,
+  InterruptSubscription,
+  PciFunction,
+  RegisterWidth,
+  SharedHostPages,
+} from '../pci-function.js';
 import type { CLibrary } from './c-abi.js';
 import type { EmulatedDevice } from './emulated-device.js';
-import { allocateHostPages } from './host-memory.js';
+import { allocateHostPages, attachHostPages } from './host-memory.js';
 
 const RIGHTS: Readonly<Record<DmaRights, number>> = { read: 1, write: 2, 'read-write': 3 };
 
@@ -71,6 +78,11 @@ export class EmulatedFunction implements PciFunction {
       throw invalidArgument(`allocateHost takes a positive number of bytes, got ${bytes}`);
     }
     return allocateHostPages(this.#device, bytes);
+  }
+
+  attachHost(shared: SharedHostPages): HostPages {
+    this.#open();
+    return attachHostPages(this.#device, shared);
   }
 
   dmaMap(context: number, iova: bigint, pages: HostPages, rights: DmaRights): void {

@@ -3,7 +3,15 @@
  * registers that read wrong, a card that is ejected. Faults are switched on and off while the card works.
  */
 import { PCI, registerOffset } from '../../hw/index.js';
-import type { DmaRights, HostPages, InterruptSubscription, PciFunction, RegisterWidth } from '../pci-function.js';
+import { invalidArgument } from '../errors.js';
+import type {
+  DmaRights,
+  HostPages,
+  InterruptSubscription,
+  PciFunction,
+  RegisterWidth,
+  SharedHostPages,
+} from '../pci-function.js';
 
 const TAIL = registerOffset('QUEUE_PAGE', 'SUBMISSION_TAIL');
 const BAR0 = 0;
@@ -159,6 +167,12 @@ export class FaultInjectingFunction implements PciFunction {
 
   allocateHost(bytes: number): HostPages {
     return this.#inner.allocateHost(bytes);
+  }
+
+  attachHost(shared: SharedHostPages): HostPages {
+    const pages = this.#inner.attachHost?.(shared);
+    if (pages === undefined) throw invalidArgument(`${this.name} cannot attach host memory of another thread`);
+    return pages;
   }
 
   dmaMap(context: number, iova: bigint, pages: HostPages, rights: DmaRights): void {
