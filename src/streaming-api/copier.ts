@@ -16,6 +16,8 @@ export interface FillOptions {
   readonly offset?: number;
   /** A multiple of 4; to the end of the buffer when absent. */
   readonly bytes?: number;
+  /** Aborts the fill, before it starts or while it runs. */
+  readonly signal?: AbortSignal;
 }
 
 type CopyName = 'COPY_HOST_TO_DEVICE' | 'COPY_DEVICE_TO_HOST' | 'COPY_DEVICE_TO_DEVICE';
@@ -223,7 +225,7 @@ export class Copier {
     }
     const b = destination.address + BigInt(offset);
     const command = { opcode: HOST_COMMAND.FILL, a: pattern >>> 0, b, c: bytes, d: 0, deadlineUs: 0 };
-    return this.#commands.submit(command, [destination.uses]);
+    return this.#commands.submit(command, [destination.uses], { signal: options.signal });
   }
 
   /** Several copies, each checked before the first is sent. */

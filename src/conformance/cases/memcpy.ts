@@ -205,7 +205,7 @@ export const memcpyCases = category('async memcpy', { requires: ['memory'] }, [
     equalBytes(result, source, 'the result');
   }),
 
-  conformanceCase('leaves the event loop free while it copies', 'CPY-4', {}, async (fixture) => {
+  conformanceCase('leaves the event loop free while it copies', 'CPY-4', { requires: ['kernels'] }, async (fixture) => {
     const { device, stream } = await setUp(fixture);
     const bytes = 32 << 20;
     const [first, second] = [await device.allocate(bytes), await device.allocate(bytes)];
