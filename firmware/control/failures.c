@@ -37,3 +37,16 @@ uint32_t failure_read(struct queue *queue, uint32_t result) {
   if (result == MTIA_ERROR_KERNEL_FAULT) return look_up(ERROR_OF_TRAP, sizeof ERROR_OF_TRAP, completion->cause, result);
   return result;
 }
+
+void failure_describe_stand(struct queue *queue, uint32_t pe) {
+  struct mtia_completion *completion = &queue->completion;
+  mmio_write32(REGISTER(WORK_QUEUE_ENGINE, LOOK_PE), pe);
+  const uint32_t first = mmio_read32(REGISTER(WORK_QUEUE_ENGINE, HART_AT));
+  const uint32_t second = mmio_read32(REGISTER(WORK_QUEUE_ENGINE, HART_AT) + 4);
+  /* The hart that is told of at length is one that stands at a unit command; else, one that runs. */
+  const uint32_t hart = first >= MTIA_HART_AT_WAITS_FOR_INTERRUPT && second < first ? 1 : 0;
+  completion->place = pe | hart << 16;
+  completion->cause = first | second << 8;
+  completion->pc = mmio_read64(REGISTER(WORK_QUEUE_ENGINE, HART_PC) + 8 * hart);
+  completion->value = mmio_read64(REGISTER(WORK_QUEUE_ENGINE, HART_PC) + 8 * (1 - hart));
+}

@@ -169,8 +169,10 @@ void jobs_describe(const struct jobs *jobs, struct queue *queue) {
   const uint32_t slot = lowest_bit(queue->launch.slots);
   const struct job *job = &jobs->slots[slot];
   select_slot(slot);
-  const uint64_t working = pes_at_work();
+  const uint64_t working = pes_at_work(), running = pes_that_run();
   if (working != 0) queue->completion.place = lowest_bit(working);
+  /* A PE that has not started the job stands at another one. */
+  if (running != 0) failure_describe_stand(queue, lowest_bit(running));
   queue->completion.job_index = job->index;
   queue->completion.kernel = job->kernel;
 }
@@ -206,7 +208,7 @@ void jobs_look(struct control *control) {
     select_slot(slot);
     uint32_t error = look(job);
     if (error == MTIA_ERROR_OK) continue;
-    if (error == MTIA_ERROR_DEADLOCK) queue->completion.place = lowest_bit(job->stuck_pes);
+    if (error == MTIA_ERROR_DEADLOCK) failure_describe_stand(queue, lowest_bit(job->stuck_pes));
     else error = failure_read(queue, error);
     queue->completion.job_index = job->index;
     queue->completion.kernel = job->kernel;

@@ -295,6 +295,13 @@ void pe_read_counters(const struct pe *pe, struct pe_counters *counters) {
   counters->busy_cycles[MTIA_UNIT_MLU] = busy[LINE_MLU];
 }
 
+uint32_t pe_hart_at(const struct pe *pe, uint32_t hart, uint64_t *pc) {
+  *pc = pe->hart[hart].pc;
+  if (pe->standing[hart] == STANDING_WAITING) return MTIA_HART_AT_WAITS_FOR_INTERRUPT;
+  const bool stalled = pe->standing[hart] == STANDING_STALLED && pe->cp.stalled[hart].description != NULL;
+  return stalled ? pe->cp.stalled[hart].code : MTIA_HART_AT_RUNS;
+}
+
 void pe_wait_reason(const struct pe *pe, uint32_t hart, char *text, uint32_t bytes) {
   if (pe->standing[hart] == STANDING_STALLED)
     command_processor_wait_reason(pe, hart, text, bytes);

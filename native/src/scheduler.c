@@ -69,6 +69,11 @@ static void publish_counters(struct chip *chip, uint32_t pe) {
   publish(chip->scheduler.unit_counters[pe].busy_cycles, counters.busy_cycles, MTIA_UNITS);
   publish(chip->scheduler.unit_counters[pe].commands, counters.commands, MTIA_UNITS);
   publish(chip->scheduler.unit_counters[pe].stall_cycles, counters.stall_cycles, 2);
+  for (uint32_t hart = 0; hart < 2; hart++) {
+    uint64_t pc;
+    publish_one(&chip->scheduler.stands[pe].at[hart], pe_hart_at(chip->pes[pe], hart, &pc));
+    publish_one(&chip->scheduler.stands[pe].pc[hart], pc);
+  }
 }
 
 static void run_slice(struct chip *chip, uint32_t pe, uint64_t instructions) {

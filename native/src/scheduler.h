@@ -38,6 +38,8 @@ struct scheduler {
   /* Counters of each PE as of its last slice. */
   struct published_counters counters[CHIP_PES];
   struct { _Atomic uint64_t busy_cycles[MTIA_UNITS], commands[MTIA_UNITS], stall_cycles[2]; } unit_counters[CHIP_PES];
+  /* How the harts of each PE stood at the end of its last slice. */
+  struct { _Atomic uint64_t at[2], pc[2]; } stands[CHIP_PES];
 };
 
 /* 0 or CHIP_SYSTEM. */

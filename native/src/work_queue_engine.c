@@ -44,7 +44,7 @@ void work_queue_engine_reset(struct chip *chip) {
   engine->at_rest = true;
   engine->has_quiet_start = false;
   engine->descriptor_address = engine->reset_vector = 0;
-  engine->rectangle = engine->slot = engine->error = 0;
+  engine->rectangle = engine->slot = engine->error = engine->look_pe = 0;
   pthread_mutex_unlock(&engine->lock);
 }
 
@@ -408,6 +408,11 @@ bool work_queue_engine_read32(struct chip *chip, uint32_t offset, uint32_t *valu
   struct work_queue_engine *engine = &chip->work_queue_engine;
   struct job_slot slot;
   switch (offset) {
+    case MTIA_WORK_QUEUE_ENGINE_LOOK_PE: *value = engine->look_pe; return true;
+    case MTIA_WORK_QUEUE_ENGINE_HART_AT:
+    case MTIA_WORK_QUEUE_ENGINE_HART_AT + 4:
+      *value = (uint32_t)atomic_load(&chip->scheduler.stands[engine->look_pe].at[(offset - MTIA_WORK_QUEUE_ENGINE_HART_AT) / 4]);
+      return true;
     case MTIA_WORK_QUEUE_ENGINE_RECTANGLE: *value = engine->rectangle; return true;
     case MTIA_WORK_QUEUE_ENGINE_SLOT: *value = engine->slot; return true;
     case MTIA_WORK_QUEUE_ENGINE_ARM:
@@ -431,6 +436,10 @@ bool work_queue_engine_read64(struct chip *chip, uint32_t offset, uint64_t *valu
   struct work_queue_engine *engine = &chip->work_queue_engine;
   struct job_slot slot;
   switch (offset) {
+    case MTIA_WORK_QUEUE_ENGINE_HART_PC:
+    case MTIA_WORK_QUEUE_ENGINE_HART_PC + 8:
+      *value = atomic_load(&chip->scheduler.stands[engine->look_pe].pc[(offset - MTIA_WORK_QUEUE_ENGINE_HART_PC) / 8]);
+      return true;
     case MTIA_WORK_QUEUE_ENGINE_DESCRIPTOR: *value = engine->descriptor_address; return true;
     case MTIA_WORK_QUEUE_ENGINE_DONE: *value = atomic_load(&engine->done); return true;
     case MTIA_WORK_QUEUE_ENGINE_FAULT_CAUSE: *value = selected(engine).failure.cause; return true;
@@ -461,6 +470,7 @@ bool work_queue_engine_read64(struct chip *chip, uint32_t offset, uint64_t *valu
 bool work_queue_engine_write32(struct chip *chip, uint32_t offset, uint32_t value) {
   struct work_queue_engine *engine = &chip->work_queue_engine;
   switch (offset) {
+    case MTIA_WORK_QUEUE_ENGINE_LOOK_PE: engine->look_pe = value % CHIP_PES; return true;
     case MTIA_WORK_QUEUE_ENGINE_RECTANGLE: engine->rectangle = value; return true;
     case MTIA_WORK_QUEUE_ENGINE_SLOT: engine->slot = value; return true;
     case MTIA_WORK_QUEUE_ENGINE_ARM: arm(engine, value); return true;

@@ -65,7 +65,7 @@ struct work_queue_engine {
   uint32_t quiet_start;
   /* Registers, of the control thread. */
   uint64_t descriptor_address, reset_vector;
-  uint32_t rectangle, slot, error;
+  uint32_t rectangle, slot, error, look_pe;
 };
 
 void work_queue_engine_create(struct work_queue_engine *engine);

@@ -1,6 +1,6 @@
 /** What a completion entry says: a record of success, or the error that it stands for. */
-import { errorNameOf, HOST_COMMAND, NOT_IN_A_PE } from '../hw/index.js';
-import { deviceError, type FaultPlace, type MtiaError } from './errors.js';
+import { errorNameOf, HART_AT, HOST_COMMAND, NOT_IN_A_PE, UNIT_COMMANDS } from '../hw/index.js';
+import { deviceError, type FaultPlace, type HartWait, type MtiaError } from './errors.js';
 import type { RingPair } from './ring.js';
 
 export interface CompletionRecord {
@@ -55,10 +55,32 @@ export function readError(ring: RingPair, entry: number, origin: Origin): MtiaEr
   return deviceError(errorNameOf(ring.status(entry)), readPlace(ring, entry, origin));
 }
 
+/** Errors of kernels that do not end. */
+const STANDING: ReadonlySet<string> = new Set(['DEADLOCK', 'KERNEL_TIMEOUT']);
+
+const UNIT_COMMAND_NAME: ReadonlyMap<number, string> = new Map(UNIT_COMMANDS.map(({ code, name }) => [code, name]));
+
+function standsAt(at: number): string {
+  if (at === HART_AT.RUNS) return 'runs';
+  if (at === HART_AT.WAITS_FOR_INTERRUPT) return 'waits for an interrupt';
+  return `waits at ${UNIT_COMMAND_NAME.get(at) ?? `unit command ${at}`}`;
+}
+
+function readWaits(ring: RingPair, entry: number): readonly HartWait[] {
+  const told = (ring.place(entry) >>> 16) & 0xff;
+  const at = Number(ring.cause(entry));
+  return [0, 1].map((hart) => ({
+    hart,
+    pc: hart === told ? ring.pc(entry) : ring.value(entry),
+    reason: standsAt((at >>> (8 * hart)) & 0xff),
+  }));
+}
+
 function readPlace(ring: RingPair, entry: number, origin: Origin): FaultPlace {
   const place = ring.place(entry);
   const inPe = place !== NOT_IN_A_PE;
   const value = ring.value(entry);
+  const standing = inPe && STANDING.has(errorNameOf(ring.status(entry)));
   const { context, queue, opcode } = origin;
   return {
     context,
@@ -67,7 +89,8 @@ function readPlace(ring: RingPair, entry: number, origin: Origin): FaultPlace {
     ...(opcode === HOST_COMMAND.GRAPH_LAUNCH ? { jobIndex: ring.jobIndex(entry) } : {}),
     ...(opcode === HOST_COMMAND.GRAPH_LAUNCH || opcode === HOST_COMMAND.LAUNCH ? { kernel: ring.kernel(entry) } : {}),
     ...(inPe ? { pe: place & 0xffff, hart: (place >>> 16) & 0xff } : {}),
-    ...(inPe ? { cause: ring.cause(entry), pc: ring.pc(entry) } : {}),
-    ...(inPe || value !== 0n ? { value } : {}),
+    ...(inPe ? { pc: ring.pc(entry) } : {}),
+    ...(standing ? { waits: readWaits(ring, entry) } : inPe ? { cause: ring.cause(entry) } : {}),
+    ...(!standing && (inPe || value !== 0n) ? { value } : {}),
   };
 }

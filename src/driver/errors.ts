@@ -1,6 +1,14 @@
 /** The one error class of the stack: a named code, the place where it happened, and one sentence that a person can act on. */
 import { ERROR_CODES, type ErrorName } from '../hw/index.js';
 
+/** What one hart of a processing element does where a kernel does not end. */
+export interface HartWait {
+  readonly hart: number;
+  readonly pc: bigint;
+  /** "runs", "waits at SEMAPHORE_WAIT", "waits for an interrupt". */
+  readonly reason: string;
+}
+
 /** Where a failure happened; only what is known is present. */
 export interface FaultPlace {
   readonly context?: number;
@@ -14,6 +22,8 @@ export interface FaultPlace {
   readonly pc?: bigint;
   /** mtval of a trap, the address or field at fault, or the offset in compressed data. */
   readonly value?: bigint;
+  /** DEADLOCK, KERNEL_TIMEOUT: every hart of the processing element. */
+  readonly waits?: readonly HartWait[];
   /** Number of the job in a graph. */
   readonly jobIndex?: number;
   /** Kernel id. */
@@ -87,8 +97,10 @@ const PLACE_PARTS: readonly ((place: FaultPlace, trapped: boolean) => string | u
   (p) => (p.jobIndex === undefined ? undefined : `job ${p.jobIndex}`),
   (p) => (p.kernel === undefined ? undefined : `kernel ${p.kernel}`),
   (p) => (p.pe === undefined ? undefined : `PE ${p.pe}`),
-  (p) => (p.hart === undefined ? undefined : `hart ${p.hart}`),
-  (p) => (p.pc === undefined ? undefined : `pc ${hex(p.pc)}`),
+  // Where all harts are told of, one alone says nothing more.
+  (p) => (p.hart === undefined || p.waits !== undefined ? undefined : `hart ${p.hart}`),
+  (p) => (p.pc === undefined || p.waits !== undefined ? undefined : `pc ${hex(p.pc)}`),
+  (p) => p.waits?.map(({ hart, pc, reason }) => `hart ${hart} ${reason} (pc ${hex(pc)})`).join(', '),
   (p, trapped) => {
     if (p.cause === undefined) return undefined;
     const trap = trapped ? TRAP_NAME[p.cause.toString()] : undefined;

@@ -23,6 +23,7 @@ export {
   describePlace,
   deviceError,
   type FaultPlace,
+  type HartWait,
   invalidArgument,
   MtiaError,
   type MtiaErrorOptions,

@@ -108,6 +108,7 @@ export function renderCHeader(): string {
     ...constants('INTERRUPT', registers.INTERRUPT_SOURCE),
     ...constants('DMA', registers.DMA_KIND),
     ...constants('DMA_STATUS', registers.DMA_STATUS),
+    ...constants('HART_AT', registers.HART_AT),
     ...constants('HOST_READ', registers.HOST_READ_STATUS),
     macro('WATCHDOG_REPORT_BYTES', String(registers.WATCHDOG_REPORT_BYTES)),
     ...constants('EXCEPTION', registers.CUSTOM_EXCEPTION),

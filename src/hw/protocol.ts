@@ -92,12 +92,16 @@ export const COMPLETION = defineStruct('mtia_completion', 64, 'One entry of a co
   { name: 'device_ns', type: 'u64', doc: 'device time that the command took, nanoseconds of the time model' },
   { name: 'jobs', type: 'u32', doc: 'PE jobs that the command launched' },
   { name: 'place', type: 'u32', doc: 'of a failure: PE index (15:0), hart (23:16), 0xffffffff = not in a PE' },
-  { name: 'cause', type: 'u64', doc: 'of a failure: mcause or kernel value. QUERY: firmware version' },
+  {
+    name: 'cause',
+    type: 'u64',
+    doc: 'of a failure: mcause or kernel value; DEADLOCK, KERNEL_TIMEOUT: HART_AT of hart 0 (7:0) and hart 1 (15:8). QUERY: firmware version',
+  },
   { name: 'pc', type: 'u64', doc: 'of a failure: program counter. QUERY: capabilities' },
   {
     name: 'value',
     type: 'u64',
-    doc: 'of a failure: mtval, address or offending field; DECOMPRESSION: offset in the source. QUERY: number of kernels. ABORT: commands that it met. COPY_HOST_TO_DEVICE_GUNZIP: bytes written',
+    doc: 'of a failure: mtval, address or offending field; DECOMPRESSION: offset in the source; DEADLOCK, KERNEL_TIMEOUT: program counter of the other hart. QUERY: number of kernels. ABORT: commands that it met. COPY_HOST_TO_DEVICE_GUNZIP: bytes written',
   },
   { name: 'job_index', type: 'u32', doc: 'of a failure in a graph: number of the job' },
   { name: 'kernel', type: 'u32', doc: 'of a failure: kernel id' },

@@ -318,6 +318,12 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
         'RW',
         'writing 1 takes the job of SLOT from the PEs that have not started it and resets those that run it or have failed in it; their next job stays. Read: the answer, 0, comes when these resets are through',
       ),
+      register(0xa0, 'LOOK_PE', 32, 'RW', 'PE index that HART_AT and HART_PC are of'),
+      register(0xa8, 'HART_AT', 32, 'RO', 'by hart: see HART_AT; as the PE last came to rest or gave its turn away', {
+        count: 2,
+        stride: 4,
+      }),
+      register(0xb0, 'HART_PC', 64, 'RO', 'by hart: program counter then', { count: 2, stride: 8 }),
     ],
   },
   {
@@ -488,6 +494,9 @@ export const DMA_KIND = {
   HOST_TO_DEVICE_GUNZIP: 5,
 } as const;
 export const HOST_READ_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
+/** WORK_QUEUE_ENGINE.HART_AT: code of the unit command that the hart stands at, or one of these. */
+export const HART_AT = { RUNS: 0xff, WAITS_FOR_INTERRUPT: 0xfe } as const;
+
 export const DMA_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
 
 /** Fields of SYSTEM_CONTROL.MEMORY_CONTROL and BAR0.BOOT_MEMORY. */

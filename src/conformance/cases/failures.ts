@@ -41,9 +41,25 @@ const FAULTY: readonly FaultyKernel[] = [
     kernel: 'ENDLESS',
     code: 'KERNEL_TIMEOUT',
     deadlineUs: 50_000,
-    check: ({ place }) => assert.notEqual(place?.pe, undefined),
+    check: ({ place }) => {
+      assert.notEqual(place?.pe, undefined);
+      assert.ok(place?.waits?.some(({ reason }) => reason === 'runs'));
+    },
   },
-  { kernel: 'DEADLOCK', code: 'DEADLOCK', check: ({ place }) => assert.notEqual(place?.pe, undefined) },
+  {
+    kernel: 'DEADLOCK',
+    code: 'DEADLOCK',
+    check: ({ place, message }) => {
+      assert.notEqual(place?.pe, undefined);
+      assert.equal(place?.waits?.length, 2);
+      assert.notEqual(place?.pc, 0n);
+      assert.ok(
+        place?.waits?.every(({ pc, reason }) => pc !== 0n && reason !== 'runs'),
+        message,
+      );
+      assert.match(message, /hart \d waits at [A-Z_]+ \(pc 0x[0-9a-f]+\)/);
+    },
+  },
   {
     kernel: 'ILLEGAL_COMMAND',
     code: 'ILLEGAL_UNIT_COMMAND',
