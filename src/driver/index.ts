@@ -4,6 +4,14 @@ export { type CompletionRecord, commandName, type FirmwareQuery } from './comple
 export { Context, type QueueOptions } from './context.js';
 export { Device, type DeviceOptions, type Grid } from './device.js';
 export {
+  type AvailableDevice,
+  addDeviceProvider,
+  availableDevice,
+  type DeviceProvider,
+  deviceCount,
+  enumerateDevices,
+} from './discovery.js';
+export {
   type ChipCounters,
   CONTROL_CORE,
   type DebugCalls,

@@ -9,6 +9,8 @@ import { type Command, checkCommand, completionRingOffset, RingPair } from './ri
 import type { Watchdog, Watched } from './watchdog.js';
 
 export const QUEUE_ENTRIES = LIMITS.QUEUE_ENTRIES;
+/** Completions that a queue takes in one turn of the event loop. */
+const DRAIN_BUDGET = 64;
 const SLOT_BITS = 8;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 
@@ -74,6 +76,7 @@ export class Queue implements Watched {
   #tail = 0;
   #head = 0;
   #flushScheduled = false;
+  #drainScheduled: NodeJS.Immediate | undefined;
   readonly #flush = (): void => this.#ringDoorbell();
   /** Why nothing can be submitted any more. */
   #failure: MtiaError | undefined;
@@ -187,19 +190,33 @@ export class Queue implements Watched {
     this.#parts.watchdog.start();
   }
 
-  /** Takes every completion that the device has posted. */
+  /**
+   * Takes completions that the device has posted. Under a storm of them the rest follows in the next turn of the event
+   * loop: others have theirs in between.
+   */
   drain(): void {
     if (this.#closed) return;
     try {
-      this.#takeCompletions();
+      if (this.#takeCompletions()) this.#drainLater();
     } catch (cause) {
       this.#loseDevice(cause);
     }
   }
 
-  #takeCompletions(): void {
+  #drainLater(): void {
+    this.#drainScheduled ??= setImmediate(() => {
+      this.#drainScheduled = undefined;
+      this.drain();
+    });
+  }
+
+  /** True where it stopped for the sake of others. */
+  #takeCompletions(): boolean {
     const first = this.#head;
+    let full = false;
     for (;;) {
+      full = (this.#head - first) >>> 0 >= DRAIN_BUDGET;
+      if (full) break;
       const entry = this.#ring.completionAt(this.#head);
       const expected = (this.#head + 1) >>> 0;
       const sequence = this.#ring.sequence(entry);
@@ -210,9 +227,11 @@ export class Queue implements Watched {
       this.#complete(entry);
       this.#head = expected;
     }
-    if (this.#head === first) return;
-    this.#parts.page.consumeCompletions(this.#head);
-    this.#admitWaiting();
+    if (this.#head !== first) {
+      this.#parts.page.consumeCompletions(this.#head);
+      this.#admitWaiting();
+    }
+    return full;
   }
 
   get working(): boolean {
@@ -223,6 +242,8 @@ export class Queue implements Watched {
 
   inspect(nowMs: number, othersWork: boolean): void {
     this.drain();
+    // What has completed is not to be judged; the rest is looked at next time.
+    if (this.#drainScheduled !== undefined) return;
     const oldest = this.#oldest();
     if (oldest === undefined) return;
     const fault = this.#parts.page.fault();

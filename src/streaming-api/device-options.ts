@@ -6,7 +6,9 @@ import type { Compression } from './copy-range.js';
 import type { MemoryCheckOptions } from './memory-checking.js';
 
 export interface DeviceOptions {
-  /** Which chip to emulate; '2i' when absent. A card given as `pci` knows its own generation. */
+  /** Number of the card in enumerateDevices(); the first one when absent. */
+  readonly index?: number;
+  /** Emulates a card of this generation instead of opening one of enumerateDevices(). */
   readonly generation?: Generation;
   /** A bundle file, its bytes, or an image that was read already; the bundle of this package when absent. */
   readonly firmware?: string | Uint8Array | FirmwareImage;

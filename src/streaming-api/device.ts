@@ -1,11 +1,13 @@
 import type { CompiledGraph } from '../compiler/compiled-graph.js';
 import {
+  availableDevice,
   Device as Card,
   type DeviceNotices,
   invalidArgument,
   type MtiaError,
   Notices,
   openEmulator,
+  type PciFunction,
 } from '../driver/index.js';
 import { SPECIFICATIONS } from '../hw/index.js';
 import type {
@@ -44,6 +46,15 @@ export interface HostAllocationOptions {
   readonly shared?: boolean;
 }
 
+/** The card at the index that is asked for, an emulated one of the generation asked for, or the first of this host. */
+function openCard({ index, generation, threads }: DeviceOptions): PciFunction {
+  const emulation = threads === undefined ? {} : { threads };
+  if (index === undefined && generation !== undefined) return openEmulator({ ...emulation, generation });
+  const card = availableDevice(index ?? 0);
+  if (generation === undefined || generation === card.generation) return card.open(emulation);
+  throw invalidArgument(`device ${index} is an MTIA ${card.generation}, not ${generation}; leave one of the two out`);
+}
+
 /**
  * An MTIA accelerator with running firmware.
  *
@@ -67,10 +78,10 @@ export class Device implements AsyncDisposable {
    * ```
    */
   static async open(options: DeviceOptions = {}): Promise<Device> {
-    const { generation = '2i', threads, logger, deadlineMs, pci: given } = options;
+    const { logger, deadlineMs, pci: given } = options;
     try {
       const firmware = readFirmware(options.firmware, options.allowUnsignedFirmware ?? false);
-      const pci = given ?? openEmulator({ generation, ...(threads === undefined ? {} : { threads }) });
+      const pci = given ?? openCard(options);
       const card = await Card.open(pci, firmware, {
         ...(logger === undefined ? {} : { logger }),
         ...(deadlineMs === undefined ? {} : { deadlineMs }),

@@ -1,7 +1,12 @@
 /** What a user imports: a device, its streams and events, memory, kernels and compiled models. */
 export type { CompiledGraph, ElementType, GraphTensor, JobSummary } from '../compiler/compiled-graph.js';
 export {
+  type AvailableDevice,
+  addDeviceProvider,
   type CompletionRecord,
+  type DeviceProvider,
+  deviceCount,
+  enumerateDevices,
   type FaultPlace,
   type FirmwareImage,
   MtiaError,

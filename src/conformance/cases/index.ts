@@ -16,6 +16,7 @@ import { memoryCheckingCases } from './memory-checking.js';
 import { memoryManagerCases } from './memory-manager.js';
 import { negativeCases } from './negative.js';
 import { numericsCases } from './numerics.js';
+import { multiDeviceCases } from './multi-device.js';
 import { priorityCases } from './priorities.js';
 import { queueOrderedMemoryCases } from './queue-ordered-memory.js';
 import { queueCases } from './queues.js';
@@ -23,6 +24,7 @@ import { registerCases } from './registers.js';
 import { resetCases } from './reset.js';
 import { streamCases } from './streams.js';
 import { stressCases } from './stress.js';
+import { threadCases } from './threads.js';
 
 export const CASES: readonly ConformanceCase[] = [
   ...registerCases,
@@ -36,6 +38,8 @@ export const CASES: readonly ConformanceCase[] = [
   ...failureCases,
   ...abortCases,
   ...resetCases,
+  ...multiDeviceCases,
+  ...threadCases,
   ...codeLoadCases,
   ...memoryManagerCases,
   ...memoryCheckingCases,

@@ -11,6 +11,7 @@ import {
   OPEN_PARAMETERS,
 } from './c-abi.js';
 import { loadLibrary, selectBinding } from './library-path.js';
+import { tellMainThread } from './worker-holdings.js';
 
 export interface EmulatorOptions {
   readonly generation: Generation;
@@ -54,6 +55,7 @@ export class EmulatedDevice {
     this.binding = selectBinding();
     this.library = loadLibrary(this.binding);
     this.handle = this.#open(options);
+    tellMainThread({ kind: 'card', id: this.handle }, true);
     // The chip's threads must be joined before the process tears its memory down, even where close() is forgotten.
     process.setMaxListeners(process.getMaxListeners() + 1);
     process.on('exit', this.#closeAtExit);
@@ -73,6 +75,7 @@ export class EmulatedDevice {
     process.off('exit', this.#closeAtExit);
     process.setMaxListeners(process.getMaxListeners() - 1);
     this.check(this.library.mtia_close(this.handle), 'mtia_close');
+    tellMainThread({ kind: 'card', id: this.handle }, false);
   }
 
   #open(options: EmulatorOptions): bigint {

@@ -4,6 +4,7 @@ import { isMainThread } from 'node:worker_threads';
 import koffi from 'koffi';
 import { C_FUNCTIONS, type CLibrary, type CType, type EventDescriptorWatch, type ForeignBinding } from './c-abi.js';
 import { EventDescriptorPoll, type PollFunctions } from './event-descriptor-poll.js';
+import { tellMainThread } from './worker-holdings.js';
 
 /** Addresses travel as plain 64-bit integers: no pointer object is made for them. */
 const KOFFI_TYPE: Readonly<Record<CType, string>> = {
@@ -71,8 +72,31 @@ function pollFunctions(): PollFunctions {
  */
 function eventDescriptorWatcher(): ForeignBinding['watchEventDescriptor'] {
   if (isMainThread) return watchEventDescriptor;
-  const poll = new EventDescriptorPoll(pollFunctions());
+  threadPoll ??= new EventDescriptorPoll(heldPollFunctions());
+  const poll = threadPoll;
   return (descriptor, listener) => poll.watch(descriptor, listener);
+}
+
+/** One for all cards of a worker: it takes a pool thread, and Node has four. */
+let threadPoll: EventDescriptorPoll | undefined;
+
+/** The worker keeps one descriptor as long as it lives, and the main thread closes it then, however the worker ends. */
+function heldPollFunctions(): PollFunctions {
+  const functions = pollFunctions();
+  let wakeUp: number | undefined;
+  const hold = (): number => {
+    const descriptor = functions.eventDescriptor();
+    tellMainThread({ kind: 'descriptor', id: BigInt(descriptor) }, true);
+    return descriptor;
+  };
+  return {
+    ...functions,
+    eventDescriptor: () => {
+      wakeUp ??= hold();
+      return wakeUp;
+    },
+    close: () => undefined,
+  };
 }
 
 export function koffiBinding(): ForeignBinding {
