@@ -81,4 +81,21 @@ describe('Device', () => {
     await expect(device.createContext()).rejects.toMatchObject({ code: 'DEVICE_CLOSED' });
     expect(card.closes).toBe(1);
   });
+
+  it('is reset with everything outstanding: notices around it, and new contexts after it', async () => {
+    const card = new FaultyFunction();
+    await using device = await Device.open(card, FIRMWARE);
+    const queue = await (await device.createContext()).createQueue();
+    const heard: string[] = [];
+    device.on('resetting', ({ reason }) => heard.push(`before: ${reason}`)).on('reset', () => heard.push('after'));
+    card.deaf.add(queue.number);
+    const outstanding = queue.submit(NOP).catch((error: MtiaError) => heard.push(error.code));
+    await device.reset('a test');
+    await outstanding;
+    expect(heard).toEqual(['before: a test', 'DEVICE_RESET', 'after']);
+    card.deaf.clear();
+    const next = await (await device.createContext()).createQueue();
+    await expect(next.submit(NOP)).resolves.toBeDefined();
+    await expect(queue.submit(NOP)).rejects.toMatchObject({ code: 'DEVICE_RESET' });
+  });
 });

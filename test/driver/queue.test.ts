@@ -125,4 +125,15 @@ describe('Queue', () => {
     }
     expect(records.length).toBe(35);
   });
+
+  it('aborts what waits for room at once, with the reason as the cause', async () => {
+    card.deaf.add(queue.number);
+    const controller = new AbortController();
+    const inRing = Array.from({ length: LIMITS.QUEUE_ENTRIES }, () => queue.submit(NOP));
+    const waiting = queue.submit(NOP, { signal: controller.signal });
+    controller.abort('too late');
+    await expect(waiting).rejects.toMatchObject({ code: 'ABORTED', cause: 'too late' });
+    card.hear(queue.number);
+    await Promise.all(inRing);
+  });
 });
