@@ -4,11 +4,13 @@ import { Device, type DeviceOptions } from '../streaming-api/index.js';
 import type { Backend, Card, CardOptions } from './backend.js';
 import type { Random } from './random.js';
 import { Session } from './session.js';
+import { type Measurement, outOfTolerance, type Tolerances } from './tolerances.js';
 
 export interface FixtureParts {
   readonly backend: Backend;
   readonly firmware: FirmwareImage;
   readonly random: Random;
+  readonly tolerances?: Tolerances;
 }
 
 type Close = () => void | Promise<void>;
@@ -18,12 +20,16 @@ export class Fixture {
   /** The bundle under test. */
   readonly firmware: FirmwareImage;
   readonly random: Random;
+  /** What the case has measured so far. */
+  readonly measurements: Measurement[] = [];
+  readonly #tolerances: Tolerances;
   readonly #closers: Close[] = [];
 
   constructor(parts: FixtureParts) {
     this.backend = parts.backend;
     this.firmware = parts.firmware;
     this.random = parts.random;
+    this.#tolerances = parts.tolerances ?? {};
   }
 
   /** A card as after power-on, without firmware. */
@@ -52,6 +58,14 @@ export class Fixture {
     const device = await Device.open({ ...rest, firmware, pci: card.pci });
     this.after(() => device.close());
     return device;
+  }
+
+  /** Reports a figure; fails where the file of tolerances forbids it. */
+  measure(name: string, value: number, unit: string): void {
+    const measurement = { name, value, unit };
+    this.measurements.push(measurement);
+    const problem = outOfTolerance(measurement, this.#tolerances);
+    if (problem !== undefined) throw new Error(problem);
   }
 
   /** Runs when the case is over, the latest first. */

@@ -19,3 +19,4 @@ export {
   summarize,
 } from './runner.js';
 export { type SoakFailure, type SoakOptions, type SoakProgress, type SoakReport, soak } from './soak.js';
+export { type Measurement, readTolerances, type Tolerances } from './tolerances.js';

@@ -5,6 +5,7 @@ import { CAPABILITIES } from './capabilities.js';
 import { type ConformanceCase, Unsupported } from './case.js';
 import { Fixture } from './fixture.js';
 import { Random } from './random.js';
+import type { Measurement, Tolerances } from './tolerances.js';
 
 /** `unexpected-pass`: declared as an expected failure, and passed. */
 export type CaseStatus = 'pass' | 'fail' | 'unsupported' | 'expected-fail' | 'unexpected-pass';
@@ -17,6 +18,8 @@ export interface CaseResult {
   /** Why it did not simply pass. */
   readonly reason: string | null;
   readonly wallMs: number;
+  /** Of performance cases. */
+  readonly measurements?: readonly Measurement[];
 }
 
 export interface RunOptions {
@@ -28,6 +31,8 @@ export interface RunOptions {
   readonly onResult?: (result: CaseResult) => void;
   /** Ends the run before the next case. */
   readonly signal?: AbortSignal;
+  /** Limits for what performance cases measure. */
+  readonly tolerances?: Tolerances;
   /** What the first failure ends: the rest of its category, or of the run. */
   readonly failureEnds?: 'category' | 'run';
   /** Milliseconds for cases that have no deadline of their own; 10 s when absent. */
@@ -41,6 +46,7 @@ const CLOSE_DEADLINE_MS = 5_000;
 interface Outcome {
   readonly status: 'pass' | 'fail' | 'unsupported';
   readonly reason: string | null;
+  readonly measurements?: readonly Measurement[];
 }
 
 const PASS: Outcome = { status: 'pass', reason: null };
@@ -66,7 +72,8 @@ const sentence = (error: unknown): string => (error instanceof Error ? `${error.
 async function execute(declared: ConformanceCase, options: RunOptions): Promise<Outcome> {
   const { backend, firmware, seed, defaultDeadlineMs = DEFAULT_DEADLINE_MS } = options;
   const deadlineMs = declared.deadlineMs ?? defaultDeadlineMs;
-  const fixture = new Fixture({ backend, firmware, random: new Random(seed, `${declared.category}/${declared.name}`) });
+  const random = new Random(seed, `${declared.category}/${declared.name}`);
+  const fixture = new Fixture({ backend, firmware, random, tolerances: options.tolerances ?? {} });
   let outcome = PASS;
   const strays: unknown[] = [];
   const onStray = (error: unknown): void => {
@@ -87,9 +94,10 @@ async function execute(declared: ConformanceCase, options: RunOptions): Promise<
     process.off('unhandledRejection', onStray);
   }
   if (outcome.status === 'pass' && strays.length > 0) {
-    return { status: 'fail', reason: `a failure that nobody could have caught: ${sentence(strays[0])}` };
+    outcome = { status: 'fail', reason: `a failure that nobody could have caught: ${sentence(strays[0])}` };
   }
-  return outcome;
+  const { measurements } = fixture;
+  return measurements.length === 0 ? outcome : { ...outcome, measurements };
 }
 
 function judge(declared: ConformanceCase, backend: Backend, outcome: Outcome): Pick<CaseResult, 'status' | 'reason'> {
@@ -107,7 +115,10 @@ async function runCase(declared: ConformanceCase, options: RunOptions): Promise<
   const outcome: Outcome =
     impossible === undefined ? await execute(declared, options) : { status: 'unsupported', reason: impossible };
   const { status, reason } = judge(declared, options.backend, outcome);
-  return { category, name, contract, status, reason, wallMs: performance.now() - start };
+  const { measurements } = outcome;
+  const wallMs = performance.now() - start;
+  const result = { category, name, contract, status, reason, wallMs };
+  return measurements === undefined ? result : { ...result, measurements };
 }
 
 export async function runConformance(options: RunOptions): Promise<readonly CaseResult[]> {

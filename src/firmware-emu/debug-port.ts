@@ -1,5 +1,6 @@
 /** What JTAG offers of the chip, in the words of somebody who debugs: harts by name, registers by name. */
 import {
+  type ChipCounters,
   CONTROL_CORE,
   type DebugCalls,
   type MemoryCounters,
@@ -107,6 +108,11 @@ export class DebugPort {
   /** Flips bits of an 8-byte word of LPDDR at a device address, as radiation does. */
   injectError(address: bigint, bits: bigint): void {
     this.#calls.injectError(address, bits);
+  }
+
+  /** What the host interface counted since power-on. */
+  chipCounters(): ChipCounters {
+    return this.#calls.counters();
   }
 
   /** What the memories of the chip counted since power-on. */

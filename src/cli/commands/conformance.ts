@@ -1,4 +1,5 @@
 /** `mtia conformance`: hold a device, its firmware and this driver to docs/driver-contract.md. */
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Command, Option } from 'commander';
@@ -13,9 +14,11 @@ import {
   nullBackend,
   REPORTERS,
   type ReporterName,
+  readTolerances,
   runConformance,
   type Subject,
   summarize,
+  type Tolerances,
   withTestKernels,
 } from '../../conformance/index.js';
 import { loadBundle } from '../../firmware-emu/index.js';
@@ -36,6 +39,7 @@ interface ConformanceOptions {
   readonly reporter: ReporterName;
   readonly seed?: number;
   readonly strict?: boolean;
+  readonly tolerance?: string;
   readonly mutants?: boolean;
   readonly mutant?: string;
   readonly untilCaught?: boolean;
@@ -82,6 +86,12 @@ async function findSubject(options: ConformanceOptions): Promise<Subject> {
 /** A mutant that hangs every case must not take an hour: quick cases get little time, and a category ends when it fails. */
 const MUTANT_RUN = { failureEnds: 'category', defaultDeadlineMs: 3_000 } as const;
 
+async function findTolerances(path: string | undefined): Promise<Tolerances> {
+  if (path === undefined) return {};
+  const text = await aboutFile(path, () => readFile(path, 'utf8'));
+  return aboutFile(path, async () => readTolerances(text));
+}
+
 const print = (text: string): void => {
   process.stdout.write(text);
 };
@@ -90,6 +100,7 @@ async function runSuite(options: ConformanceOptions, seed: number): Promise<read
   const { backend, firmware } = await findSubject(options);
   const cases = chooseCases(options.category);
   const reporter = REPORTERS[options.reporter]();
+  const tolerances = await findTolerances(options.tolerance);
   const stop = new AbortController();
   print(reporter.begin({ backend: backend.name, firmware: firmware.version, seed, cases: cases.length }));
   const running = runConformance({
@@ -97,6 +108,7 @@ async function runSuite(options: ConformanceOptions, seed: number): Promise<read
     firmware,
     cases,
     seed,
+    tolerances,
     signal: stop.signal,
     ...(options.mutant === undefined ? {} : MUTANT_RUN),
     ...(options.untilCaught === true ? { failureEnds: 'run' } : {}),
@@ -154,6 +166,7 @@ export function addConformanceCommand(program: Command): void {
       new Option('--reporter <name>', 'how results are printed').choices(Object.keys(REPORTERS)).default('pretty'),
     )
     .option('--seed <n>', 'seed of everything that cases draw at random (default: a new one)', nonNegativeInteger)
+    .option('--tolerance <file>', 'JSON with limits for what performance cases measure; without it they only print')
     .option('--mutants', 'test the suite: run it against deliberately broken devices, drivers and firmware')
     .option('--mutant <name>', `run against one of them, or "${UNCHANGED}"`)
     .option('--until-caught', 'with --mutant or --mutants: end a run with its first failure')

@@ -17,11 +17,13 @@ import { memoryManagerCases } from './memory-manager.js';
 import { multiDeviceCases } from './multi-device.js';
 import { negativeCases } from './negative.js';
 import { numericsCases } from './numerics.js';
+import { performanceCases } from './performance.js';
 import { priorityCases } from './priorities.js';
 import { queueOrderedMemoryCases } from './queue-ordered-memory.js';
 import { queueCases } from './queues.js';
 import { registerCases } from './registers.js';
 import { resetCases } from './reset.js';
+import { firmwareCases, severalDeviceCases } from './several-devices.js';
 import { streamCases } from './streams.js';
 import { stressCases } from './stress.js';
 import { threadCases } from './threads.js';
@@ -51,7 +53,10 @@ export const CASES: readonly ConformanceCase[] = [
   ...numericsCases,
   ...faultInjectionCases,
   ...negativeCases,
+  ...severalDeviceCases,
+  ...firmwareCases,
   ...stressCases,
+  ...performanceCases,
 ];
 
 export const CATEGORIES: readonly string[] = [...new Set(CASES.map((declared) => declared.category))];

@@ -238,8 +238,8 @@ export class World {
   }
 
   async model({ stream, rows }: StepOf<'model'>, what: string): Promise<void> {
-    const model = this.#models.get(rows) ?? (await this.#device.loadModel(copyGraph(this.#backend.generation, rows)));
-    this.#models.set(rows, model);
+    const model = this.#models.get(rows) ?? (await this.#load(rows, what));
+    if (model === undefined) return;
     const x = Float32Array.from({ length: rows * ROW_ELEMENTS }, () => this.#random.integer(-1e6, 1e6));
     const on = this.#stream(stream);
     const done = model.run({ x }, { stream: on });
@@ -287,6 +287,15 @@ export class World {
     this.#card = wrap(this.#backend, this.#random);
     this.#device = await Device.open({ pci: this.#card, firmware: this.#firmware });
     this.#restarts++;
+  }
+
+  /** Undefined where the stream of the upload depends on work that failed. */
+  async #load(rows: number, what: string): Promise<CompiledModel | undefined> {
+    const loading = this.#device.loadModel(copyGraph(this.#backend.generation, rows));
+    this.#log.begin({ what: `${what}, load`, done: loading });
+    const model = await loading.catch(() => undefined);
+    if (model !== undefined) this.#models.set(rows, model);
+    return model;
   }
 
   #stream(number: number): Stream {

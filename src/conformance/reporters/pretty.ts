@@ -15,6 +15,10 @@ function caseLine(result: CaseResult): string {
   return `  ${MARK[result.status]} ${result.contract.padEnd(8)} ${result.name}${reason}\n`;
 }
 
+function measurementLines({ measurements = [] }: CaseResult): string {
+  return measurements.map(({ name, value, unit }) => `  ${value.toFixed(1)} ${unit}  ${name}\n`).join('');
+}
+
 /** @param verbose every case, instead of those that did not pass */
 export function prettyReporter(verbose: boolean): Reporter {
   let category = '';
@@ -27,7 +31,7 @@ export function prettyReporter(verbose: boolean): Reporter {
     begin: ({ backend, firmware, seed, cases }) => `${backend}, firmware ${firmware}, ${cases} cases, seed ${seed}\n\n`,
     result: (result) => {
       const quiet = !verbose && (result.status === 'pass' || result.status === 'unsupported');
-      return heading(result) + (quiet ? '' : caseLine(result));
+      return heading(result) + (quiet ? '' : caseLine(result)) + measurementLines(result);
     },
     end: (_results, summary) => `\n${summaryLine(summary)}\n`,
   };
