@@ -16,7 +16,7 @@ const TARGETS = {
   bundle: ['native/fuzz/fuzz_bundle.c', ...CHIP],
   registers: ['native/fuzz/fuzz_registers.c', ...CHIP],
   debug: ['native/fuzz/fuzz_debug.c', ...CHIP],
-  gzip: ['native/fuzz/fuzz_gzip.c', 'native/src/gzip_decompressor.c'],
+  gzip: ['native/fuzz/fuzz_gzip.c', 'native/src/host-interface/gzip_decompressor.c'],
 };
 const FLAGS = ['-fsanitize=fuzzer,address,undefined', '-fno-sanitize-recover=undefined'];
 /** An input that runs for longer is a finding: every call is bounded. */
@@ -34,7 +34,7 @@ try {
   const crashes = `-artifact_prefix=${join(ROOT, 'build', 'fuzz', target)}-`;
   const limits = [`-max_total_time=${seconds}`, `-timeout=${INPUT_SECONDS}`, '-max_len=2048', '-len_control=0'];
   // The handle of a closed device stays for ever (mtia.h): not a leak.
-  const leaks = TARGETS[target].includes('native/src/device.c') ? '0' : '1';
+  const leaks = TARGETS[target].includes('native/src/chip/device.c') ? '0' : '1';
   run(program, [...limits, crashes, '-print_final_stats=1', corpus], {
     ASAN_OPTIONS: `detect_leaks=${leaks}`,
   });

@@ -9,20 +9,17 @@ const { cflags, defines, include_dirs, ldflags, libraries } = JSON.parse(
   readFileSync(join(ROOT, 'binding.gyp'), 'utf8'),
 ).targets[0];
 
-/** What the parts of the chip that make up a processing element, and a hart, are called. */
-const PE_PARTS =
-  /^(pe|command_processor|circular_buffer|fabric_interface|dot_product_engine|reduction_engine|simd_engine|memory_layout_unit|matmul|arithmetic|hart|code_cache)(_\w+)?\.c$/;
-const HART_PARTS = /^(hart|code_cache)\w*\.c$/;
-
 function filesIn(folder, pattern) {
   return readdirSync(join(ROOT, folder))
     .filter((name) => pattern.test(name))
     .map((name) => `${folder}/${name}`);
 }
 
-export const CHIP = filesIn('native/src', /\.c$/);
-export const PE = filesIn('native/src', PE_PARTS);
-export const HART = filesIn('native/src', HART_PARTS);
+const sourcesOf = (...folders) => folders.flatMap((folder) => filesIn(`native/src/${folder}`, /\.c$/));
+
+export const HART = sourcesOf('hart');
+export const PE = [...sourcesOf('processing-element', 'arithmetic'), ...HART];
+export const CHIP = [...sourcesOf('chip', 'host-interface', 'control-core', 'memory'), ...PE];
 export const HART_TESTS = filesIn('native/test', /^hart_test\w*\.c$/);
 export const PE_TESTS = filesIn('native/test', /^(pe|matmul)_test\w*\.c$/);
 

@@ -1,6 +1,6 @@
 /* The decompressor on any bytes: it ends, and says the same whatever pieces the stream comes in. */
 #include <stdlib.h>
-#include "../src/gzip_decompressor.h"
+#include "gzip_decompressor.h"
 #include "fuzz_input.h"
 
 /* Of a small input: DEFLATE makes at most 1032 bytes of one. */

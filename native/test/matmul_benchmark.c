@@ -1,7 +1,7 @@
 /*
  * Every path of this host, block by block, against its own bare instruction; in processor time, so a busy machine matters less:
- *   cc -std=gnu11 -O3 -ffp-contract=off -fno-strict-aliasing -Inative/include -Inative/src native/test/matmul_benchmark.c \
- *     native/src/{arithmetic,matmul}_*.c native/src/simd_engine_{portable,av*,neon}.c -lm -lpthread -o build/test/matmul_benchmark
+ *   cc -std=gnu11 -O3 -ffp-contract=off -fno-strict-aliasing -Inative/include -Inative/src -Inative/src/{arithmetic,processing-element,hart,chip,memory} native/test/matmul_benchmark.c \
+ *     native/src/arithmetic/*.c -lm -lpthread -o build/test/matmul_benchmark
  */
 #include <stdio.h>
 #include <string.h>

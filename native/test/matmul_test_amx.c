@@ -104,7 +104,7 @@ __attribute__((target("fma"))) static void model_multiply_bf16(uint32_t to, uint
   _mm_setcsr(saved);
 }
 
-#include "../src/matmul_amx.c"
+#include "../src/arithmetic/matmul_amx.c"
 
 void amx_code_is_right_on_modelled_tiles(void) {
   /* FP16 of this path is AVX-512's. */

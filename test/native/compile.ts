@@ -32,6 +32,15 @@ function filesBelow(folder: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
+/** The C files of folders of native/src, as paths from the root. */
+export function nativeSources(...folders: readonly string[]): string[] {
+  return folders.flatMap((folder) =>
+    readdirSync(join(ROOT, 'native', 'src', folder))
+      .filter((file) => file.endsWith('.c'))
+      .map((file) => `native/src/${folder}/${file}`),
+  );
+}
+
 /** Any header may be included by any source: a newer header makes every program stale. */
 function newestInput(sources: string[]): number {
   const headers = filesBelow(join(ROOT, 'native')).filter((file) => file.endsWith('.h'));

@@ -1,9 +1,9 @@
 /** The hart against qemu-riscv64 on random programs: registers, floating point flags and memory must agree bit by bit. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { compileNative, ROOT } from './compile.js';
+import { compileNative, nativeSources, ROOT } from './compile.js';
 import { DATA_BYTES } from './hart-encode.js';
 import { CHECKPOINT_BYTES, checkpoint, type Instruction, programOf } from './hart-program.js';
 import { Generator } from './hart-random.js';
@@ -88,13 +88,9 @@ describe(`random programs${skipReason}`, () => {
   let runner = '';
   const folder = join(ROOT, 'build', 'test', 'hart-programs');
   beforeAll(() => {
-    const sources = readdirSync(join(ROOT, 'native', 'src')).filter((file) => /^(hart|code_cache)\w*\.c$/.test(file));
-    runner = compileNative('hart_runner', [
-      ...sources.map((file) => `native/src/${file}`),
-      'native/test/hart_runner.c',
-    ]);
+    runner = compileNative('hart_runner', [...nativeSources('hart'), 'native/test/hart_runner.c']);
     mkdirSync(folder, { recursive: true });
-  }, 120_000);
+  }, 300_000);
 
   /** What the hart does otherwise than qemu; empty where nothing. */
   function disagreement(file: string, { chunks, data }: RandomProgram): string {

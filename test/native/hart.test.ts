@@ -1,9 +1,7 @@
 /** Directed tests of the hart (native/test/hart_test*.c): traps, interrupts, CSRs, counts, code that changes, threads. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { compileNative, ROOT } from './compile.js';
+import { compileNative, nativeSources } from './compile.js';
 
 const CASES = 40;
 const SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
@@ -14,14 +12,9 @@ describe.each([
 ])('hart, $name', ({ name, flags }) => {
   let program = '';
   beforeAll(() => {
-    const sources = readdirSync(join(ROOT, 'native', 'src')).filter((file) => /^(hart|code_cache)\w*\.c$/.test(file));
-    const paths = [
-      ...sources.map((file) => `native/src/${file}`),
-      'native/test/hart_test.c',
-      'native/test/hart_test_privileged.c',
-    ];
+    const paths = [...nativeSources('hart'), 'native/test/hart_test.c', 'native/test/hart_test_privileged.c'];
     program = compileNative(name, paths, { flags });
-  }, 120_000);
+  }, 300_000);
 
   it('traps, waits, counts and fetches as the specification says', () => {
     const run = spawnSync(program, { encoding: 'utf8' });

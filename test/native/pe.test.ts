@@ -4,32 +4,17 @@ import { randomInt } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { compileNative, ROOT } from './compile.js';
-
-/** The processing element and the harts in it; the memory outside it is the fixture's. */
-const PARTS = ['pe', 'command_processor', 'circular_buffer', 'fabric_interface', 'dot_product_engine'];
-const MORE_PARTS = [
-  'reduction_engine',
-  'simd_engine',
-  'memory_layout_unit',
-  'matmul',
-  'arithmetic',
-  'hart',
-  'code_cache',
-];
-
-function sourcesIn(folder: string, pattern: RegExp): string[] {
-  const files = readdirSync(join(ROOT, folder)).filter((file) => pattern.test(file));
-  return files.map((file) => `${folder}/${file}`);
-}
+import { compileNative, nativeSources, ROOT } from './compile.js';
 
 describe('processing element', () => {
   let program = '';
   beforeAll(() => {
-    const parts = new RegExp(`^(${[...PARTS, ...MORE_PARTS].join('|')})(_\\w+)?\\.c$`);
-    const sources = [...sourcesIn('native/src', parts), ...sourcesIn('native/test', /^(pe|matmul)_test\w*\.c$/)];
+    // The memory outside of the processing element is the fixture's.
+    const chip = nativeSources('processing-element', 'hart', 'arithmetic');
+    const tests = readdirSync(join(ROOT, 'native', 'test')).filter((file) => /^(pe|matmul)_test\w*\.c$/.test(file));
+    const sources = [...chip, ...tests.map((file) => `native/test/${file}`)];
     program = compileNative('pe_test', sources);
-  }, 120_000);
+  }, 300_000);
 
   it.each([
     { suite: 'commands', cases: 5, what: 'refuses every illegal field before anything moves' },

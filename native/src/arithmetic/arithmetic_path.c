@@ -1,6 +1,6 @@
 #include "arithmetic_path.h"
 #include <stddef.h>
-#include "../include/mtia.h"
+#include "mtia.h"
 #include "arithmetic_check.h"
 #include "matmul_amx.h"
 #if defined(__x86_64__)
