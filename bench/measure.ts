@@ -1,4 +1,8 @@
 /** Timing side by side: contenders take turns, so that whatever else the machine does hits all of them alike. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Threads of a contender may spin on for a while after its last run, as onnxruntime's do: the next shall not pay for it. */
+const SETTLE_MS = 10;
 
 export interface Contender {
   readonly name: string;
@@ -32,6 +36,7 @@ export async function takeTurns(
       const contender = contenders[(round + turn) % contenders.length];
       if (contender === undefined) continue;
       signal.throwIfAborted();
+      await sleep(SETTLE_MS);
       for (let i = 0; i < block; i++) samples.get(contender.name)?.push(await time(contender.run));
     }
   }
