@@ -4,16 +4,12 @@ import { DATA_TYPE, EMBEDDING_BAG_ARGUMENTS, EMBEDDING_TABLE, encodeStruct } fro
 import type { FidelityDevice, Memory } from './fidelity-device.js';
 import { EMBEDDING_V1, PROVISIONED_WATTS, type PublishedEmbedding } from './fidelity-published.js';
 import type { FidelityRow } from './fidelity-rows.js';
+import { seededIndices } from './seeded.js';
 
 /** Tables of a job: not published; one for each PE. */
 const TABLES = 64;
 const INDEX_BYTES = 8;
 const SEED = 31;
-
-function seededIndices(count: number, rows: number): BigInt64Array {
-  const random = randomNumbers(SEED);
-  return BigInt64Array.from({ length: count }, () => BigInt(Math.floor(random() * rows)));
-}
 
 /** Tables of 100 rows live in the SRAM, which caches them in the publication; those of a million rows in LPDDR. */
 const memoryOf = (rows: number): Memory => (rows <= 1000 ? 'sram' : 'lpddr');
@@ -42,7 +38,7 @@ export async function embeddingUs(target: FidelityDevice, { pooling, rows, eleme
     values: {
       descriptors: await target.allocateWith(descriptors, 'sram'),
       tables: await target.allocate(TABLES * rows * elements, memory),
-      inputs: await target.allocateWith(seededIndices(TABLES * perTable, rows), 'sram'),
+      inputs: await target.allocateWith(seededIndices(TABLES * perTable, rows, randomNumbers(SEED)), 'sram'),
       output: await target.allocate(batch * outputStride, 'sram'),
       table_count: TABLES,
       batch,

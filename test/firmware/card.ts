@@ -1,4 +1,5 @@
 /** An emulated card with running firmware, and short words for what tests do with it. */
+import { encodeRectangle, ONE_PE, type Rectangle, WHOLE_GRID } from '../../src/conformance/session.js';
 import {
   type Context,
   type DebugCalls,
@@ -16,19 +17,7 @@ import {
 } from '../../src/firmware-emu/index.js';
 import { type Generation, HOST_COMMAND, MEMORY_MAP, PROTECTION_PAGE_BYTES, RESERVED } from '../../src/hw/index.js';
 
-export interface Rectangle {
-  readonly column: number;
-  readonly row: number;
-  readonly columns: number;
-  readonly rows: number;
-}
-
-export const WHOLE_GRID: Rectangle = { column: 0, row: 0, columns: 8, rows: 8 };
-export const ONE_PE: Rectangle = { column: 0, row: 0, columns: 1, rows: 1 };
-
-export function encodeRectangle({ column, row, columns, rows }: Rectangle): number {
-  return column + row * 2 ** 8 + columns * 2 ** 16 + rows * 2 ** 24;
-}
+export { encodeRectangle, ONE_PE, type Rectangle, WHOLE_GRID };
 
 /** Memory of the first context that a test opens; each further context gets the pages behind. */
 const PAGES = 16;
