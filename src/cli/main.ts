@@ -5,7 +5,6 @@ import { Command, CommanderError } from 'commander';
 import { bundlePath } from '../firmware-emu/index.js';
 import { addBenchCommand } from './commands/bench.js';
 import { addCompileCommand } from './commands/compile.js';
-import { addConformanceCommand } from './commands/conformance.js';
 import { addFirmwareCommands } from './commands/firmware.js';
 import { addInfoCommand } from './commands/info.js';
 import { addRunCommand } from './commands/run.js';
@@ -19,7 +18,17 @@ function packageVersion(): string {
   return known ? String(description.version) : 'unknown';
 }
 
-function createProgram(): Command {
+/** Its cases take as long to load as everything else, so they are loaded only where the command is named. */
+async function addConformanceCommand(program: Command): Promise<void> {
+  const command = program
+    .command('conformance')
+    .description('hold a device, its firmware and this driver to the driver contract');
+  if (process.argv[2] !== command.name()) return;
+  const { defineConformanceCommand } = await import('./commands/conformance.js');
+  defineConformanceCommand(command);
+}
+
+async function createProgram(): Promise<Command> {
   const program = new Command('mtia')
     .description("Runs models on an emulated MTIA accelerator: Meta's inference chip, down to its firmware.")
     .version(packageVersion(), '-V, --version', 'print the version')
@@ -31,7 +40,7 @@ function createProgram(): Command {
   addRunCommand(program);
   addVerifyCommand(program);
   addCompileCommand(program);
-  addConformanceCommand(program);
+  await addConformanceCommand(program);
   addInfoCommand(program);
   addFirmwareCommands(program);
   addBenchCommand(program);
@@ -66,7 +75,8 @@ async function main(): Promise<void> {
     process.exit(error.code === 'EPIPE' ? EXIT.OK : EXIT.BAD_INPUT);
   });
   try {
-    await createProgram().parseAsync();
+    const program = await createProgram();
+    await program.parseAsync();
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     if (process.exitCode !== EXIT.OK) report(error);

@@ -153,10 +153,9 @@ async function conformance(options: ConformanceOptions): Promise<void> {
   if (broken) process.exitCode = EXIT.VERIFICATION_FAILED;
 }
 
-export function addConformanceCommand(program: Command): void {
-  program
-    .command('conformance')
-    .description('hold a device, its firmware and this driver to the driver contract')
+/** Options and action; main.ts has made the command. */
+export function defineConformanceCommand(command: Command): void {
+  command
     .addOption(deviceOption())
     .option('--firmware <bundle>', 'firmware bundle to test instead of the one in the package')
     .option('--allow-unsigned', 'boot the bundle of --firmware even if nobody signed it')
