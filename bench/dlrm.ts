@@ -1,7 +1,7 @@
 /** A DLRM in the MLPerf shape with seeded weights, as an ONNX file: 26 embedding tables, two MLPs, a dot interaction. */
 
-import { randomNumbers } from '../src/cli/random.js';
 import { type OnnxNode, type OnnxTensor, type OnnxTensorInfo, writeOnnxModel } from '../src/compiler/index.js';
+import { randomNumbers } from '../src/conformance/random.js';
 import type { TensorData } from '../src/streaming-api/index.js';
 import { floatTensor, integerTensor, seededFloats, seededIndices } from './seeded.js';
 

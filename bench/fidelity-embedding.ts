@@ -1,5 +1,5 @@
 /** Table-batched embedding with 8-bit rows, through the library's EMBEDDING_BAG kernel. */
-import { randomNumbers } from '../src/cli/random.js';
+import { randomNumbers } from '../src/conformance/random.js';
 import { DATA_TYPE, EMBEDDING_BAG_ARGUMENTS, EMBEDDING_TABLE, encodeStruct } from '../src/hw/index.js';
 import type { FidelityDevice, Memory } from './fidelity-device.js';
 import { EMBEDDING_V1, PROVISIONED_WATTS, type PublishedEmbedding } from './fidelity-published.js';

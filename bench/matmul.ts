@@ -1,6 +1,7 @@
 /** A large matrix product through the FULLY_CONNECTED kernel: a model of one layer, copies and conversions included. */
-import { randomNumbers } from '../src/cli/random.js';
+
 import { writeOnnxModel } from '../src/compiler/index.js';
+import { randomNumbers } from '../src/conformance/random.js';
 import { type DebugCalls, MtiaError } from '../src/driver/index.js';
 import { type BenchmarkContext, openMeasuredDevice } from './context.js';
 import { type Dtype, difference, holdContest } from './model-contest.js';

@@ -1,6 +1,6 @@
 /** Inputs for a model that is run without data: repeatable, and valid whatever the model. */
 import { ELEMENT_BYTES, type ElementType, type GraphTensor } from '../compiler/compiled-graph.js';
-import { randomNumbers } from './random.js';
+import { randomNumbers } from '../conformance/random.js';
 import { elementCount, type Tensor } from './tensors.js';
 
 type Write = (view: DataView, offset: number, random: number) => void;

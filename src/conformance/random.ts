@@ -1,19 +1,23 @@
-/** Repeatable random numbers for cases: seed and name of a case decide everything that it draws. */
+/** Repeatable random numbers: the same on every machine. Seed and name of a case decide everything that it draws. */
 import { createHash } from 'node:crypto';
 
-export class Random {
-  #state: number;
-
-  constructor(seed: number, name: string) {
-    this.#state = createHash('sha256').update(`${seed}\0${name}`).digest().readUInt32LE(0);
-  }
-
-  /** 0 <= x < 1 (mulberry32). */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
+/** Mulberry32: 32 bits of state are plenty for inputs that only have to differ. Values in 0..1, 1 excluded. */
+export function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export class Random {
+  /** 0 <= x < 1. */
+  readonly next: () => number;
+
+  constructor(seed: number, name: string) {
+    this.next = randomNumbers(createHash('sha256').update(`${seed}\0${name}`).digest().readUInt32LE(0));
   }
 
   /** least <= n <= most. */

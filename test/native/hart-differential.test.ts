@@ -3,13 +3,13 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { shrink } from '../../src/conformance/programs/shrink.js';
 import { compileNative, nativeSources, ROOT } from './compile.js';
 import { DATA_BYTES } from './hart-encode.js';
 import { CHECKPOINT_BYTES, checkpoint, type Instruction, programOf } from './hart-program.js';
 import { Generator } from './hart-random.js';
 import { cornerData, randomData } from './hart-random-data.js';
 import { type Random, randomFrom } from './random.js';
-import { shrink } from './shrink.js';
 
 const PROGRAMS = Number(process.env['HART_PROGRAMS'] ?? 24);
 const FIRST_SEED = Number(process.env['HART_SEED'] ?? 1);
@@ -101,10 +101,10 @@ describe(`random programs${skipReason}`, () => {
   }
 
   /** The same as a report: with the shortest list of instructions that disagrees. */
-  function report(file: string, program: RandomProgram): string {
+  async function report(file: string, program: RandomProgram): Promise<string> {
     if (disagreement(file, program) === '') return '';
     const fails = (chunks: readonly Instruction[][]): boolean => disagreement(file, { ...program, chunks }) !== '';
-    const chunks = shrink(program.chunks, fails, SHRINK_MS);
+    const chunks = await shrink(program.chunks, fails, SHRINK_MS);
     return `${disagreement(file, { ...program, chunks })}\n${listing(chunks)}\nleft in ${file}`;
   }
 
@@ -112,10 +112,10 @@ describe(`random programs${skipReason}`, () => {
     { kind: 'short', what: 'that are short, of all extensions,' },
     { kind: 'mixed', what: 'of all extensions' },
     { kind: 'float', what: 'of floating point on corner values' },
-  ] as const)('$what end in the state that qemu-riscv64 computes', ({ kind }) => {
+  ] as const)('$what end in the state that qemu-riscv64 computes', async ({ kind }) => {
     for (let seed = FIRST_SEED; seed < FIRST_SEED + PROGRAMS; seed++) {
       const file = join(folder, `${kind}-${process.pid}`);
-      expect(report(file, randomProgram(seed, kind)), `seed ${seed}`).toBe('');
+      expect(await report(file, randomProgram(seed, kind)), `seed ${seed}`).toBe('');
     }
   });
 
@@ -138,20 +138,20 @@ describe(`random programs${skipReason}`, () => {
 });
 
 describe('a failing list', () => {
-  it('shrinks to the items that make it fail', () => {
+  it('shrinks to the items that make it fail', async () => {
     const items = Array.from({ length: 1000 }, (_, i) => i);
     let asked = 0;
     const fails = (list: readonly number[]): boolean => {
       asked++;
       return list.includes(17) && list.includes(803) && list.includes(804);
     };
-    expect(shrink(items, fails, 10_000)).toEqual([17, 803, 804]);
+    expect(await shrink(items, fails, 10_000)).toEqual([17, 803, 804]);
     expect(asked).toBeLessThan(200);
   });
 
-  it('stays as it is where every item counts, and where there is no time', () => {
+  it('stays as it is where every item counts, and where there is no time', async () => {
     const items = [1, 2, 3, 4, 5];
-    expect(shrink(items, (list) => list.length === 5, 10_000)).toEqual(items);
-    expect(shrink(items, () => true, 0)).toEqual(items);
+    expect(await shrink(items, (list) => list.length === 5, 10_000)).toEqual(items);
+    expect(await shrink(items, () => true, 0)).toEqual(items);
   });
 });

@@ -6,7 +6,7 @@
  */
 export async function shrink<T>(
   program: readonly T[],
-  fails: (program: readonly T[]) => Promise<boolean>,
+  fails: (program: readonly T[]) => boolean | Promise<boolean>,
   milliseconds: number,
 ): Promise<readonly T[]> {
   const deadline = performance.now() + milliseconds;
