@@ -5,9 +5,11 @@ import type { StructLayout } from './layout.js';
 import { placeFields } from './layout.js';
 import { PROTECTION_OWNER, PROTECTION_PAGE_BYTES, REGIONS, RESERVED } from './memory-map.js';
 import * as protocol from './protocol.js';
+import * as values from './register-values.js';
 import * as registers from './registers.js';
 import { SPECIFICATION_FIGURES, SPECIFICATIONS } from './specification.js';
 import * as unit from './unit-commands.js';
+import * as operands from './unit-operands.js';
 
 const macro = (name: string, value: string): string => `#define MTIA_${name} ${value}`;
 const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
@@ -51,10 +53,13 @@ function unitCommandMacros(): string[] {
   return [
     ...unit.UNIT_COMMANDS.map((c) => macro(`COMMAND_${c.name}`, hex(c.code))),
     '',
-    ...constants('UNIT', unit.UNIT),
-    macro('UNITS', String(Object.keys(unit.UNIT).length)),
+    ...constants('UNIT', operands.UNIT),
+    macro('UNITS', String(Object.keys(operands.UNIT).length)),
     '/* Indexed by command: its unit. */',
-    macro('COMMAND_UNITS', `{${unit.UNIT_COMMANDS.map((c) => `[${hex(c.code)}] = ${unit.UNIT[c.unit]}`).join(', ')}}`),
+    macro(
+      'COMMAND_UNITS',
+      `{${unit.UNIT_COMMANDS.map((c) => `[${hex(c.code)}] = ${operands.UNIT[c.unit]}`).join(', ')}}`,
+    ),
     '',
     ...unit.COMMAND_REGISTERS.map((r) => macro(`COMMAND_REGISTER_${r.name}`, String(r.index))),
     '',
@@ -102,32 +107,32 @@ export function renderCHeader(): string {
     macro('PROTECTION_PAGE_BYTES', String(PROTECTION_PAGE_BYTES)),
     ...constants('OWNER', PROTECTION_OWNER),
     '',
-    ...constants('LIMIT', registers.LIMITS),
-    ...constants('PCI', registers.PCI),
-    ...constants('BOOT', registers.BOOT_STATUS),
-    ...constants('INTERRUPT', registers.INTERRUPT_SOURCE),
-    ...constants('DMA', registers.DMA_KIND),
-    ...constants('DMA_STATUS', registers.DMA_STATUS),
-    ...constants('HART_AT', registers.HART_AT),
-    ...constants('HOST_READ', registers.HOST_READ_STATUS),
-    macro('WATCHDOG_REPORT_BYTES', String(registers.WATCHDOG_REPORT_BYTES)),
-    ...constants('EXCEPTION', registers.CUSTOM_EXCEPTION),
-    macro('EXCEPTION_HARDWARE_ERROR', String(registers.HARDWARE_ERROR)),
-    ...constants('MEMORY', registers.MEMORY_SETUP),
-    macro('IDENTITY', hex(registers.IDENTITY)),
+    ...constants('LIMIT', values.LIMITS),
+    ...constants('PCI', values.PCI),
+    ...constants('BOOT', values.BOOT_STATUS),
+    ...constants('INTERRUPT', values.INTERRUPT_SOURCE),
+    ...constants('DMA', values.DMA_KIND),
+    ...constants('DMA_STATUS', values.DMA_STATUS),
+    ...constants('HART_AT', values.HART_AT),
+    ...constants('HOST_READ', values.HOST_READ_STATUS),
+    macro('WATCHDOG_REPORT_BYTES', String(values.WATCHDOG_REPORT_BYTES)),
+    ...constants('EXCEPTION', values.CUSTOM_EXCEPTION),
+    macro('EXCEPTION_HARDWARE_ERROR', String(values.HARDWARE_ERROR)),
+    ...constants('MEMORY', values.MEMORY_SETUP),
+    macro('IDENTITY', hex(values.IDENTITY)),
     '',
     ...registerMacros(),
     ...Object.entries(ERROR_CODES).map(([name, e]) => macro(`ERROR_${name}`, String(e.code))),
     '',
-    macro('OPCODE_LAUNCH', hex(unit.OPCODE_LAUNCH)),
-    macro('OPCODE_COMMAND_REGISTER', hex(unit.OPCODE_COMMAND_REGISTER)),
-    ...constants('TYPE', unit.DATA_TYPE),
-    ...constants('SE', unit.SE_FUNCTION),
-    ...constants('SE_OPERATION', unit.SE_OPERATION),
-    ...constants('MULTICAST', unit.MULTICAST_AXIS),
-    ...constants('SE_ROW_OPERATION', unit.SE_ROW_OPERATION),
-    ...constants('BARRIER', unit.BARRIER_SCOPE),
-    ...constants('REDUCTION_LINK', unit.REDUCTION_LINK),
+    macro('OPCODE_LAUNCH', hex(operands.OPCODE_LAUNCH)),
+    macro('OPCODE_COMMAND_REGISTER', hex(operands.OPCODE_COMMAND_REGISTER)),
+    ...constants('TYPE', operands.DATA_TYPE),
+    ...constants('SE', operands.SE_FUNCTION),
+    ...constants('SE_OPERATION', operands.SE_OPERATION),
+    ...constants('MULTICAST', operands.MULTICAST_AXIS),
+    ...constants('SE_ROW_OPERATION', operands.SE_ROW_OPERATION),
+    ...constants('BARRIER', operands.BARRIER_SCOPE),
+    ...constants('REDUCTION_LINK', operands.REDUCTION_LINK),
     ...unitCommandMacros(),
     '',
     macro('PROTOCOL_VERSION', String(protocol.PROTOCOL_VERSION)),

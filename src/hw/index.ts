@@ -4,6 +4,8 @@ export * from './kernels.js';
 export * from './layout.js';
 export * from './memory-map.js';
 export * from './protocol.js';
+export * from './register-values.js';
 export * from './registers.js';
 export * from './specification.js';
 export * from './unit-commands.js';
+export * from './unit-operands.js';

@@ -16,32 +16,7 @@
  * its table raises COMMAND_INDEX_FAULT; mtval = the index.
  */
 
-export const OPCODE_LAUNCH = 0x0b;
-export const OPCODE_COMMAND_REGISTER = 0x2b;
-
-export const DATA_TYPE = { INT8: 0, FP16: 1, BF16: 2, FP32: 3, INT32: 4 } as const;
-export type DataTypeName = keyof typeof DATA_TYPE;
-export const DATA_TYPE_BYTES: Readonly<Record<DataTypeName, number>> = { INT8: 1, FP16: 2, BF16: 2, FP32: 4, INT32: 4 };
-
-/** Functions of the SIMD engine; TABLE_0 + n applies lookup table n. */
-export const SE_FUNCTION = { IDENTITY: 0, RELU: 1, TABLE_0: 16 } as const;
-/**
- * Links of the reduction network (I23 section 3: unidirectional, north to south and west to east), between neighbours of the
- * job's rectangle.
- */
-export const REDUCTION_LINK = { NORTH_TO_SOUTH: 0, WEST_TO_EAST: 1 } as const;
-/** PEs that meet at a BARRIER: those of the job's rectangle, or of this PE's row or column of it. */
-export const BARRIER_SCOPE = { RECTANGLE: 0, ROW: 1, COLUMN: 2 } as const;
-export const SE_OPERATION = { ADD: 0, SUBTRACT: 1, MULTIPLY: 2, MAXIMUM: 3, MINIMUM: 4 } as const;
-/** What SE_ROW_REDUCE makes of the elements of a row. */
-export const SE_ROW_OPERATION = { MAXIMUM: 0, MINIMUM: 1, ABSOLUTE_MAXIMUM: 2, SUM: 3 } as const;
-
-/** PEs that read the same addresses: those of one row, or of one column, of the job's rectangle (I23 section 3). */
-export const MULTICAST_AXIS = { NONE: 0, ROW: 1, COLUMN: 2 } as const;
-
-/** Units of a processing element, in the order of their counters. */
-export const UNIT = { CP: 0, FI: 1, DPE: 2, RE: 3, SE: 4, MLU: 5 } as const;
-export type UnitName = keyof typeof UNIT;
+import type { UnitName } from './unit-operands.js';
 
 export interface CommandField {
   readonly name: string;
