@@ -1,6 +1,6 @@
 /** Copies of the Streaming API: strided, in lists, between devices, when arrays are taken, what is refused. */
 import assert from 'node:assert/strict';
-import type { Device } from '../../streaming-api/index.js';
+import type { Device, Stream } from '../../streaming-api/index.js';
 import { category, conformanceCase } from '../case.js';
 import { equalBytes, rejectsWith } from '../expectations.js';
 import type { Fixture } from '../fixture.js';
@@ -20,6 +20,15 @@ async function contents(device: Device, buffer: Awaited<ReturnType<typeof filled
   const bytes = new Uint8Array(buffer.bytes);
   await device.defaultStream.copyToHost(bytes, buffer);
   return bytes;
+}
+
+/** Holds a stream up until `release` is called, be it before the stream gets there. */
+function hold(stream: Stream) {
+  let release: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  return { held: stream.launchHostFunction(() => gate), release };
 }
 
 interface Shape {
@@ -176,8 +185,7 @@ export const memcpyCases = category('async memcpy', { requires: ['memory'] }, [
     const host = device.allocateHost(4);
     const array = Uint32Array.of(1);
     host.as(Uint32Array).set([1]);
-    let release: () => void = () => undefined;
-    const held = stream.launchHostFunction(() => new Promise((resolve) => (release = resolve)));
+    const { held, release } = hold(stream);
     stream.copyToDevice(first, array);
     stream.copyToDevice(second, host);
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -254,8 +262,7 @@ export const memcpyCases = category('async memcpy', { requires: ['memory'] }, [
     const before = fixture.random.bytes(16);
     const buffer = await filled(device, before);
     const controller = new AbortController();
-    let release: () => void = () => undefined;
-    const held = stream.launchHostFunction(() => new Promise((resolve) => (release = resolve)));
+    const { held, release } = hold(stream);
     const copy = stream.copyToDevice(buffer, new Uint8Array(16), { signal: controller.signal });
     const behind = stream.fill(buffer, 0, { offset: 0, bytes: 4 });
     controller.abort();
