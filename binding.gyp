@@ -43,7 +43,7 @@
         "native/src/processing-element/reduction_engine.c",
         "native/src/processing-element/reduction_engine_links.c",
         "native/src/processing-element/simd_engine.c",
-        "native/src/processing-element/simd_engine_quantise.c",
+        "native/src/processing-element/simd_engine_quantize.c",
         "native/src/processing-element/simd_engine_rows.c",
         "native/src/processing-element/simd_engine_vectors.c",
         "native/src/hart/code_cache.c",

@@ -24,7 +24,7 @@ try {
   const others = CHIP.filter((source) => !PE.includes(source));
   compile(COMPILER, 'build/arm64/chip', others, ['-fsyntax-only']);
   const program = compile(COMPILER, 'build/arm64/pe_test', [...PE, ...PE_TESTS], ['-static', ...FEWER]);
-  for (const suite of ['units', 'quantise', 'matmul']) run(EMULATOR, [program, suite]);
+  for (const suite of ['units', 'quantize', 'matmul']) run(EMULATOR, [program, suite]);
 } catch (error) {
   console.error(`test:arm64: ${error.message}`);
   process.exitCode = 1;

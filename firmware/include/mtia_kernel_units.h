@@ -60,7 +60,7 @@ static inline void reduce(uint64_t accumulator, uint64_t cb, uint64_t offset, ui
 }
 
 /*
- * FP32 vectors that scale and shift what REDUCE_DEQUANTISE and SE_DEQUANTISE pass on: (value * row scale) * column scale +
+ * FP32 vectors that scale and shift what REDUCE_DEQUANTIZE and SE_DEQUANTIZE pass on: (value * row scale) * column scale +
  * column bias. Each setter takes vector_operand, a place of FP32 values in a circular buffer, or NO_VECTOR.
  */
 #define NO_VECTOR 0ull
@@ -69,14 +69,14 @@ static inline void row_scale(uint64_t operand) { MTIA_SET_COMMAND_REGISTER(MTIA_
 static inline void column_scale(uint64_t operand) { MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_COLUMN_SCALE, operand); }
 static inline void column_bias(uint64_t operand) { MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_COLUMN_BIAS, operand); }
 /* As reduce, with the vectors. */
-static inline void reduce_dequantise(uint64_t accumulator, uint64_t cb, uint64_t offset, uint64_t rows, uint64_t columns,
+static inline void reduce_dequantize(uint64_t accumulator, uint64_t cb, uint64_t offset, uint64_t rows, uint64_t columns,
                                      struct reduction how) {
-  MTIA_LAUNCH(MTIA_COMMAND_REDUCE_DEQUANTISE,
-              MTIA_FIELD(MTIA_REDUCE_DEQUANTISE_ACCUMULATOR, accumulator) | MTIA_FIELD(MTIA_REDUCE_DEQUANTISE_CB, cb) |
-                  MTIA_FIELD(MTIA_REDUCE_DEQUANTISE_FUNCTION, how.function) |
-                  MTIA_FIELD(MTIA_REDUCE_DEQUANTISE_TYPE, how.type) | MTIA_FIELD(MTIA_REDUCE_DEQUANTISE_OFFSET, offset),
-              MTIA_FIELD(MTIA_REDUCE_DEQUANTISE_ROWS, rows) | MTIA_FIELD(MTIA_REDUCE_DEQUANTISE_COLUMNS, columns) |
-                  MTIA_FIELD(MTIA_REDUCE_DEQUANTISE_STRIDE, how.stride));
+  MTIA_LAUNCH(MTIA_COMMAND_REDUCE_DEQUANTIZE,
+              MTIA_FIELD(MTIA_REDUCE_DEQUANTIZE_ACCUMULATOR, accumulator) | MTIA_FIELD(MTIA_REDUCE_DEQUANTIZE_CB, cb) |
+                  MTIA_FIELD(MTIA_REDUCE_DEQUANTIZE_FUNCTION, how.function) |
+                  MTIA_FIELD(MTIA_REDUCE_DEQUANTIZE_TYPE, how.type) | MTIA_FIELD(MTIA_REDUCE_DEQUANTIZE_OFFSET, offset),
+              MTIA_FIELD(MTIA_REDUCE_DEQUANTIZE_ROWS, rows) | MTIA_FIELD(MTIA_REDUCE_DEQUANTIZE_COLUMNS, columns) |
+                  MTIA_FIELD(MTIA_REDUCE_DEQUANTIZE_STRIDE, how.stride));
 }
 /* Minimum and maximum of each row, two FP32 values; merge: together with those that lie there. Not on v1. */
 static inline void re_row_range(uint64_t accumulator, bool merge, uint64_t cb, uint64_t offset, uint64_t rows,
@@ -163,23 +163,23 @@ static inline void se_row_accumulate(bool accumulate, struct se_operand source, 
 }
 
 /* To INT8 by the reciprocal of FP32 scales: one for each row, or one for all. The types of destination and scale are given. */
-static inline void se_quantise(bool per_row, struct se_operand source, struct se_operand destination, struct se_operand scale) {
-  MTIA_LAUNCH(MTIA_COMMAND_SE_QUANTISE,
-              MTIA_FIELD(MTIA_SE_QUANTISE_CB_SOURCE, source.cb) | MTIA_FIELD(MTIA_SE_QUANTISE_CB_DESTINATION, destination.cb) |
-                  MTIA_FIELD(MTIA_SE_QUANTISE_PER_ROW, per_row) | MTIA_FIELD(MTIA_SE_QUANTISE_TYPE_IN, source.type) |
-                  MTIA_FIELD(MTIA_SE_QUANTISE_SOURCE_OFFSET, source.offset),
-              MTIA_FIELD(MTIA_SE_QUANTISE_DESTINATION_OFFSET, destination.offset) |
-                  MTIA_FIELD(MTIA_SE_QUANTISE_SCALE_OFFSET, scale.offset) | MTIA_FIELD(MTIA_SE_QUANTISE_CB_SCALE, scale.cb));
+static inline void se_quantize(bool per_row, struct se_operand source, struct se_operand destination, struct se_operand scale) {
+  MTIA_LAUNCH(MTIA_COMMAND_SE_QUANTIZE,
+              MTIA_FIELD(MTIA_SE_QUANTIZE_CB_SOURCE, source.cb) | MTIA_FIELD(MTIA_SE_QUANTIZE_CB_DESTINATION, destination.cb) |
+                  MTIA_FIELD(MTIA_SE_QUANTIZE_PER_ROW, per_row) | MTIA_FIELD(MTIA_SE_QUANTIZE_TYPE_IN, source.type) |
+                  MTIA_FIELD(MTIA_SE_QUANTIZE_SOURCE_OFFSET, source.offset),
+              MTIA_FIELD(MTIA_SE_QUANTIZE_DESTINATION_OFFSET, destination.offset) |
+                  MTIA_FIELD(MTIA_SE_QUANTIZE_SCALE_OFFSET, scale.offset) | MTIA_FIELD(MTIA_SE_QUANTIZE_CB_SCALE, scale.cb));
 }
 /* As se_unary, with row_scale, column_scale and column_bias. */
-static inline void se_dequantise(uint64_t function, struct se_operand source, struct se_operand destination) {
-  MTIA_LAUNCH(MTIA_COMMAND_SE_DEQUANTISE,
-              MTIA_FIELD(MTIA_SE_DEQUANTISE_CB_SOURCE, source.cb) |
-                  MTIA_FIELD(MTIA_SE_DEQUANTISE_CB_DESTINATION, destination.cb) |
-                  MTIA_FIELD(MTIA_SE_DEQUANTISE_FUNCTION, function) | MTIA_FIELD(MTIA_SE_DEQUANTISE_TYPE_IN, source.type) |
-                  MTIA_FIELD(MTIA_SE_DEQUANTISE_TYPE_OUT, destination.type) |
-                  MTIA_FIELD(MTIA_SE_DEQUANTISE_SOURCE_OFFSET, source.offset),
-              MTIA_FIELD(MTIA_SE_DEQUANTISE_DESTINATION_OFFSET, destination.offset));
+static inline void se_dequantize(uint64_t function, struct se_operand source, struct se_operand destination) {
+  MTIA_LAUNCH(MTIA_COMMAND_SE_DEQUANTIZE,
+              MTIA_FIELD(MTIA_SE_DEQUANTIZE_CB_SOURCE, source.cb) |
+                  MTIA_FIELD(MTIA_SE_DEQUANTIZE_CB_DESTINATION, destination.cb) |
+                  MTIA_FIELD(MTIA_SE_DEQUANTIZE_FUNCTION, function) | MTIA_FIELD(MTIA_SE_DEQUANTIZE_TYPE_IN, source.type) |
+                  MTIA_FIELD(MTIA_SE_DEQUANTIZE_TYPE_OUT, destination.type) |
+                  MTIA_FIELD(MTIA_SE_DEQUANTIZE_SOURCE_OFFSET, source.offset),
+              MTIA_FIELD(MTIA_SE_DEQUANTIZE_DESTINATION_OFFSET, destination.offset));
 }
 /* operation: MTIA_SE_ROW_OPERATION_*; one FP32 value a row. merge: what lies at the destination takes part. */
 static inline void se_row_reduce(uint64_t operation, bool merge, struct se_operand source, struct se_operand destination) {

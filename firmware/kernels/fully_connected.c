@@ -302,13 +302,13 @@ static void multiply_tile(const struct plan *p, const struct tile *t) {
 }
 
 /* Sums of INT8 products, times the scales of row and column, plus the bias. */
-static void dequantise_tile(const struct plan *p, const struct tile *t, const struct reduction *how, bool has_bias) {
+static void dequantize_tile(const struct plan *p, const struct tile *t, const struct reduction *how, bool has_bias) {
   for (uint64_t row = 0; row < t->rows; row += BLOCK) {
     row_scale(vector_operand(CB_ROW_SCALE, row * SCALE_BYTES));
     for (uint64_t block = 0; block < t->blocks; block++) {
       column_scale(vector_operand(CB_COLUMN_SCALE, block * BIAS_BLOCK_BYTES));
       column_bias(has_bias ? vector_operand(CB_BIAS, block * BIAS_BLOCK_BYTES) : NO_VECTOR);
-      reduce_dequantise(accumulator_of(row, block), CB_OUTPUT, row * how->stride + block * BLOCK * type_bytes(how->type),
+      reduce_dequantize(accumulator_of(row, block), CB_OUTPUT, row * how->stride + block * BLOCK * type_bytes(how->type),
                         minimum(BLOCK, t->rows - row), BLOCK, *how);
     }
   }
@@ -356,7 +356,7 @@ static void compute(const struct plan *p, const struct mtia_fully_connected_argu
       start_accumulators(&t, has_bias && !is_int8);
       multiply_tile(p, &t);
       if (is_int8)
-        dequantise_tile(p, &t, &how, has_bias);
+        dequantize_tile(p, &t, &how, has_bias);
       else
         reduce_tile(&t, &how);
       store_tile(p, &t, &how, a->output + row * a->output_stride + column * output_bytes, row_bytes);

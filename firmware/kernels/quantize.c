@@ -97,7 +97,7 @@ static void quantize_rows(const struct plan *p, const struct mtia_quantize_argum
   const struct se_operand from = {CB_INPUT, 0, a->input_type}, to = {CB_OUTPUT, 0, MTIA_TYPE_INT8};
   const struct se_operand scale = {CB_SCALE, done * SCALE_BYTES, MTIA_TYPE_FP32};
   se_strides(p->local_stride, 0, a->output_stride);
-  se_quantise(true, from, to, scale);
+  se_quantize(true, from, to, scale);
   cb_pop(CB_INPUT, p->input_slot);
   cb_push(CB_OUTPUT, p->output_slot);
   dma_shape(rows, a->output_stride);

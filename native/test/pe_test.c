@@ -10,7 +10,7 @@ static const struct suite {
               {"order", test_order},
               {"memory", test_memory},
               {"units", test_units},
-              {"quantise", test_quantise},
+              {"quantize", test_quantize},
               {"sparse", test_sparse},
               {"counters", test_counters},
               {"links", test_links},

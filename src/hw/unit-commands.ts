@@ -311,7 +311,7 @@ export const UNIT_COMMANDS: readonly UnitCommand[] = [
     ],
   },
   {
-    name: 'REDUCE_DEQUANTISE',
+    name: 'REDUCE_DEQUANTIZE',
     code: 0x25,
     unit: 'RE',
     doc: 'As REDUCE, but before function every value is multiplied by the factor of its row (ROW_SCALE), then by that of its column (COLUMN_SCALE), then COLUMN_BIAS is added; each of the three only where its register says so. Element- and space-checked; moves no pointer.',
@@ -418,7 +418,7 @@ export const UNIT_COMMANDS: readonly UnitCommand[] = [
     ],
   },
   {
-    name: 'SE_QUANTISE',
+    name: 'SE_QUANTIZE',
     code: 0x34,
     unit: 'SE',
     doc: 'SE_SHAPE elements to INT8, symmetric: times the reciprocal of an FP32 scale, to nearest even, -127..127. The scale of row r lies at read pointer + scaleOffset + 4 r of cbScale, or one for all rows. Element- and space-checked; moves no pointer.',
@@ -434,7 +434,7 @@ export const UNIT_COMMANDS: readonly UnitCommand[] = [
     ],
   },
   {
-    name: 'SE_DEQUANTISE',
+    name: 'SE_DEQUANTIZE',
     code: 0x35,
     unit: 'SE',
     doc: 'SE_SHAPE elements times the factor of their row (ROW_SCALE), times that of their column (COLUMN_SCALE), plus COLUMN_BIAS, each only where its register says so; then function and conversion. Element- and space-checked; moves no pointer.',

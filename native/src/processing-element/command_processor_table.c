@@ -94,15 +94,15 @@ static const struct command_field re_row_range_fields[] = {
     RANGE(RS2, MTIA_RE_ROW_RANGE_STRIDE, 8, UINT32_MAX, 1),
 };
 #define SCALED_TYPES (1u << MTIA_TYPE_INT8 | 1u << MTIA_TYPE_FP16 | 1u << MTIA_TYPE_BF16 | 1u << MTIA_TYPE_FP32)
-static const struct command_field reduce_dequantise_fields[] = {
-    RANGE(RS1, MTIA_REDUCE_DEQUANTISE_ACCUMULATOR, 0, MTIA_LIMIT_ACCUMULATORS - 1, 1),
-    BUFFER(RS1, MTIA_REDUCE_DEQUANTISE_CB),
-    ONE_OF(RS1, MTIA_REDUCE_DEQUANTISE_FUNCTION, FUNCTIONS),
-    ONE_OF(RS1, MTIA_REDUCE_DEQUANTISE_TYPE, SCALED_TYPES),
-    ANY(RS1, MTIA_REDUCE_DEQUANTISE_OFFSET),
-    RANGE(RS2, MTIA_REDUCE_DEQUANTISE_ROWS, 1, MATMUL_ROWS, 1),
-    RANGE(RS2, MTIA_REDUCE_DEQUANTISE_COLUMNS, 1, MATMUL_COLUMNS, 1),
-    ANY(RS2, MTIA_REDUCE_DEQUANTISE_STRIDE), /* depends on columns and type */
+static const struct command_field reduce_dequantize_fields[] = {
+    RANGE(RS1, MTIA_REDUCE_DEQUANTIZE_ACCUMULATOR, 0, MTIA_LIMIT_ACCUMULATORS - 1, 1),
+    BUFFER(RS1, MTIA_REDUCE_DEQUANTIZE_CB),
+    ONE_OF(RS1, MTIA_REDUCE_DEQUANTIZE_FUNCTION, FUNCTIONS),
+    ONE_OF(RS1, MTIA_REDUCE_DEQUANTIZE_TYPE, SCALED_TYPES),
+    ANY(RS1, MTIA_REDUCE_DEQUANTIZE_OFFSET),
+    RANGE(RS2, MTIA_REDUCE_DEQUANTIZE_ROWS, 1, MATMUL_ROWS, 1),
+    RANGE(RS2, MTIA_REDUCE_DEQUANTIZE_COLUMNS, 1, MATMUL_COLUMNS, 1),
+    ANY(RS2, MTIA_REDUCE_DEQUANTIZE_STRIDE), /* depends on columns and type */
 };
 /* ATOMIC_ADD and ATOMIC_WAIT have the same fields. */
 static const struct command_field atomic_fields[] = {
@@ -157,24 +157,24 @@ static const struct command_field se_row_accumulate_fields[] = {
     ANY(RS1, MTIA_SE_ROW_ACCUMULATE_SOURCE_OFFSET),
     ANY(RS2, MTIA_SE_ROW_ACCUMULATE_DESTINATION_OFFSET),
 };
-static const struct command_field se_quantise_fields[] = {
-    BUFFER(RS1, MTIA_SE_QUANTISE_CB_SOURCE),
-    BUFFER(RS1, MTIA_SE_QUANTISE_CB_DESTINATION),
-    ANY(RS1, MTIA_SE_QUANTISE_PER_ROW),
-    ONE_OF(RS1, MTIA_SE_QUANTISE_TYPE_IN, ALL_TYPES),
-    ANY(RS1, MTIA_SE_QUANTISE_SOURCE_OFFSET),
-    ANY(RS2, MTIA_SE_QUANTISE_DESTINATION_OFFSET),
-    ANY(RS2, MTIA_SE_QUANTISE_SCALE_OFFSET),
-    BUFFER(RS2, MTIA_SE_QUANTISE_CB_SCALE),
+static const struct command_field se_quantize_fields[] = {
+    BUFFER(RS1, MTIA_SE_QUANTIZE_CB_SOURCE),
+    BUFFER(RS1, MTIA_SE_QUANTIZE_CB_DESTINATION),
+    ANY(RS1, MTIA_SE_QUANTIZE_PER_ROW),
+    ONE_OF(RS1, MTIA_SE_QUANTIZE_TYPE_IN, ALL_TYPES),
+    ANY(RS1, MTIA_SE_QUANTIZE_SOURCE_OFFSET),
+    ANY(RS2, MTIA_SE_QUANTIZE_DESTINATION_OFFSET),
+    ANY(RS2, MTIA_SE_QUANTIZE_SCALE_OFFSET),
+    BUFFER(RS2, MTIA_SE_QUANTIZE_CB_SCALE),
 };
-static const struct command_field se_dequantise_fields[] = {
-    BUFFER(RS1, MTIA_SE_DEQUANTISE_CB_SOURCE),
-    BUFFER(RS1, MTIA_SE_DEQUANTISE_CB_DESTINATION),
-    ONE_OF(RS1, MTIA_SE_DEQUANTISE_FUNCTION, FUNCTIONS),
-    ONE_OF(RS1, MTIA_SE_DEQUANTISE_TYPE_IN, ALL_TYPES),
-    ONE_OF(RS1, MTIA_SE_DEQUANTISE_TYPE_OUT, SCALED_TYPES),
-    ANY(RS1, MTIA_SE_DEQUANTISE_SOURCE_OFFSET),
-    ANY(RS2, MTIA_SE_DEQUANTISE_DESTINATION_OFFSET),
+static const struct command_field se_dequantize_fields[] = {
+    BUFFER(RS1, MTIA_SE_DEQUANTIZE_CB_SOURCE),
+    BUFFER(RS1, MTIA_SE_DEQUANTIZE_CB_DESTINATION),
+    ONE_OF(RS1, MTIA_SE_DEQUANTIZE_FUNCTION, FUNCTIONS),
+    ONE_OF(RS1, MTIA_SE_DEQUANTIZE_TYPE_IN, ALL_TYPES),
+    ONE_OF(RS1, MTIA_SE_DEQUANTIZE_TYPE_OUT, SCALED_TYPES),
+    ANY(RS1, MTIA_SE_DEQUANTIZE_SOURCE_OFFSET),
+    ANY(RS2, MTIA_SE_DEQUANTIZE_DESTINATION_OFFSET),
 };
 static const struct command_field se_row_reduce_fields[] = {
     BUFFER(RS1, MTIA_SE_ROW_REDUCE_CB_SOURCE),
@@ -237,7 +237,7 @@ static const struct command_description descriptions[] = {
     [MTIA_COMMAND_REDUCE] = {.name = "REDUCE", FIELDS(reduce_fields), .prepare = reduce_prepare, .execute = reduce_execute},
     [MTIA_COMMAND_RE_ROW_RANGE] = {.name = "RE_ROW_RANGE", FIELDS(re_row_range_fields), .first_generation = 2,
                                    .prepare = re_row_range_prepare, .execute = re_row_range_execute},
-    [MTIA_COMMAND_REDUCE_DEQUANTISE] = {.name = "REDUCE_DEQUANTISE", FIELDS(reduce_dequantise_fields),
+    [MTIA_COMMAND_REDUCE_DEQUANTIZE] = {.name = "REDUCE_DEQUANTIZE", FIELDS(reduce_dequantize_fields),
                                         MORE_REGISTERS(ROW_SCALE, SE_VECTORS), .prepare = reduce_prepare,
                                         .execute = reduce_execute},
     [MTIA_COMMAND_REDUCE_SEND] = {.name = "REDUCE_SEND", FIELDS(reduce_link_fields), .prepare = reduce_send_prepare,
@@ -255,9 +255,9 @@ static const struct command_description descriptions[] = {
     [MTIA_COMMAND_SE_ROW_ACCUMULATE] = {.name = "SE_ROW_ACCUMULATE", FIELDS(se_row_accumulate_fields),
                                         REGISTERS(SE_SHAPE, 3), .prepare = se_row_accumulate_prepare,
                                         .execute = se_row_accumulate_execute},
-    [MTIA_COMMAND_SE_QUANTISE] = {.name = "SE_QUANTISE", FIELDS(se_quantise_fields), REGISTERS(SE_SHAPE, 3),
-                                  .prepare = se_quantise_prepare, .execute = se_quantise_execute},
-    [MTIA_COMMAND_SE_DEQUANTISE] = {.name = "SE_DEQUANTISE", FIELDS(se_dequantise_fields), REGISTERS(SE_SHAPE, 3),
+    [MTIA_COMMAND_SE_QUANTIZE] = {.name = "SE_QUANTIZE", FIELDS(se_quantize_fields), REGISTERS(SE_SHAPE, 3),
+                                  .prepare = se_quantize_prepare, .execute = se_quantize_execute},
+    [MTIA_COMMAND_SE_DEQUANTIZE] = {.name = "SE_DEQUANTIZE", FIELDS(se_dequantize_fields), REGISTERS(SE_SHAPE, 3),
                                     MORE_REGISTERS(ROW_SCALE, SE_VECTORS), .prepare = se_unary_prepare,
                                     .execute = se_unary_execute},
     [MTIA_COMMAND_SE_ROW_REDUCE] = {.name = "SE_ROW_REDUCE", FIELDS(se_row_reduce_fields), REGISTERS(SE_SHAPE, 3),

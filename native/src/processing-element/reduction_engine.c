@@ -40,10 +40,10 @@ bool acc_init_execute(struct pe *pe, struct command *command) {
   return true;
 }
 
-/* ---- REDUCE, and REDUCE_DEQUANTISE, which has vectors besides ---- */
+/* ---- REDUCE, and REDUCE_DEQUANTIZE, which has vectors besides ---- */
 
 #define SAME_FIELD(name) \
-  _Static_assert((int)MTIA_REDUCE_##name##_FIELD == (int)MTIA_REDUCE_DEQUANTISE_##name##_FIELD, "one function prepares both")
+  _Static_assert((int)MTIA_REDUCE_##name##_FIELD == (int)MTIA_REDUCE_DEQUANTIZE_##name##_FIELD, "one function prepares both")
 SAME_FIELD(ACCUMULATOR);
 SAME_FIELD(CB);
 SAME_FIELD(FUNCTION);

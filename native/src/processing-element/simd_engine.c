@@ -63,10 +63,10 @@ static void join_rows(struct se_shape *shape, const struct block *blocks, const 
   shape->rows = 1;
 }
 
-/* ---- SE_UNARY, and SE_DEQUANTISE, which has vectors besides ---- */
+/* ---- SE_UNARY, and SE_DEQUANTIZE, which has vectors besides ---- */
 
 #define SAME_FIELD(name) \
-  _Static_assert((int)MTIA_SE_UNARY_##name##_FIELD == (int)MTIA_SE_DEQUANTISE_##name##_FIELD, "one function prepares both")
+  _Static_assert((int)MTIA_SE_UNARY_##name##_FIELD == (int)MTIA_SE_DEQUANTIZE_##name##_FIELD, "one function prepares both")
 SAME_FIELD(CB_SOURCE);
 SAME_FIELD(CB_DESTINATION);
 SAME_FIELD(FUNCTION);

@@ -10,7 +10,7 @@
 #define BUFFER 65536u
 #define VECTOR(offset) ((uint64_t)(offset) << 32 | 1u << 8 | 1)
 
-static struct fixture *quantise_fixture(uint32_t path) {
+static struct fixture *quantize_fixture(uint32_t path) {
   struct fixture *const f = fixture_create(2, path);
   cb_init(f, 0, SOURCE, BUFFER);
   cb_init(f, 1, VECTORS, BUFFER);
@@ -39,9 +39,9 @@ static void fill_floats(struct fixture *f, uint32_t at, uint32_t count, struct r
 
 static bool same(float a, float b) { return fp32_bits(fp32_canonical(a)) == fp32_bits(fp32_canonical(b)); }
 
-/* ---- SE_QUANTISE ---- */
+/* ---- SE_QUANTIZE ---- */
 
-static int8_t quantised(float x, float scale) {
+static int8_t quantized(float x, float scale) {
   float q = x * (1.0f / scale);
   if (q != q) return 0;
   if (q > 127) q = 127;
@@ -49,8 +49,8 @@ static int8_t quantised(float x, float scale) {
   return (int8_t)nearbyintf(q);
 }
 
-static void quantise(uint32_t path) {
-  struct fixture *const f = quantise_fixture(path);
+static void quantize(uint32_t path) {
+  struct fixture *const f = quantize_fixture(path);
   struct random random = {21};
   for (uint32_t trial = 0; trial < 40; trial++) {
     const uint32_t rows = 1 + trial % 9, elements = 1 + (uint32_t)random_next(&random) % 600, per_row = trial & 1;
@@ -60,33 +60,33 @@ static void quantise(uint32_t path) {
       fill_floats(f, SOURCE + 8 + row * stride, elements, &random);
       put_float(f, VECTORS + 20 + row * 4, trial < 20 ? 0.01f * (float)(row + 1) : random_float(&random));
     }
-    CHECK(issue(f, 0, MTIA_COMMAND_SE_QUANTISE,
-                FIELD(MTIA_SE_QUANTISE_CB_DESTINATION, 2) | FIELD(MTIA_SE_QUANTISE_PER_ROW, per_row) |
-                    FIELD(MTIA_SE_QUANTISE_TYPE_IN, MTIA_TYPE_FP32) | FIELD(MTIA_SE_QUANTISE_SOURCE_OFFSET, 8),
-                FIELD(MTIA_SE_QUANTISE_DESTINATION_OFFSET, 3) | FIELD(MTIA_SE_QUANTISE_SCALE_OFFSET, 20) |
-                    FIELD(MTIA_SE_QUANTISE_CB_SCALE, 1)) == HART_CUSTOM_DONE);
+    CHECK(issue(f, 0, MTIA_COMMAND_SE_QUANTIZE,
+                FIELD(MTIA_SE_QUANTIZE_CB_DESTINATION, 2) | FIELD(MTIA_SE_QUANTIZE_PER_ROW, per_row) |
+                    FIELD(MTIA_SE_QUANTIZE_TYPE_IN, MTIA_TYPE_FP32) | FIELD(MTIA_SE_QUANTIZE_SOURCE_OFFSET, 8),
+                FIELD(MTIA_SE_QUANTIZE_DESTINATION_OFFSET, 3) | FIELD(MTIA_SE_QUANTIZE_SCALE_OFFSET, 20) |
+                    FIELD(MTIA_SE_QUANTIZE_CB_SCALE, 1)) == HART_CUSTOM_DONE);
     bool good = true;
     for (uint32_t row = 0; row < rows; row++)
       for (uint32_t i = 0; i < elements; i++) {
         const float scale = float_at(f, VECTORS + 20 + (per_row ? row : 0) * 4);
         const int8_t found = (int8_t)*local(f, DESTINATION + 3 + row * (elements + trial % 5) + i);
-        good = good && found == quantised(float_at(f, SOURCE + 8 + row * stride + i * 4), scale);
+        good = good && found == quantized(float_at(f, SOURCE + 8 + row * stride + i * 4), scale);
       }
     CHECK(good);
   }
   fixture_destroy(f);
 }
 
-static void se_quantise_scales_rounds_and_saturates(void) {
-  quantise(MTIA_MATMUL_PORTABLE);
-  quantise(MTIA_MATMUL_FASTEST);
-  CHECK_EQUAL(quantised(-1e30f, 1), -127); /* the definition above is what the document says */
-  CHECK_EQUAL(quantised(NAN, 1), 0);
-  CHECK_EQUAL(quantised(0, 0), 0);
-  CHECK_EQUAL(quantised(2.5f, 1), 2);
+static void se_quantize_scales_rounds_and_saturates(void) {
+  quantize(MTIA_MATMUL_PORTABLE);
+  quantize(MTIA_MATMUL_FASTEST);
+  CHECK_EQUAL(quantized(-1e30f, 1), -127); /* the definition above is what the document says */
+  CHECK_EQUAL(quantized(NAN, 1), 0);
+  CHECK_EQUAL(quantized(0, 0), 0);
+  CHECK_EQUAL(quantized(2.5f, 1), 2);
 }
 
-/* ---- SE_DEQUANTISE and REDUCE_DEQUANTISE ---- */
+/* ---- SE_DEQUANTIZE and REDUCE_DEQUANTIZE ---- */
 
 enum { ROW_SCALES = 0, COLUMN_SCALES = 512, BIASES = 4096 };
 
@@ -96,15 +96,15 @@ static void set_vectors(struct fixture *f, uint32_t used) {
   set_register(f, 0, MTIA_COMMAND_REGISTER_COLUMN_BIAS, used & 4 ? VECTOR(BIASES) : 0);
 }
 
-static float dequantised(struct fixture *f, float value, uint32_t used, uint32_t row, uint32_t column) {
+static float dequantized(struct fixture *f, float value, uint32_t used, uint32_t row, uint32_t column) {
   if (used & 1) value *= float_at(f, VECTORS + ROW_SCALES + row * 4);
   if (used & 2) value *= float_at(f, VECTORS + COLUMN_SCALES + column * 4);
   if (used & 4) value += float_at(f, VECTORS + BIASES + column * 4);
   return value;
 }
 
-static void dequantise(uint32_t path) {
-  struct fixture *const f = quantise_fixture(path);
+static void dequantize(uint32_t path) {
+  struct fixture *const f = quantize_fixture(path);
   struct random random = {22};
   for (uint32_t trial = 0; trial < 64; trial++) {
     const uint32_t used = trial % 8, rows = 1 + trial % 17, elements = 1 + (uint32_t)random_next(&random) % 700;
@@ -116,10 +116,10 @@ static void dequantise(uint32_t path) {
     }
     set_vectors(f, used);
     set_se(f, rows, elements, elements * in_bytes, elements * 4);
-    CHECK(issue(f, 0, MTIA_COMMAND_SE_DEQUANTISE,
-                FIELD(MTIA_SE_DEQUANTISE_CB_DESTINATION, 2) | FIELD(MTIA_SE_DEQUANTISE_FUNCTION, MTIA_SE_RELU) |
-                    FIELD(MTIA_SE_DEQUANTISE_TYPE_IN, from_int8 ? MTIA_TYPE_INT8 : MTIA_TYPE_INT32) |
-                    FIELD(MTIA_SE_DEQUANTISE_TYPE_OUT, MTIA_TYPE_FP32),
+    CHECK(issue(f, 0, MTIA_COMMAND_SE_DEQUANTIZE,
+                FIELD(MTIA_SE_DEQUANTIZE_CB_DESTINATION, 2) | FIELD(MTIA_SE_DEQUANTIZE_FUNCTION, MTIA_SE_RELU) |
+                    FIELD(MTIA_SE_DEQUANTIZE_TYPE_IN, from_int8 ? MTIA_TYPE_INT8 : MTIA_TYPE_INT32) |
+                    FIELD(MTIA_SE_DEQUANTIZE_TYPE_OUT, MTIA_TYPE_FP32),
                 0) == HART_CUSTOM_DONE);
     bool good = true;
     for (uint32_t row = 0; row < rows; row++)
@@ -127,7 +127,7 @@ static void dequantise(uint32_t path) {
         int32_t word;
         const uint8_t *const at = local(f, SOURCE + (row * elements + i) * in_bytes);
         memcpy(&word, at, in_bytes);
-        const float value = dequantised(f, from_int8 ? (float)(int8_t)*at : (float)word, used, row, i);
+        const float value = dequantized(f, from_int8 ? (float)(int8_t)*at : (float)word, used, row, i);
         const float expected = value > 0 || value != value ? value : 0;
         good = good && same(float_at(f, DESTINATION + (row * elements + i) * 4), expected);
       }
@@ -136,13 +136,13 @@ static void dequantise(uint32_t path) {
   fixture_destroy(f);
 }
 
-static void se_dequantise_scales_rows_and_columns(void) {
-  dequantise(MTIA_MATMUL_PORTABLE);
-  dequantise(MTIA_MATMUL_FASTEST);
+static void se_dequantize_scales_rows_and_columns(void) {
+  dequantize(MTIA_MATMUL_PORTABLE);
+  dequantize(MTIA_MATMUL_FASTEST);
 }
 
-static void reduce_dequantise(uint32_t path) {
-  struct fixture *const f = quantise_fixture(path);
+static void reduce_dequantize(uint32_t path) {
+  struct fixture *const f = quantize_fixture(path);
   struct random random = {23};
   for (uint32_t trial = 0; trial < 32; trial++) {
     const uint32_t used = trial % 8, m = 1 + (uint32_t)random_next(&random) % 32, n = 1 + (uint32_t)random_next(&random) % 32;
@@ -156,7 +156,7 @@ static void reduce_dequantise(uint32_t path) {
     issue(f, 0, MTIA_COMMAND_ACC_INIT, 1, 0);
     CHECK(issue(f, 0, MTIA_COMMAND_MML, 1, 32768) == HART_CUSTOM_DONE); /* both operands from buffer 0 */
     set_vectors(f, used);
-    CHECK(issue(f, 0, MTIA_COMMAND_REDUCE_DEQUANTISE,
+    CHECK(issue(f, 0, MTIA_COMMAND_REDUCE_DEQUANTIZE,
                 1 | FIELD(MTIA_REDUCE_CB, 2) | FIELD(MTIA_REDUCE_TYPE, MTIA_TYPE_BF16),
                 FIELD(MTIA_REDUCE_ROWS, m) | FIELD(MTIA_REDUCE_COLUMNS, n) | FIELD(MTIA_REDUCE_STRIDE, 70)) ==
           HART_CUSTOM_DONE);
@@ -167,16 +167,16 @@ static void reduce_dequantise(uint32_t path) {
         uint16_t found;
         memcpy(&found, local(f, DESTINATION + row * 70 + i * 2), sizeof found);
         const float value = int8 ? (float)sum->int32[row][i] : sum->fp32[row][i];
-        good = good && found == bf16_of_fp32(dequantised(f, value, used, row, i));
+        good = good && found == bf16_of_fp32(dequantized(f, value, used, row, i));
       }
     CHECK(good);
   }
   fixture_destroy(f);
 }
 
-static void reduce_dequantise_scales_an_accumulator(void) {
-  reduce_dequantise(MTIA_MATMUL_PORTABLE);
-  reduce_dequantise(MTIA_MATMUL_FASTEST);
+static void reduce_dequantize_scales_an_accumulator(void) {
+  reduce_dequantize(MTIA_MATMUL_PORTABLE);
+  reduce_dequantize(MTIA_MATMUL_FASTEST);
 }
 
 static void vectors_are_waited_for(void) {
@@ -187,9 +187,9 @@ static void vectors_are_waited_for(void) {
   cb_push(f, 0, 64);
   set_vectors(f, 1);
   set_se(f, 4, 4, 16, 16);
-  CHECK(issue(f, 0, MTIA_COMMAND_SE_DEQUANTISE,
-              FIELD(MTIA_SE_DEQUANTISE_CB_DESTINATION, 2) | FIELD(MTIA_SE_DEQUANTISE_TYPE_IN, MTIA_TYPE_INT32) |
-                  FIELD(MTIA_SE_DEQUANTISE_TYPE_OUT, MTIA_TYPE_FP32),
+  CHECK(issue(f, 0, MTIA_COMMAND_SE_DEQUANTIZE,
+              FIELD(MTIA_SE_DEQUANTIZE_CB_DESTINATION, 2) | FIELD(MTIA_SE_DEQUANTIZE_TYPE_IN, MTIA_TYPE_INT32) |
+                  FIELD(MTIA_SE_DEQUANTIZE_TYPE_OUT, MTIA_TYPE_FP32),
               0) == HART_CUSTOM_DONE);
   CHECK_EQUAL(f->pe->cp.pending[0].count, 1);
   CHECK(issue(f, 1, MTIA_COMMAND_CB_PUSH, 1, 16) == HART_CUSTOM_DONE); /* the other hart: this one's push would keep its place */
@@ -224,7 +224,7 @@ static float row_result(uint32_t operation, const float *values, uint32_t count,
 }
 
 static void row_reduce(uint32_t path) {
-  struct fixture *const f = quantise_fixture(path);
+  struct fixture *const f = quantize_fixture(path);
   struct random random = {24};
   static float values[700];
   for (uint32_t trial = 0; trial < 80; trial++) {
@@ -259,7 +259,7 @@ static void se_row_reduce_finds_extremes_and_sums(void) {
 /* ---- RE_ROW_RANGE ---- */
 
 static void re_row_range_finds_both_ends(void) {
-  struct fixture *const f = quantise_fixture(0);
+  struct fixture *const f = quantize_fixture(0);
   struct random random = {25};
   for (uint32_t trial = 0; trial < 24; trial++) {
     const uint32_t rows = 1 + trial % 32, columns = 1 + (uint32_t)random_next(&random) % 32, merge = trial & 1;
@@ -294,7 +294,7 @@ static void re_row_range_finds_both_ends(void) {
 
 /* A row of the accumulator a cycle, after the products and before what changes the accumulator again. */
 static void re_row_range_takes_time_of_the_reduction_engine(void) {
-  struct fixture *const f = quantise_fixture(0);
+  struct fixture *const f = quantize_fixture(0);
   const uint64_t before = f->pe->time.free[LINE_RE];
   f->pe->accumulator_states[0].sum_done = 1000;
   CHECK(issue(f, 0, MTIA_COMMAND_RE_ROW_RANGE, FIELD(MTIA_RE_ROW_RANGE_CB, 2),
@@ -307,10 +307,10 @@ static void re_row_range_takes_time_of_the_reduction_engine(void) {
   fixture_destroy(f);
 }
 
-void test_quantise(void) {
-  RUN(se_quantise_scales_rounds_and_saturates);
-  RUN(se_dequantise_scales_rows_and_columns);
-  RUN(reduce_dequantise_scales_an_accumulator);
+void test_quantize(void) {
+  RUN(se_quantize_scales_rounds_and_saturates);
+  RUN(se_dequantize_scales_rows_and_columns);
+  RUN(reduce_dequantize_scales_an_accumulator);
   RUN(vectors_are_waited_for);
   RUN(se_row_reduce_finds_extremes_and_sums);
   RUN(re_row_range_finds_both_ends);
