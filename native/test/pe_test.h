@@ -21,6 +21,7 @@ struct memory {
 
 struct fixture {
   struct pe *pe;
+  uint8_t *pe_pages;
   struct memory *memory;
   struct code_cache *code;
   struct pe_report report;

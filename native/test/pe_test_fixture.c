@@ -51,12 +51,16 @@ struct fixture *fixture_create(uint32_t generation, uint32_t matmul_path) {
   fixture->code = code_cache_create();
   const struct pe_environment environment = {.context = fixture, .memory = fixture->memory, .time = no_time,
                                              .specification = &specifications[generation - 1], .job_done = note_report};
-  fixture->pe = pe_create(5, &environment, fixture->code, arithmetic_path_select(matmul_path));
+  const size_t bytes = pe_bytes(environment.specification);
+  fixture->pe_pages = aligned_alloc(4096, bytes);
+  memset(fixture->pe_pages, 0, bytes);
+  fixture->pe = pe_create(fixture->pe_pages, 5, &environment, fixture->code, arithmetic_path_select(matmul_path));
   return fixture;
 }
 
 void fixture_destroy(struct fixture *fixture) {
   pe_destroy(fixture->pe);
+  free(fixture->pe_pages);
   code_cache_destroy(fixture->code);
   free(fixture->memory);
   free(fixture);

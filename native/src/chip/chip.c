@@ -20,8 +20,16 @@ static uint64_t pe_time(void *context) { return chip_clock_now(&((struct chip *)
 
 static struct pe *pe_peer(void *context, uint32_t index) { return ((struct chip *)context)->pes[index]; }
 
+static uint32_t pes_of(const struct mtia_specification *specification) {
+  return (uint32_t)(specification->grid_width * specification->grid_height);
+}
+
+static size_t pe_pages_bytes(const struct chip *chip) {
+  return pes_of(&chip->specification) * pe_bytes(&chip->specification);
+}
+
 static int32_t create_pes(struct chip *chip) {
-  uint32_t count = (uint32_t)(chip->specification.grid_width * chip->specification.grid_height);
+  const uint32_t count = pes_of(&chip->specification);
   chip->pe_environment = (struct pe_environment){
       .context = chip,
       .memory = chip->memory,
@@ -32,9 +40,12 @@ static int32_t create_pes(struct chip *chip) {
       .wake_peer = work_queue_engine_wake_pe,
   };
   chip->pe_code = code_cache_create();
-  if (chip->pe_code == NULL) return MTIA_ERROR_CHIP_NO_MEMORY;
+  /* Together, because the local memories of a PE each are smaller than a large page. */
+  chip->pe_pages = reserve_large_pages(pe_pages_bytes(chip));
+  if (chip->pe_code == NULL || chip->pe_pages == NULL) return MTIA_ERROR_CHIP_NO_MEMORY;
   for (uint32_t index = 0; index < count; index++) {
-    chip->pes[index] = pe_create(index, &chip->pe_environment, chip->pe_code, chip->arithmetic);
+    uint8_t *const pages = chip->pe_pages + index * pe_bytes(&chip->specification);
+    chip->pes[index] = pe_create(pages, index, &chip->pe_environment, chip->pe_code, chip->arithmetic);
     if (chip->pes[index] == NULL) return MTIA_ERROR_CHIP_NO_MEMORY;
     chip->pe_count++;
   }
@@ -108,6 +119,7 @@ void chip_destroy(struct chip *chip) {
   scheduler_stop(chip);
   dma_engine_stop(chip);
   for (uint32_t index = 0; index < chip->pe_count; index++) pe_destroy(chip->pes[index]);
+  release_pages(chip->pe_pages, pe_pages_bytes(chip));
   if (chip->pe_code != NULL) code_cache_destroy(chip->pe_code);
   control_core_destroy(chip);
   queue_engine_destroy(&chip->queue_engine);

@@ -49,6 +49,7 @@ struct chip {
 
   struct pe_environment pe_environment;
   struct code_cache *pe_code;
+  uint8_t *pe_pages; /* of all PEs, one after the other */
   struct pe *pes[CHIP_PES];
   uint32_t pe_count;
 

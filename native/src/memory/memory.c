@@ -6,7 +6,7 @@
 #include "memory_errors.h"
 #include "memory_protection.h"
 
-/* Large pages make first touches and TLB misses of big tensors cheap; both memories start on such a boundary. */
+/* Large pages make first touches and TLB misses cheap; what is reserved in them starts on such a boundary. */
 #define LARGE_PAGE_BYTES (2ull << 20)
 
 struct memory {
@@ -15,8 +15,7 @@ struct memory {
   uint64_t sram_pages, pages;
   /* Owner of each protection page, SRAM first. Relaxed: firmware orders a change of owner against the jobs that it affects. */
   _Atomic uint8_t *owner;
-  uint8_t *reservation;
-  size_t reservation_bytes;
+  size_t reservation_bytes; /* from the start of SRAM to the end of LPDDR */
   _Atomic uint64_t scratchpad_bytes; /* of SRAM; the rest is cache, and no memory to anyone */
   _Atomic uint32_t setup;
   struct memory_errors errors;
@@ -27,6 +26,18 @@ _Static_assert(sizeof(_Atomic uint8_t) == 1, "the owner table is read a byte at 
 uint8_t *reserve_pages(size_t bytes) {
   void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return pages == MAP_FAILED ? NULL : pages;
+}
+
+uint8_t *reserve_large_pages(size_t bytes) {
+  uint8_t *const pages = reserve_pages(bytes + LARGE_PAGE_BYTES);
+  if (pages == NULL) return NULL;
+  const size_t before = (size_t)(-(uintptr_t)pages & (LARGE_PAGE_BYTES - 1));
+  uint8_t *const start = pages + before;
+  release_pages(before == 0 ? NULL : pages, before);
+  release_pages(start + bytes, LARGE_PAGE_BYTES - before);
+  madvise(start, bytes, MADV_HUGEPAGE);
+  madvise(start, bytes, MADV_DONTDUMP);
+  return start;
 }
 
 void release_pages(uint8_t *pages, size_t bytes) {
@@ -42,25 +53,21 @@ struct memory *memory_create(uint64_t sram_bytes, uint64_t lpddr_bytes) {
   memory->lpddr_bytes = lpddr_bytes;
   memory->sram_pages = sram_bytes / MTIA_PROTECTION_PAGE_BYTES;
   memory->pages = memory->sram_pages + lpddr_bytes / MTIA_PROTECTION_PAGE_BYTES;
-  memory->reservation_bytes = sram_bytes + lpddr_bytes + 2 * LARGE_PAGE_BYTES;
-  memory->reservation = reserve_pages(memory->reservation_bytes);
+  const uint64_t lpddr_offset = (sram_bytes + LARGE_PAGE_BYTES - 1) & ~(LARGE_PAGE_BYTES - 1);
+  memory->reservation_bytes = lpddr_offset + lpddr_bytes;
+  memory->sram = reserve_large_pages(memory->reservation_bytes);
   memory->owner = (_Atomic uint8_t *)reserve_pages(memory->pages);
-  if (memory->reservation == NULL || memory->owner == NULL) {
+  if (memory->sram == NULL || memory->owner == NULL) {
     memory_destroy(memory);
     return NULL;
   }
-  madvise(memory->reservation, memory->reservation_bytes, MADV_HUGEPAGE);
-  madvise(memory->reservation, memory->reservation_bytes, MADV_DONTDUMP);
-  uintptr_t start = ((uintptr_t)memory->reservation + LARGE_PAGE_BYTES - 1) & ~(uintptr_t)(LARGE_PAGE_BYTES - 1);
-  memory->sram = (uint8_t *)start;
-  /* A large page between the two, never touched. */
-  memory->lpddr = memory->sram + ((sram_bytes + LARGE_PAGE_BYTES - 1) & ~(LARGE_PAGE_BYTES - 1));
+  memory->lpddr = memory->sram + lpddr_offset;
   return memory;
 }
 
 void memory_destroy(struct memory *memory) {
   if (memory == NULL) return;
-  release_pages(memory->reservation, memory->reservation_bytes);
+  release_pages(memory->sram, memory->reservation_bytes);
   release_pages((uint8_t *)memory->owner, memory->pages);
   memory_errors_destroy(&memory->errors);
   free(memory);

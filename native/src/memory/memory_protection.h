@@ -25,6 +25,8 @@ void memory_read_errors(struct memory *memory, uint64_t *corrected, uint64_t *un
 
 /* Zeroed address space whose pages cost memory only once touched. NULL where there is none. */
 uint8_t *reserve_pages(size_t bytes);
+/* The same in large pages where the host has them, starting with one. bytes: whole small pages. Not in core dumps. */
+uint8_t *reserve_large_pages(size_t bytes);
 void release_pages(uint8_t *pages, size_t bytes);
 
 #endif

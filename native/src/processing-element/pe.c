@@ -2,7 +2,6 @@
 #include "pe.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "arithmetic_path.h"
 #include "pe_internal.h"
@@ -20,8 +19,8 @@
  */
 #define NETWORK_BYTES_PER_CYCLE 32
 
-/* Of local memory in the host's. */
-#define LOCAL_ALIGNMENT 4096
+/* Of a PE and of its local memory in the host's. */
+#define HOST_PAGE_BYTES 4096ull
 
 #define MIP_EXTERNAL (1ull << 11)
 #define MSTATUS_MIE (1ull << 3)
@@ -71,20 +70,16 @@ static bool prepare_hart(struct pe *pe, uint32_t number, struct code_cache *code
   return true;
 }
 
-/* Zeroed by the system, page by page as they are touched: a chip has 64 of them, and opening it must be quick. */
-static uint8_t *fresh_local_memory(struct pe *pe) {
-  pe->local_allocation = calloc(1, pe->local_bytes + LOCAL_ALIGNMENT);
-  if (pe->local_allocation == NULL) return NULL;
-  pe->local_is_fresh = true;
-  return (uint8_t *)(((uintptr_t)pe->local_allocation + LOCAL_ALIGNMENT - 1) & ~(uintptr_t)(LOCAL_ALIGNMENT - 1));
+/* An odd number of pages: a power of two apart, the same places of all PEs would share sets of the host's caches. */
+static size_t own_bytes(void) { return (sizeof(struct pe) / (2 * HOST_PAGE_BYTES) * 2 + 3) * HOST_PAGE_BYTES; }
+
+size_t pe_bytes(const struct mtia_specification *specification) {
+  return own_bytes() + (size_t)specification->local_memory_bytes;
 }
 
-struct pe *pe_create(uint32_t index, const struct pe_environment *environment, struct code_cache *code,
+struct pe *pe_create(uint8_t *pages, uint32_t index, const struct pe_environment *environment, struct code_cache *code,
                      const struct arithmetic_path *arithmetic) {
-  const size_t bytes = (sizeof(struct pe) + 63) / 64 * 64;
-  struct pe *const pe = aligned_alloc(64, bytes);
-  if (pe == NULL) return NULL;
-  memset(pe, 0, bytes);
+  struct pe *const pe = (struct pe *)pages;
   pe->index = index;
   pe->environment = *environment;
   pe->generation = (uint32_t)environment->specification->generation_number;
@@ -95,17 +90,12 @@ struct pe *pe_create(uint32_t index, const struct pe_environment *environment, s
                                                    .atomic = pe_hart_atomic, .code_page = pe_hart_code_page,
                                                    .custom = command_processor_custom, .time = time_of};
   time_model_init(pe);
-  pe->local_memory = fresh_local_memory(pe);
-  if (pe->local_memory == NULL || !pe_links_create(pe)) {
-    free(pe->local_allocation);
-    free(pe);
-    return NULL;
-  }
+  pe->local_memory = pages + own_bytes();
+  pe->local_is_fresh = true;
+  if (!pe_links_create(pe)) return NULL;
   if (!sram_cache_create(&pe->cache, (uint64_t)environment->specification->sram_bytes)) {
     sram_cache_destroy(&pe->cache);
     pe_links_destroy(pe);
-    free(pe->local_allocation);
-    free(pe);
     return NULL;
   }
   for (uint32_t number = 0; number < PE_HARTS; number++) {
@@ -113,8 +103,6 @@ struct pe *pe_create(uint32_t index, const struct pe_environment *environment, s
     while (number-- > 0) hart_destroy(&pe->hart[number]);
     pe_links_destroy(pe);
     sram_cache_destroy(&pe->cache);
-    free(pe->local_allocation);
-    free(pe);
     return NULL;
   }
   return pe;
@@ -125,8 +113,6 @@ void pe_destroy(struct pe *pe) {
   sram_cache_destroy(&pe->cache);
   for (uint32_t number = 0; number < PE_HARTS; number++) hart_destroy(&pe->hart[number]);
   pe_links_destroy(pe);
-  free(pe->local_allocation);
-  free(pe);
 }
 
 void pe_reset(struct pe *pe, uint64_t vector) {

@@ -5,6 +5,7 @@
 #ifndef MTIA_PE_H
 #define MTIA_PE_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "hart.h"
 #include "memory.h"
@@ -48,8 +49,10 @@ enum pe_state {
   PE_BLOCKED   /* has a job, but no hart can go on until something arrives from another PE of the job, if ever */
 };
 
-/* Returns NULL where memory is short. */
-struct pe *pe_create(uint32_t index, const struct pe_environment *environment, struct code_cache *code,
+/* Of a PE and its local memory: whole pages of the host. */
+size_t pe_bytes(const struct mtia_specification *specification);
+/* pages: pe_bytes() of zeros, at the start of a page, which the caller keeps. Returns NULL where memory is short. */
+struct pe *pe_create(uint8_t *pages, uint32_t index, const struct pe_environment *environment, struct code_cache *code,
                      const struct arithmetic_path *arithmetic);
 void pe_destroy(struct pe *pe);
 /* Clears units and local memory and starts both harts at vector. Not while pe_run is under way. */

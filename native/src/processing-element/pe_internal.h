@@ -48,7 +48,6 @@ struct pe {
   struct pe_environment environment;
   uint32_t index, generation;
   uint8_t *local_memory;
-  void *local_allocation;
   bool local_is_fresh; /* still all zero */
   uint64_t local_bytes;
   struct command_processor cp;
