@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { packageRoot } from '../src/firmware-emu/bundle-location.js';
+import { packageRoot } from '../src/driver/package-root.js';
 import type { TensorData } from '../src/streaming-api/index.js';
 
 export interface OrtTensor {

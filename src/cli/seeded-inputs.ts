@@ -1,7 +1,9 @@
 /** Inputs for a model that is run without data: repeatable, and valid whatever the model. */
+
 import { ELEMENT_BYTES, type ElementType, type GraphTensor } from '../compiler/compiled-graph.js';
+import { elementCount } from '../compiler/tensor.js';
 import { randomNumbers } from '../conformance/random.js';
-import { elementCount, type Tensor } from './tensors.js';
+import type { Tensor } from './tensors.js';
 
 type Write = (view: DataView, offset: number, random: number) => void;
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { ELEMENT_BYTES, type ElementType } from '../compiler/compiled-graph.js';
 import { READ_ELEMENT } from '../compiler/read-element.js';
+import { elementCount } from '../compiler/tensor.js';
 
 export interface Tensor {
   readonly name: string;
@@ -9,10 +10,6 @@ export interface Tensor {
   readonly shape: readonly number[];
   /** Row-major, little-endian. */
   readonly data: Uint8Array;
-}
-
-export function elementCount(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
 
 export function formatShape(shape: readonly (number | string)[]): string {

@@ -10,7 +10,7 @@ import {
   SEGMENT_KINDS,
 } from './compiled-graph.js';
 import { invalidModel } from './errors.js';
-import { encodeGraphImage, type ImageJob } from './graph-image.js';
+import { encodeJobs, type ImageJob } from './graph-image.js';
 import type { ModelGraph } from './ir/model-graph.js';
 import { bindShapes, type InputShapes } from './lowering/bind-shapes.js';
 import { lowerGraph, refuseUnsupported } from './lowering/lower-graph.js';
@@ -80,7 +80,7 @@ export function compileModel(model: ModelGraph, options: CompileOptions): Compil
     outputs: outputs.tensors,
     segments: placeSegments(bytes, specification.sramBytes.value),
     weights: weights.build(),
-    image: encodeGraphImage(scheduled.map((job) => imageJob(job, workspace.addressOf))),
+    image: encodeJobs(scheduled.map((job) => imageJob(job, workspace.addressOf))),
     jobs: scheduled.map(({ job }) => ({ kernel: job.kernel, nodes: job.nodes, shape: job.shape })),
   };
 }

@@ -1,5 +1,6 @@
 /** Graph images: the records that the firmware walks, written from jobs and checked when they come from a file. */
 import {
+  encodeGraphImage,
   encodeStruct,
   GRAPH_ARGUMENT_WORDS,
   GRAPH_HEADER,
@@ -8,8 +9,8 @@ import {
   GRAPH_MAGIC,
   KERNEL_ID,
   type KernelName,
-  PROTOCOL_VERSION,
   placeFields,
+  type Rectangle,
   type StructLayout,
 } from '../hw/index.js';
 import { SEGMENT_KINDS, type SegmentKind } from './compiled-graph.js';
@@ -23,44 +24,24 @@ export interface SegmentAddress {
 
 export type ArgumentValue = number | SegmentAddress;
 
-export interface Rectangle {
-  readonly column: number;
-  readonly row: number;
-  readonly columns: number;
-  readonly rows: number;
-}
-
 export interface ImageJob {
   readonly kernel: KernelName;
   readonly layout: StructLayout;
   readonly values: Readonly<Record<string, ArgumentValue>>;
-  readonly rectangle: Rectangle;
+  readonly rectangle: Required<Rectangle>;
   readonly barrier: boolean;
 }
 
 const WORD_BYTES = 8;
 
-export function encodeGraphImage(jobs: readonly ImageJob[]): Uint8Array {
-  const image = new Uint8Array(GRAPH_HEADER.size + jobs.length * GRAPH_JOB.size);
-  const view = new DataView(image.buffer);
-  encodeStruct(GRAPH_HEADER, view, 0, {
-    magic: GRAPH_MAGIC,
-    version: PROTOCOL_VERSION,
-    job_count: jobs.length,
-    segment_count: SEGMENT_KINDS.length,
-  });
-  for (const [index, job] of jobs.entries()) {
-    const { words, segments } = argumentWords(job);
-    encodeStruct(GRAPH_JOB, view, GRAPH_HEADER.size + index * GRAPH_JOB.size, {
-      kernel: KERNEL_ID[job.kernel],
-      flags: job.barrier ? GRAPH_JOB_FLAG.BARRIER : 0,
-      ...job.rectangle,
-      argument_words: words.length,
-      segment: segments,
-      arguments: words,
-    });
-  }
-  return image;
+export function encodeJobs(jobs: readonly ImageJob[]): Uint8Array {
+  const records = jobs.map((job) => ({
+    kernel: KERNEL_ID[job.kernel],
+    flags: job.barrier ? GRAPH_JOB_FLAG.BARRIER : 0,
+    rectangle: job.rectangle,
+    ...argumentWords(job),
+  }));
+  return encodeGraphImage(records, SEGMENT_KINDS.length);
 }
 
 function argumentWords(job: ImageJob): { readonly words: readonly bigint[]; readonly segments: readonly number[] } {

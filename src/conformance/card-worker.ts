@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Device, openEmulator } from '../driver/index.js';
 import { bundlePath, readBundle, TEST_KERNELS_BUNDLE } from '../firmware-emu/index.js';
-import { type Generation, HOST_COMMAND } from '../hw/index.js';
-import { encodeRectangle, WHOLE_GRID } from './session.js';
+import { encodeRectangle, type Generation, HOST_COMMAND } from '../hw/index.js';
+import { WHOLE_GRID } from './session.js';
 
 export interface CardWorkerData {
   readonly generation: Generation;

@@ -1,16 +1,16 @@
 /** A context with a queue, pages of LPDDR and mapped host memory, and short words for what cases do with them. */
 import assert from 'node:assert/strict';
 import type { Command, CompletionRecord, Context, Device, FirmwareImage, Queue } from '../driver/index.js';
-import { HOST_COMMAND, MEMORY_MAP, PROTECTION_PAGE_BYTES, RESERVED } from '../hw/index.js';
+import {
+  encodeRectangle,
+  HOST_COMMAND,
+  MEMORY_MAP,
+  PROTECTION_PAGE_BYTES,
+  RESERVED,
+  type Rectangle,
+} from '../hw/index.js';
 import { unsupported } from './case.js';
 import { equalBytes } from './expectations.js';
-
-export interface Rectangle {
-  readonly column: number;
-  readonly row: number;
-  readonly columns: number;
-  readonly rows: number;
-}
 
 export const ONE_PE: Rectangle = { column: 0, row: 0, columns: 1, rows: 1 };
 export const WHOLE_GRID: Rectangle = { column: 0, row: 0, columns: 8, rows: 8 };
@@ -22,17 +22,13 @@ const PAGES = 64;
 const HOST_BYTES = 4 * 1024 * 1024;
 const ARGUMENT_BYTES = 512;
 
-/** The rectangle as a launch command carries it. */
-export function encodeRectangle({ column, row, columns, rows }: Rectangle): number {
-  return column + row * 2 ** 8 + columns * 2 ** 16 + rows * 2 ** 24;
-}
-
 export interface LaunchOptions {
   readonly rectangle?: Rectangle;
   readonly deadlineUs?: number;
   readonly queue?: Queue;
 }
 
+/** A context with one queue, pages of LPDDR and a mapped host buffer. */
 export class Session {
   readonly context: Context;
   readonly queue: Queue;
@@ -60,11 +56,11 @@ export class Session {
     this.#kernels = kernels;
   }
 
-  /** Each session of a device has pages of its own. */
-  static async open(device: Device, firmware: FirmwareImage): Promise<Session> {
+  /** With pages from an address on, or with some that no other session of the device has. */
+  static async open(device: Device, firmware: Pick<FirmwareImage, 'kernels'>, address?: bigint): Promise<Session> {
     const context = await device.createContext();
     const queue = await context.createQueue();
-    const memory = FIRST_ADDRESS + BigInt((context.id - 1) * PAGES * PAGE_BYTES);
+    const memory = address ?? FIRST_ADDRESS + BigInt((context.id - 1) * PAGES * PAGE_BYTES);
     await context.assignPages(memory, PAGES);
     const pages = context.allocateHost(HOST_BYTES);
     return new Session(context, queue, memory, context.mapHost(pages), pages.view, firmware.kernels);
@@ -105,20 +101,25 @@ export class Session {
     equalBytes(await this.read(address, bytes.byteLength), bytes, `device memory at 0x${address.toString(16)}`);
   }
 
-  /** Number of a kernel of the bundle under test. */
-  kernel(name: string): number {
+  /** Number of a kernel of the bundle under test; a number stands for itself. */
+  kernel(name: string | number): number {
+    if (typeof name === 'number') return name;
     return this.#kernels.get(name) ?? unsupported(`the bundle has no kernel ${name}`);
   }
 
   /** Launches a kernel of the bundle with words as its arguments. */
-  async launch(kernel: string, args: readonly bigint[] = [], options: LaunchOptions = {}): Promise<CompletionRecord> {
+  async launch(
+    kernel: string | number,
+    args: readonly bigint[] = [],
+    options: LaunchOptions = {},
+  ): Promise<CompletionRecord> {
     const { done } = await this.startLaunch(kernel, args, options);
     return done;
   }
 
   /** Resolves when the command is submitted; `done` is its completion. */
   async startLaunch(
-    kernel: string,
+    kernel: string | number,
     args: readonly bigint[] = [],
     { rectangle = ONE_PE, deadlineUs, queue = this.queue }: LaunchOptions = {},
   ): Promise<{ readonly done: Promise<CompletionRecord> }> {

@@ -4,8 +4,8 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { packageRoot } from '../driver/package-root.js';
 import { MEMORY_MAP, PROTOCOL_VERSION } from '../hw/index.js';
-import { packageRoot } from './bundle-location.js';
 import {
   BOOT_ROM,
   BOOT_ROM_HEADER,

@@ -37,12 +37,12 @@ export const ERROR_CODES = {
   ABORTED: { code: 15, fault: 'caller', doc: 'the command was aborted' },
   DEADLOCK: { code: 16, fault: 'kernel', doc: 'every hart of the job waits and nothing can wake one' },
   ILLEGAL_UNIT_COMMAND: { code: 17, fault: 'kernel', doc: 'a unit command carries an illegal field' },
+  INSUFFICIENT_LOCAL_MEMORY: { code: 18, fault: 'caller', doc: 'the job does not fit the local memory of a PE' },
   DECOMPRESSION: {
     code: 19,
     fault: 'caller',
     doc: 'the compressed data is damaged or cut off, or longer than its destination once decompressed',
   },
-  INSUFFICIENT_LOCAL_MEMORY: { code: 18, fault: 'caller', doc: 'the job does not fit the local memory of a PE' },
   ECC_UNCORRECTABLE: {
     code: 30,
     fault: 'device',
@@ -66,15 +66,14 @@ export const ERROR_CODES = {
     doc: 'the boot ROM refused the bundle: no control firmware in it',
   },
   FIRMWARE_PANIC: { code: 44, fault: 'firmware', doc: 'the control firmware trapped' },
-
   WATCHDOG_EXPIRED: { code: 45, fault: 'firmware', doc: 'the control firmware made no progress' },
 
   CHIP_CLOSED: { code: 64, fault: 'host', doc: 'the device handle is closed' },
   CHIP_BAD_ARGUMENT: { code: 65, fault: 'host', doc: 'a C ABI argument is out of range' },
   CHIP_NO_MEMORY: { code: 66, fault: 'host', doc: 'the host has no memory for the device' },
   CHIP_SYSTEM: { code: 67, fault: 'host', doc: 'a system call of the emulated chip failed' },
-  CHIP_LINK_DOWN: { code: 69, fault: 'device', doc: 'the PCI Express link took no more writes (credits exhausted)' },
   CHIP_NOT_HALTED: { code: 68, fault: 'host', doc: 'the hart must be halted for this debug access' },
+  CHIP_LINK_DOWN: { code: 69, fault: 'device', doc: 'the PCI Express link took no more writes (credits exhausted)' },
   CHIP_MATMUL_PATH: { code: 70, fault: 'caller', doc: 'this host cannot run the matmul path that was asked for' },
 
   DEVICE_LOST: { code: 128, fault: 'device', doc: 'the device stopped answering; open it again' },
@@ -107,16 +106,8 @@ export const ERROR_CODES = {
     doc: 'the compiled graph needs another chip, kernel or firmware version',
   },
   NATIVE_LIBRARY: { code: 141, fault: 'host', doc: 'the library of the emulated chip is missing or too old' },
-  DEVICE_RESET: { code: 143, fault: 'device', doc: 'the device was reset after this was made or sent' },
-  HOST_FUNCTION_ERROR: { code: 160, fault: 'caller', doc: 'a function of the host that a stream called threw' },
-  CAPTURE_UNSUPPORTED: {
-    code: 161,
-    fault: 'caller',
-    doc: 'a stream that is captured was asked for what no graph holds',
-  },
-  CAPTURE_INVALIDATED: { code: 162, fault: 'caller', doc: 'the capture was given up; it makes no graph' },
-  CAPTURE_UNJOINED: { code: 163, fault: 'caller', doc: 'a stream was drawn into a capture and not joined' },
   TOO_MANY: { code: 142, fault: 'caller', doc: 'a limited resource (contexts, queues, mappings) is used up' },
+  DEVICE_RESET: { code: 143, fault: 'device', doc: 'the device was reset after this was made or sent' },
 
   EXECUTOR_FULL: { code: 150, fault: 'caller', doc: 'as many requests wait for an executor as its queue holds' },
   DEADLINE_EXCEEDED: { code: 151, fault: 'caller', doc: 'the request was not answered before its deadline' },
@@ -125,6 +116,15 @@ export const ERROR_CODES = {
     fault: 'host',
     doc: 'the worker thread that ran the request ended, and so did the next one',
   },
+
+  HOST_FUNCTION_ERROR: { code: 160, fault: 'caller', doc: 'a function of the host that a stream called threw' },
+  CAPTURE_UNSUPPORTED: {
+    code: 161,
+    fault: 'caller',
+    doc: 'a stream that is captured was asked for what no graph holds',
+  },
+  CAPTURE_INVALIDATED: { code: 162, fault: 'caller', doc: 'the capture was given up; it makes no graph' },
+  CAPTURE_UNJOINED: { code: 163, fault: 'caller', doc: 'a stream was drawn into a capture and not joined' },
 } as const satisfies Readonly<Record<string, ErrorCode>>;
 
 export type ErrorName = keyof typeof ERROR_CODES;

@@ -1,9 +1,11 @@
 /** The one hardware description: specifications, memory map, registers, commands, structures, error codes. */
 export * from './error-codes.js';
+export * from './graph-image.js';
 export * from './kernels.js';
 export * from './layout.js';
 export * from './memory-map.js';
 export * from './protocol.js';
+export * from './rectangle.js';
 export * from './register-values.js';
 export * from './registers.js';
 export * from './specification.js';

@@ -1,13 +1,11 @@
 /** A capture as the firmware walks it: nodes by depth, in as many images as copies across the host interface leave. */
 import {
-  encodeStruct,
-  GRAPH_ARGUMENT_WORDS,
-  GRAPH_HEADER,
-  GRAPH_JOB,
+  decodeRectangle,
   GRAPH_JOB_FLAG,
-  GRAPH_MAGIC,
   GRAPH_SEGMENTS,
-  PROTOCOL_VERSION,
+  type GraphJobRecord,
+  graphImageBytes,
+  writeGraphImage,
 } from '../hw/index.js';
 import type { GraphNode, NodeWord, NodeWork } from './capture.js';
 import type { DeviceBuffer } from './device-buffer.js';
@@ -52,7 +50,7 @@ export function layOutGraph(nodes: readonly GraphNode[]): GraphLayout {
   const close = (): void => {
     if (run.length === 0) return;
     parts.push({ kind: 'image', offset, nodes: run });
-    offset += GRAPH_HEADER.size + run.length * GRAPH_JOB.size;
+    offset += graphImageBytes(run.length);
     run = [];
   };
   for (const index of order) {
@@ -66,7 +64,11 @@ export function layOutGraph(nodes: readonly GraphNode[]): GraphLayout {
   }
   close();
   const bytes = new Uint8Array(offset);
-  for (const part of parts) if (part.kind === 'image') writeImage(bytes, part.offset, part.nodes, nodes, segments);
+  for (const part of parts) {
+    if (part.kind !== 'image') continue;
+    const records = recordsOf(part.nodes, nodes, segments);
+    writeGraphImage(new DataView(bytes.buffer, part.offset), records, segments.length);
+  }
   bytes.set(new Uint8Array(basesOf(segments, new Map()).buffer));
   return { bytes, parts, segments, buffers };
 }
@@ -83,55 +85,26 @@ function depthOf(nodes: readonly GraphNode[], index: number): number {
   return nodes[index]?.depth ?? 0;
 }
 
-function writeImage(
-  bytes: Uint8Array,
-  start: number,
+function recordsOf(
   order: readonly number[],
   nodes: readonly GraphNode[],
   segments: readonly DeviceBuffer[],
-): void {
-  const view = new DataView(bytes.buffer, start);
+): readonly GraphJobRecord[] {
   const numbers = new Map(segments.map((buffer, index) => [buffer, index + 1]));
-  encodeStruct(GRAPH_HEADER, view, 0, {
-    magic: GRAPH_MAGIC,
-    version: PROTOCOL_VERSION,
-    job_count: order.length,
-    segment_count: segments.length,
-  });
   let depth = -1;
-  for (const [place, index] of order.entries()) {
+  return order.flatMap((index) => {
     const node = nodes[index];
-    if (node === undefined) continue;
+    if (node === undefined) return [];
     const barrier = node.depth === depth ? 0 : GRAPH_JOB_FLAG.BARRIER;
     depth = node.depth;
-    writeNode(view, GRAPH_HEADER.size + place * GRAPH_JOB.size, node.work as ImageWork, barrier, numbers);
-  }
+    return [recordOf(node.work as ImageWork, barrier, numbers)];
+  });
 }
 
-function writeNode(
-  view: DataView,
-  at: number,
-  work: ImageWork,
-  barrier: number,
-  numbers: ReadonlyMap<DeviceBuffer, number>,
-): void {
-  const rectangle = work.kind === 'launch' ? work.rectangle : 0;
-  const segment = new Array<number>(GRAPH_ARGUMENT_WORDS).fill(0);
-  const words = new Array<bigint>(GRAPH_ARGUMENT_WORDS).fill(0n);
-  for (const [index, word] of work.words.entries()) {
-    const number = word.buffer === undefined ? 0 : (numbers.get(word.buffer) ?? 0);
-    segment[index] = number;
-    words[index] = number === 0 ? addressOf(word, new Map()) : word.value;
-  }
-  encodeStruct(GRAPH_JOB, view, at, {
-    kernel: work.kind === 'launch' ? work.kernel : 0,
-    flags: FLAGS[work.kind] | barrier,
-    column: rectangle & 0xff,
-    row: (rectangle >>> 8) & 0xff,
-    columns: (rectangle >>> 16) & 0xff,
-    rows: rectangle >>> 24,
-    argument_words: work.words.length,
-    segment,
-    arguments: words,
-  });
+function recordOf(work: ImageWork, barrier: number, numbers: ReadonlyMap<DeviceBuffer, number>): GraphJobRecord {
+  const segments = work.words.map(({ buffer }) => (buffer === undefined ? 0 : (numbers.get(buffer) ?? 0)));
+  const words = work.words.map((word, index) => (segments[index] === 0 ? addressOf(word, new Map()) : word.value));
+  const flags = FLAGS[work.kind] | barrier;
+  if (work.kind !== 'launch') return { kernel: 0, flags, words, segments };
+  return { kernel: work.kernel, flags, rectangle: decodeRectangle(work.rectangle), words, segments };
 }

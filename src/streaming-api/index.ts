@@ -12,6 +12,7 @@ export {
   MtiaError,
   type PciFunction,
 } from '../driver/index.js';
+export type { Rectangle } from '../hw/index.js';
 export { ERROR_CODES, type ErrorName, type Generation } from '../hw/index.js';
 export type {
   AllocationOptions,
@@ -45,7 +46,7 @@ export { Graph, type ReplayOptions } from './graph.js';
 export { HostBuffer, type SharedHostBuffer } from './host-buffer.js';
 export type { HostFunction } from './host-functions.js';
 export type { Kernel } from './kernel.js';
-export { type Float32Argument, f32, type LaunchArgument, type LaunchOptions, type Rectangle } from './launch.js';
+export { type Float32Argument, f32, type LaunchArgument, type LaunchOptions } from './launch.js';
 export type { MemoryCheckOptions } from './memory-checking.js';
 export type { LoadOptions, RunOptions, RunResult, TensorData } from './model-types.js';
 export { Stream } from './stream.js';

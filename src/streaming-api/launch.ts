@@ -1,16 +1,7 @@
 /** What a launch takes besides the kernel. */
 import { invalidArgument } from '../driver/index.js';
+import { encodeRectangle, type Rectangle } from '../hw/index.js';
 import type { DeviceBuffer } from './device-buffer.js';
-
-/** A rectangle of the grid of processing elements. */
-export interface Rectangle {
-  /** First column; 0 when absent. */
-  readonly column?: number;
-  /** First row; 0 when absent. */
-  readonly row?: number;
-  readonly columns: number;
-  readonly rows: number;
-}
 
 export interface LaunchOptions {
   readonly grid: Rectangle;
@@ -34,18 +25,13 @@ export function f32(value: number): Float32Argument {
   return { type: 'f32', value };
 }
 
-function isByte(value: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= 255;
-}
-
-/** The rectangle as the work queue engine reads it. Whether it lies on the grid is for the firmware to judge. */
-export function encodeRectangle({ column = 0, row = 0, columns, rows }: Rectangle): number {
-  if (!isByte(column) || !isByte(row) || !isByte(columns) || !isByte(rows)) {
-    throw invalidArgument(
-      `a rectangle of ${columns} x ${rows} processing elements at ${column}, ${row} does not exist`,
-    );
+/** The grid as commands carry it; a number that does not fit is an INVALID_ARGUMENT. */
+export function encodeGrid(grid: Rectangle): number {
+  try {
+    return encodeRectangle(grid);
+  } catch (error) {
+    throw error instanceof RangeError ? invalidArgument(error.message) : error;
   }
-  return column + row * 0x100 + columns * 0x1_0000 + rows * 0x100_0000;
 }
 
 /** Milliseconds of the API as microseconds of a command; 0 = none. */

@@ -6,7 +6,7 @@ import type { Capture, NodeWord, NodeWork } from './capture.js';
 import type { CommandStream } from './command-stream.js';
 import { DeviceBuffer } from './device-buffer.js';
 import type { Kernel } from './kernel.js';
-import { deadlineUs, encodeRectangle, type LaunchArgument, type LaunchOptions } from './launch.js';
+import { deadlineUs, encodeGrid, type LaunchArgument, type LaunchOptions } from './launch.js';
 import type { BufferOwner } from './owned-buffer.js';
 import type { UseCount } from './use-count.js';
 
@@ -17,7 +17,7 @@ function launchCommand(kernel: Kernel, options: LaunchOptions, address: number, 
     a: kernel.id,
     b: address,
     c: bytes,
-    d: encodeRectangle(options.grid),
+    d: encodeGrid(options.grid),
     deadlineUs: deadlineUs(options.deadlineMs),
   };
 }
@@ -95,7 +95,7 @@ export class Launcher {
         const argument = args[index];
         return argument instanceof DeviceBuffer ? { value: 0n, buffer: argument } : { value };
       });
-      return { kind: 'launch', kernel: kernel.id, rectangle: encodeRectangle(options.grid), words };
+      return { kind: 'launch', kernel: kernel.id, rectangle: encodeGrid(options.grid), words };
     } finally {
       this.#slots.give(slot);
     }

@@ -1,7 +1,7 @@
 /** Atomic operations and barriers across the PEs of a job. */
 import { describe, expect, it } from 'vitest';
-import { CUSTOM_EXCEPTION, PROTECTION_PAGE_BYTES } from '../../src/hw/index.js';
-import { openCard, type Rectangle, Session } from './card.js';
+import { CUSTOM_EXCEPTION, PROTECTION_PAGE_BYTES, type Rectangle } from '../../src/hw/index.js';
+import { openCard, openSession } from './card.js';
 
 const TEST = { BARRIERS: 0n, LOCK: 1n, TICKETS: 2n, POST_RING: 3n, MISSING_AT_BARRIER: 4n, OUTSIDE: 5n } as const;
 const RECTANGLE: Rectangle = { column: 1, row: 2, columns: 4, rows: 3 };
@@ -21,13 +21,13 @@ describe.each(['v1', '2i'] as const)('PEs of a job on %s', (generation) => {
     for (const threads of [1, 2]) {
       const { device } = await openCard(generation, undefined, threads);
       try {
-        const session = await Session.open(device);
+        const session = await openSession(device);
         const words = session.memory + BigInt(PROTECTION_PAGE_BYTES);
         for (let round = 0; round < 3; round++) {
           for (const test of [TEST.BARRIERS, TEST.LOCK, TEST.TICKETS, TEST.POST_RING]) {
             await session.writeWords(words, new Array<bigint>(PES * ROUNDS).fill(0n));
             const args = [test, words, BigInt(ROUNDS)];
-            const { deviceUs } = await session.launchTest('ACROSS_PES', args, { rectangle: RECTANGLE });
+            const { deviceUs } = await session.launch('ACROSS_PES', args, { rectangle: RECTANGLE });
             const found = await session.readWords(words, PES * ROUNDS);
             if (test === TEST.LOCK) expect(found[0]).toBe(BigInt(PES * ROUNDS));
             if (test === TEST.POST_RING) expect(found[0]).toBe(ringOf());
@@ -52,9 +52,9 @@ describe.each(['v1', '2i'] as const)('PEs of a job on %s', (generation) => {
   it('fail by name where one is missing or outside', async () => {
     const { device, debug } = await openCard(generation);
     try {
-      const session = await Session.open(device);
+      const session = await openSession(device);
       const run = (test: bigint): Promise<unknown> =>
-        session.launchTest('ACROSS_PES', [test, session.memory, 1n], { rectangle: RECTANGLE });
+        session.launch('ACROSS_PES', [test, session.memory, 1n], { rectangle: RECTANGLE });
       await expect(run(TEST.OUTSIDE)).rejects.toMatchObject({
         code: 'ILLEGAL_UNIT_COMMAND',
         place: { cause: BigInt(CUSTOM_EXCEPTION.ILLEGAL_COMMAND) },

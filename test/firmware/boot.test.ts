@@ -9,8 +9,15 @@ import {
   WITHOUT_GRAPH_LAUNCH_BUNDLE,
   writeBundle,
 } from '../../src/firmware-emu/index.js';
-import { BUNDLE_HEADER, BUNDLE_SECTION_RECORD, HOST_COMMAND, KERNEL_ID, placeFields } from '../../src/hw/index.js';
-import { encodeRectangle, ONE_PE, openCard, Session } from './card.js';
+import {
+  BUNDLE_HEADER,
+  BUNDLE_SECTION_RECORD,
+  encodeRectangle,
+  HOST_COMMAND,
+  KERNEL_ID,
+  placeFields,
+} from '../../src/hw/index.js';
+import { ONE_PE, openCard, openSession } from './card.js';
 
 const image = loadBundle();
 
@@ -51,7 +58,7 @@ describe.each(['v1', '2i'] as const)('booting %s', (generation) => {
     await boot(pci, new CardRegisters(pci), image);
     const device = await Device.open(pci, image);
     await using _closing = device;
-    const session = await Session.open(device);
+    const session = await openSession(device);
     await session.launch(KERNEL_ID.NULL);
   });
 
@@ -118,7 +125,7 @@ describe('control firmware', () => {
     const { device } = await openCard('2i', loadBundle(bundlePath(WITHOUT_GRAPH_LAUNCH_BUNDLE)));
     await using _closing = device;
     expect(device.capabilities & (1n << BigInt(HOST_COMMAND.GRAPH_LAUNCH))).toBe(0n);
-    const session = await Session.open(device);
+    const session = await openSession(device);
     await expect(session.queue.submit({ opcode: HOST_COMMAND.GRAPH_LAUNCH, a: session.memory })).rejects.toMatchObject({
       code: 'UNSUPPORTED_COMMAND',
     });
@@ -128,7 +135,7 @@ describe('control firmware', () => {
   it('that traps is reported with its place, and the device is lost', async () => {
     const { device, debug } = await openCard('2i', image);
     await using _closing = device;
-    const session = await Session.open(device);
+    const session = await openSession(device);
     debug.halt();
     // The program counter of control hart 0: there is no memory at all at address 8.
     debug.registerWrite(CONTROL_CORE, 0, 32, 8n);

@@ -1,8 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Context, type Device, MtiaError } from '../../src/driver/index.js';
 import { EXTERNAL_KERNEL_ID } from '../../src/firmware-emu/index.js';
-import { HOST_COMMAND, KERNEL_ID, LIMITS, MEMORY_MAP, PROTECTION_PAGE_BYTES, RESERVED } from '../../src/hw/index.js';
-import { encodeRectangle, ONE_PE, openCard, Session, WHOLE_GRID } from './card.js';
+import {
+  encodeRectangle,
+  HOST_COMMAND,
+  KERNEL_ID,
+  LIMITS,
+  MEMORY_MAP,
+  PROTECTION_PAGE_BYTES,
+  RESERVED,
+} from '../../src/hw/index.js';
+import { ONE_PE, openCard, openSession, type Session, WHOLE_GRID } from './card.js';
 
 const LAST_SEMAPHORE = 1023;
 
@@ -12,7 +20,7 @@ describe.each(['v1', '2i'] as const)('host commands on %s', (generation) => {
 
   beforeAll(async () => {
     ({ device } = await openCard(generation));
-    session = await Session.open(device);
+    session = await openSession(device);
   });
   afterAll(() => device.close());
 
@@ -74,14 +82,14 @@ describe.each(['v1', '2i'] as const)('host commands on %s', (generation) => {
     expect(result.jobs).toBe(1);
     expect(result.deviceUs).toBeGreaterThan(0);
     const rectangle = { column: 2, row: 1, columns: 3, rows: 4 };
-    await session.launchTest('RECORD', [session.memory, 100n], { rectangle });
+    await session.launch('RECORD', [session.memory, 100n], { rectangle });
     expect(await session.readWords(session.memory, 12)).toEqual(Array.from({ length: 12 }, (_, i) => BigInt(100 + i)));
   });
 
   it('LAUNCH uses every argument word', async () => {
     const args = Array.from({ length: 64 }, (_, index) => BigInt(index));
     args[0] = session.memory;
-    await session.launchTest('RECORD', args);
+    await session.launch('RECORD', args);
     expect(await session.readWords(session.memory, 1)).toEqual([1n]);
   });
 
@@ -203,7 +211,7 @@ describe.each(['v1', '2i'] as const)('host commands on %s', (generation) => {
     const doomed = await session.context.createQueue();
     const stuck = doomed.submit({ opcode: HOST_COMMAND.WAIT, a: 4, b: 1 });
     const endless = session.context.createQueue().then(async (queue) => {
-      const running = session.launchTest('ENDLESS', [], { rectangle: WHOLE_GRID, queue });
+      const running = session.launch('ENDLESS', [], { rectangle: WHOLE_GRID, queue });
       const rejected = expect(running).rejects.toMatchObject({ code: 'DEVICE_CLOSED' });
       await session.queue.submit({ opcode: HOST_COMMAND.NOP });
       await queue.close();
@@ -223,7 +231,7 @@ describe.each(['v1', '2i'] as const)('host commands on %s', (generation) => {
   it('jobs on disjoint rectangles run at once, jobs on the same PEs one after the other', async () => {
     const queues = await Promise.all([0, 1, 2].map(() => session.context.createQueue()));
     const [first, second, third] = queues;
-    const endless = session.launchTest('ENDLESS', [], {
+    const endless = session.launch('ENDLESS', [], {
       rectangle: ONE_PE,
       deadlineUs: 200_000,
       ...(first && { queue: first }),
@@ -252,7 +260,7 @@ describe.each(['v1', '2i'] as const)('host commands on %s', (generation) => {
     const jobs = [];
     for (let round = 0; round < 10; round++) {
       for (const queue of queues) {
-        jobs.push(await session.launchTestWithoutWaiting('ADD_ONE', [session.memory, 50n], queue));
+        jobs.push(await session.startLaunch('ADD_ONE', [session.memory, 50n], { queue }));
       }
     }
     await Promise.all(jobs.map((job) => job.done));
@@ -267,8 +275,8 @@ describe('contexts', () => {
   it('have pages of their own, cleared of what another context left', async () => {
     const { device } = await openCard('2i');
     await using _closing = device;
-    const first = await Session.open(device);
-    const second = await Session.open(device);
+    const first = await openSession(device);
+    const second = await openSession(device);
     await first.writeWords(first.memory, [42n]);
     await expect(second.read(first.memory, 8)).rejects.toMatchObject({ code: 'MEMORY_PROTECTION' });
     await expect(second.context.assignPages(first.memory, 1)).rejects.toMatchObject({ code: 'MEMORY_PROTECTION' });
@@ -285,11 +293,11 @@ describe('contexts', () => {
   it('may have SRAM behind the firmware', async () => {
     const { device } = await openCard('2i');
     await using _closing = device;
-    const session = await Session.open(device);
+    const session = await openSession(device);
     const sram = MEMORY_MAP.SRAM.base + BigInt(RESERVED.SRAM_FIRMWARE_BYTES);
     await session.context.assignPages(sram, 4);
     await session.writeWords(sram, [7n]);
-    await session.launchTest('RECORD', [sram, 8n]);
+    await session.launch('RECORD', [sram, 8n]);
     expect(await session.readWords(sram, 1)).toEqual([8n]);
     // The code of the firmware is readable by all, writable by none.
     await session.read(MEMORY_MAP.SRAM.base, 64);
@@ -318,7 +326,7 @@ describe('contexts', () => {
     const { device } = await openCard('2i');
     await using _closing = device;
     for (let round = 0; round < 3; round++) {
-      const doomed = await Session.open(device);
+      const doomed = await openSession(device);
       await doomed.writeWords(doomed.memory, [42n]);
       const stuck = expect(
         doomed.launch(EXTERNAL_KERNEL_ID.ENDLESS, [], { rectangle: WHOLE_GRID }),
@@ -327,7 +335,7 @@ describe('contexts', () => {
       });
       await doomed.context.close();
       await stuck;
-      const next = await Session.open(device, doomed.memory);
+      const next = await openSession(device, doomed.memory);
       expect(await next.readWords(next.memory, 1)).toEqual([0n]);
       await next.launch(KERNEL_ID.NULL, [], { rectangle: WHOLE_GRID });
       await next.context.close();

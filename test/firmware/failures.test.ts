@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device, MtiaError } from '../../src/driver/index.js';
 import { EXTERNAL_KERNEL_ID, type ExternalKernelName } from '../../src/firmware-emu/index.js';
 import { CUSTOM_EXCEPTION, KERNEL_ID, KERNEL_RESULT, MEMORY_MAP } from '../../src/hw/index.js';
-import { ONE_PE, openCard, Session, WHOLE_GRID } from './card.js';
+import { ONE_PE, openCard, openSession, type Session, WHOLE_GRID } from './card.js';
 
 const STORE_ACCESS_FAULT = 7n;
 const LOAD_MISALIGNED = 4n;
@@ -18,7 +18,7 @@ describe.each(['v1', '2i'] as const)('a kernel that fails on %s', (generation) =
 
   beforeAll(async () => {
     ({ device } = await openCard(generation));
-    session = await Session.open(device);
+    session = await openSession(device);
   });
   afterAll(() => device.close());
 
@@ -28,14 +28,14 @@ describe.each(['v1', '2i'] as const)('a kernel that fails on %s', (generation) =
     options: Parameters<Session['launch']>[2] = {},
   ): Promise<MtiaError> {
     const start = performance.now();
-    const error = await session.launchTest(kernel, args, options).then(
+    const error = await session.launch(kernel, args, options).then(
       () => undefined,
       (reason: MtiaError) => reason,
     );
     expect(performance.now() - start).toBeLessThan(PROMPTLY_MS);
     // Whatever happened, the next command finds the device usable, on every PE.
     await session.launch(KERNEL_ID.NULL, [], { rectangle: WHOLE_GRID });
-    await session.launchTest('RECORD', [session.memory, 1n], { rectangle: WHOLE_GRID });
+    await session.launch('RECORD', [session.memory, 1n], { rectangle: WHOLE_GRID });
     expect((await session.readWords(session.memory, 64)).at(-1)).toBe(64n);
     if (error === undefined) throw new Error(`${kernel} did not fail`);
     expect(error.place?.kernel).toBe(EXTERNAL_KERNEL_ID[kernel]);
@@ -80,7 +80,7 @@ describe.each(['v1', '2i'] as const)('a kernel that fails on %s', (generation) =
   });
 
   it('because of its rectangle', async () => {
-    await session.launchTest('BAD_GRID', [12n], { rectangle: { column: 0, row: 0, columns: 3, rows: 2 } });
+    await session.launch('BAD_GRID', [12n], { rectangle: { column: 0, row: 0, columns: 3, rows: 2 } });
     const rectangle = { column: 1, row: 1, columns: 5, rows: 1 };
     expect(await failureOf('BAD_GRID', [12n], { rectangle })).toMatchObject({ code: 'INVALID_GRID', place: { pe: 9 } });
   });
@@ -98,9 +98,9 @@ describe.each(['v1', '2i'] as const)('a kernel that fails on %s', (generation) =
   });
 
   it('does not harm another context', async () => {
-    const other = await Session.open(device);
+    const other = await openSession(device);
     const bystander = Array.from({ length: 20 }, () =>
-      other.launchTest('RECORD', [other.memory, 5n], { rectangle: { column: 4, row: 4, columns: 2, rows: 2 } }),
+      other.launch('RECORD', [other.memory, 5n], { rectangle: { column: 4, row: 4, columns: 2, rows: 2 } }),
     );
     for (let round = 0; round < 5; round++) await failureOf('ILLEGAL_INSTRUCTION');
     await Promise.all(bystander);
@@ -110,7 +110,7 @@ describe.each(['v1', '2i'] as const)('a kernel that fails on %s', (generation) =
 
   it('many times over leaves the device usable', async () => {
     for (let round = 0; round < 20; round++) {
-      await expect(session.launchTest('ILLEGAL_INSTRUCTION', [], { rectangle: WHOLE_GRID })).rejects.toMatchObject({
+      await expect(session.launch('ILLEGAL_INSTRUCTION', [], { rectangle: WHOLE_GRID })).rejects.toMatchObject({
         code: 'KERNEL_FAULT',
       });
     }

@@ -2,17 +2,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '../../src/driver/index.js';
 import { EXTERNAL_KERNEL_ID, type ExternalKernelName } from '../../src/firmware-emu/index.js';
 import {
-  encodeStruct,
+  encodeGraphImage,
   GRAPH_HEADER,
   GRAPH_JOB,
   GRAPH_JOB_FLAG,
-  GRAPH_MAGIC,
   HOST_COMMAND,
   KERNEL_ID,
   PROTECTION_PAGE_BYTES,
-  PROTOCOL_VERSION,
+  type Rectangle,
 } from '../../src/hw/index.js';
-import { ONE_PE, openCard, type Rectangle, Session } from './card.js';
+import { ONE_PE, openCard, openSession, type Session } from './card.js';
 
 interface Job {
   readonly kernel: number;
@@ -29,25 +28,11 @@ const place = (column: number, row: number): Rectangle => ({ column, row, column
 type Change = (view: DataView) => void;
 
 function encodeGraph(jobs: readonly Job[], segmentCount: number, change: Change = () => undefined): Uint8Array {
-  const bytes = new Uint8Array(GRAPH_HEADER.size + jobs.length * GRAPH_JOB.size);
-  const view = new DataView(bytes.buffer);
-  encodeStruct(GRAPH_HEADER, view, 0, {
-    magic: GRAPH_MAGIC,
-    version: PROTOCOL_VERSION,
-    job_count: jobs.length,
-    segment_count: segmentCount,
+  const records = jobs.map(({ kernel, rectangle = ONE_PE, barrier = false, args = [], segments = [] }) => {
+    return { kernel, flags: barrier ? GRAPH_JOB_FLAG.BARRIER : 0, rectangle, words: args, segments };
   });
-  for (const [index, { kernel, rectangle = ONE_PE, barrier = false, args = [], segments = [] }] of jobs.entries()) {
-    encodeStruct(GRAPH_JOB, view, GRAPH_HEADER.size + index * GRAPH_JOB.size, {
-      kernel,
-      flags: barrier ? GRAPH_JOB_FLAG.BARRIER : 0,
-      ...rectangle,
-      argument_words: args.length,
-      segment: segments,
-      arguments: args,
-    });
-  }
-  change(view);
+  const bytes = encodeGraphImage(records, segmentCount);
+  change(new DataView(bytes.buffer));
   return bytes;
 }
 
@@ -59,7 +44,7 @@ describe.each(['v1', '2i'] as const)('GRAPH_LAUNCH on %s', (generation) => {
 
   beforeAll(async () => {
     ({ device } = await openCard(generation));
-    session = await Session.open(device);
+    session = await openSession(device);
     graph = session.memory + BigInt(4 * PROTECTION_PAGE_BYTES);
     bases = session.memory + BigInt(2 * PROTECTION_PAGE_BYTES);
   });
@@ -196,7 +181,7 @@ describe.each(['v1', '2i'] as const)('GRAPH_LAUNCH on %s', (generation) => {
   });
 
   it('outside of the context is refused', async () => {
-    const end = session.memory + BigInt(16 * PROTECTION_PAGE_BYTES);
+    const end = session.memory + BigInt(session.memoryBytes);
     for (const [a, code] of [
       [end, 'MEMORY_PROTECTION'],
       [end - 32n, 'MEMORY_PROTECTION'],

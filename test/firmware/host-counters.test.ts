@@ -2,12 +2,12 @@
 import { gzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { HOST_COMMAND } from '../../src/hw/index.js';
-import { openCard, Session } from './card.js';
+import { openCard, openSession } from './card.js';
 
 it('the host interface counts what passes it', async () => {
   const { device, debug } = await openCard('2i');
   await using _closing = device;
-  const session = await Session.open(device);
+  const session = await openSession(device);
   const before = debug.counters();
   await session.write(session.memory, new Uint8Array(5000));
   await session.read(session.memory, 3000);

@@ -5,8 +5,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CompletionRecord, Device, MtiaError, Queue } from '../../src/driver/index.js';
 import type { ExternalKernelName } from '../../src/firmware-emu/index.js';
-import { DATA_TYPE, PROTECTION_PAGE_BYTES, REDUCTION_LINK, SPECIFICATIONS } from '../../src/hw/index.js';
-import { openCard, type Rectangle, Session } from './card.js';
+import {
+  DATA_TYPE,
+  PROTECTION_PAGE_BYTES,
+  REDUCTION_LINK,
+  type Rectangle,
+  SPECIFICATIONS,
+} from '../../src/hw/index.js';
+import { openCard, openSession, type Session } from './card.js';
 
 /** How HOLD ends once it is released. */
 const ENDING = { WELL: 1n, BY_ERROR: 2n, BY_TRAP: 3n, NEVER: 4n } as const;
@@ -33,7 +39,7 @@ describe.each(['v1', '2i'] as const)('the next job of a PE on %s', (generation) 
 
   beforeAll(async () => {
     ({ device } = await openCard(generation));
-    session = await Session.open(device);
+    session = await openSession(device);
     queues = await Promise.all([0, 1, 2].map(() => session.context.createQueue()));
     gate = session.memory;
     words = session.memory + 64n;
@@ -49,8 +55,8 @@ describe.each(['v1', '2i'] as const)('the next job of a PE on %s', (generation) 
   ): Promise<Launched> {
     const on = queues[queue];
     if (on === undefined) throw new Error(`no queue ${queue}`);
-    const options = { rectangle, ...(deadlineUs === undefined ? {} : { deadlineUs }) };
-    const { done } = await session.launchTestWithoutWaiting(kernel, args, on, options);
+    const options = { rectangle, queue: on, ...(deadlineUs === undefined ? {} : { deadlineUs }) };
+    const { done } = await session.startLaunch(kernel, args, options);
     let ended = false;
     const note = (): void => {
       ended = true;
@@ -173,7 +179,7 @@ describe.each(['v1', '2i'] as const)('the next job of a PE on %s', (generation) 
   it('is given back where its queue closes, and its PEs go on', async () => {
     const first = await hold(1, columns(0, 2));
     const queue = await session.context.createQueue();
-    const { done } = await session.launchTestWithoutWaiting('RECORD', [words, 1n], queue, { rectangle: columns(0, 2) });
+    const { done } = await session.startLaunch('RECORD', [words, 1n], { queue, rectangle: columns(0, 2) });
     const closed = done.then(
       () => 'done',
       (error: MtiaError) => error.code,

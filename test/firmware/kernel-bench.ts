@@ -3,6 +3,7 @@ import { afterAll, beforeAll } from 'vitest';
 import type { Context, DebugCalls, Device, Queue } from '../../src/driver/index.js';
 import { bundlePath, DEFAULT_BUNDLE, loadBundle } from '../../src/firmware-emu/index.js';
 import {
+  encodeRectangle,
   encodeStruct,
   type FieldValue,
   type Generation,
@@ -14,7 +15,7 @@ import {
   RESERVED,
   type StructLayout,
 } from '../../src/hw/index.js';
-import { encodeRectangle, openCard } from './card.js';
+import { openCard } from './card.js';
 
 export interface KernelLaunch {
   readonly kernel: KernelName;

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import type { MtiaError } from '../../src/driver/index.js';
 import { COPY_ARGUMENTS, encodeStruct, KERNEL_ID, PROTECTION_PAGE_BYTES } from '../../src/hw/index.js';
-import { openCard, Session, WHOLE_GRID } from './card.js';
+import { openCard, openSession, WHOLE_GRID } from './card.js';
 
 const PAGES = 8;
 const ROW_BYTES = 4096;
@@ -12,10 +12,10 @@ const ROUNDS = 30;
 it('pages taken back from a running job show nothing of it to their next owner', async () => {
   const { device } = await openCard('2i');
   await using _closing = device;
-  const old = await Session.open(device);
-  const next = await Session.open(device);
+  const old = await openSession(device);
+  const next = await openSession(device);
   // The first half of the old owner's memory is copied to pages of its own, with the arguments in the first page.
-  const target = old.memory + BigInt(64 * PROTECTION_PAGE_BYTES);
+  const target = next.memory + BigInt(next.memoryBytes);
   await old.write(old.memory + BigInt(PROTECTION_PAGE_BYTES), new Uint8Array(PAGES * PROTECTION_PAGE_BYTES).fill(0xaa));
   const bytes = new Uint8Array(COPY_ARGUMENTS.size);
   encodeStruct(COPY_ARGUMENTS, new DataView(bytes.buffer), 0, {

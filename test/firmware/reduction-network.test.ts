@@ -1,8 +1,14 @@
 /** Products whose k is split over a row or column of PEs, and summed on the reduction network. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { DATA_TYPE, type Generation, PROTECTION_PAGE_BYTES, REDUCTION_LINK } from '../../src/hw/index.js';
-import { ONE_PE, openCard, type Rectangle, Session } from './card.js';
+import {
+  DATA_TYPE,
+  type Generation,
+  PROTECTION_PAGE_BYTES,
+  REDUCTION_LINK,
+  type Rectangle,
+} from '../../src/hw/index.js';
+import { ONE_PE, openCard, openSession, type Session } from './card.js';
 
 const TILES = 6;
 const PARTS = 4;
@@ -72,7 +78,7 @@ class Chains {
   async run(rectangle: Rectangle, tiles: number, link: number, mischief: bigint): Promise<{ deviceUs: number }> {
     const b = this.#a + BigInt(ITEMS * A_BYTES);
     const args = [this.#a, b, this.#output, tiles, BLOCKS, DATA_TYPE[this.#type], link, mischief].map(BigInt);
-    return this.#session.launchTest('REDUCTION_CHAIN', args, { rectangle });
+    return this.#session.launch('REDUCTION_CHAIN', args, { rectangle });
   }
 
   output(count: number): Promise<Uint8Array> {
@@ -93,7 +99,7 @@ describe.each(['v1', '2i'] as const)('the reduction network on %s', (generation:
       for (const threads of [1, 2]) {
         const { device } = await openCard(generation, undefined, threads);
         try {
-          const session = await Session.open(device);
+          const session = await openSession(device);
           const chains = await Chains.load(session, type);
           await chains.run(ONE_PE, ITEMS, REDUCTION_LINK.WEST_TO_EAST, MISCHIEF.NONE);
           const expected = digest(summed(type, await chains.output(ITEMS)));
@@ -116,7 +122,7 @@ describe.each(['v1', '2i'] as const)('the reduction network on %s', (generation:
   it('reports its wrong use and goes on', async () => {
     const { device, debug } = await openCard(generation);
     try {
-      const session = await Session.open(device);
+      const session = await openSession(device);
       const chains = await Chains.load(session, 'INT8');
       const link = REDUCTION_LINK.NORTH_TO_SOUTH;
       const run = (mischief: bigint): Promise<unknown> => chains.run(rectangleOf(link), TILES, link, mischief);

@@ -4,8 +4,16 @@ import { boot, identify, panicPlace } from '../../src/driver/boot.js';
 import { CardRegisters } from '../../src/driver/card-registers.js';
 import { CONTROL_CORE, Device, MtiaError, openEmulatorWithDebug } from '../../src/driver/index.js';
 import { EXTERNAL_KERNEL_ID, loadBundle, writeBundle } from '../../src/firmware-emu/index.js';
-import { BOOT_STATUS, ERROR_CODES, HOST_COMMAND, KERNEL_ID, MEMORY_MAP, RESERVED } from '../../src/hw/index.js';
-import { encodeRectangle, ONE_PE, openCard, Session, testKernels, WHOLE_GRID } from './card.js';
+import {
+  BOOT_STATUS,
+  ERROR_CODES,
+  encodeRectangle,
+  HOST_COMMAND,
+  KERNEL_ID,
+  MEMORY_MAP,
+  RESERVED,
+} from '../../src/hw/index.js';
+import { ONE_PE, openCard, openSession, testKernels, WHOLE_GRID } from './card.js';
 
 const image = loadBundle();
 const LPDDR_BYTES = 2 ** 30;
@@ -18,7 +26,7 @@ describe('commands at random', () => {
   it('each get an answer, and leave the device usable', async () => {
     const { device } = await openCard('2i', testKernels());
     await using _closing = device;
-    const session = await Session.open(device);
+    const session = await openSession(device);
     const interesting = [
       0n,
       1n,
@@ -58,7 +66,7 @@ describe('commands at random', () => {
   it('as graphs of random bytes are refused or run', async () => {
     const { device } = await openCard('2i', testKernels());
     await using _closing = device;
-    const session = await Session.open(device);
+    const session = await openSession(device);
     await session.write(session.memory, new Uint8Array(4096));
     const byte = fc.oneof(fc.constant(0), fc.nat(3), fc.nat(255));
     await fc.assert(
@@ -118,7 +126,7 @@ describe('a kernel in the bundle', () => {
     const kernels = [Uint8Array.of(1, 2, 3), elf(4, 4, 7), misplaced, elf(4, 8), elf(0, 0)];
     const { device } = await openCard('2i', withKernels(...kernels));
     await using _closing = device;
-    const session = await Session.open(device);
+    const session = await openSession(device);
     for (const index of kernels.keys()) {
       await expect(session.launch(ID + index)).rejects.toMatchObject({
         code: 'INVALID_KERNEL',
@@ -132,7 +140,7 @@ describe('a kernel in the bundle', () => {
     const half = RESERVED.SRAM_FIRMWARE_BYTES / 2;
     const { device } = await openCard('2i', withKernels(elf(half, 4), elf(half, 4)));
     await using _closing = device;
-    const session = await Session.open(device);
+    const session = await openSession(device);
     // It fits, but there is no code in it.
     await expect(session.launch(ID)).rejects.toMatchObject({ code: 'KERNEL_FAULT' });
     await expect(session.launch(ID + 1)).rejects.toMatchObject({ code: 'OUT_OF_CODE_MEMORY' });
@@ -143,7 +151,7 @@ describe('a kernel in the bundle', () => {
     const { pci } = openEmulatorWithDebug({ generation: '2i', lpddrBytes: LPDDR_BYTES });
     const device = await Device.open(pci, image);
     await using _closing = device;
-    const session = await Session.open(device);
+    const session = await openSession(device);
     const section = image.sections.find(({ name }) => name === 'COPY');
     if (section === undefined) throw new Error('the bundle has no kernel COPY');
     new CardRegisters(pci).writeMemory(MEMORY_MAP.LPDDR.base + BigInt(section.offset + 200), Uint8Array.of(0xff));

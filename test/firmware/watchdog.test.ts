@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { CONTROL_CORE, type Device, type MtiaError } from '../../src/driver/index.js';
 import { bundlePath, loadBundle, READS_HOST_MEMORY_BUNDLE } from '../../src/firmware-emu/index.js';
 import { HOST_COMMAND, MEMORY_MAP } from '../../src/hw/index.js';
-import { openCard, Session } from './card.js';
+import { openCard, openSession, type Session } from './card.js';
 
 const QUEUES = 24;
 const ROUNDS = 400;
@@ -31,7 +31,7 @@ describe('control firmware that reads host memory', () => {
   it('works while nothing else happens', async () => {
     const { device } = await openCard('2i', image);
     await using _closing = device;
-    const session = await Session.open(device);
+    const session = await openSession(device);
     new BigUint64Array(session.host.buffer, session.host.byteOffset, READ_WORDS).fill(1000n);
     const record = await session.queue.submit({ opcode: HOST_COMMAND.NOP, a: session.iova });
     expect(record.deviceUs).toBe(READ_WORDS);
@@ -42,7 +42,7 @@ describe('control firmware that reads host memory', () => {
   it('deadlocks under load, and the driver says who waits for whom', async () => {
     const { device, debug } = await openCard('2i', image);
     await using _closing = device;
-    const session = await Session.open(device);
+    const session = await openSession(device);
     const lost = await load(device, session, session.iova);
     expect(lost).toMatchObject({ code: 'DEVICE_LOST', cause: { code: 'WATCHDOG_EXPIRED' } });
     const chain =
@@ -56,7 +56,7 @@ describe('control firmware that reads host memory', () => {
 it('the shipped firmware does not deadlock under the same load', async () => {
   const { device } = await openCard('2i', loadBundle());
   await using _closing = device;
-  const session = await Session.open(device);
+  const session = await openSession(device);
   expect(await load(device, session, session.iova)).toBeUndefined();
   await session.queue.submit({ opcode: HOST_COMMAND.NOP });
 });
@@ -67,7 +67,7 @@ describe('the watchdog of the control core', () => {
   it('expires when the firmware hangs, but not while a debugger holds the chip', async () => {
     const { device, debug } = await openCard('2i', loadBundle(bundlePath(READS_HOST_MEMORY_BUNDLE)));
     await using _closing = device;
-    const session = await Session.open(device);
+    const session = await openSession(device);
     debug.halt();
     const place = MEMORY_MAP.CONTEXT_SRAM.base + MEMORY_MAP.CONTEXT_SRAM.size - 4096n;
     debug.memoryWrite(CONTROL_CORE, place, new Uint8Array(Uint32Array.of(LOOP).buffer));

@@ -4,9 +4,11 @@ import { allStructs, renderCHeader } from '../../src/hw/c-header.js';
 import { renderDocumentation } from '../../src/hw/documentation.js';
 import {
   COMPLETION,
+  decodeRectangle,
   decodeStruct,
   defineStruct,
   ERROR_CODES,
+  encodeRectangle,
   encodeStruct,
   FIELD_BYTES,
   placeFields,
@@ -76,9 +78,26 @@ describe('unit commands', () => {
 });
 
 describe('error codes', () => {
-  it('are unique', () => {
-    const codes = Object.values(ERROR_CODES).map((e) => e.code);
-    expect(new Set(codes).size).toBe(codes.length);
+  const codes = Object.values(ERROR_CODES).map((e) => e.code);
+
+  it('are unique, and stand in the order of their numbers', () => {
+    expect(codes).toEqual([...new Set(codes)].sort((a, b) => a - b));
+  });
+});
+
+describe('rectangles', () => {
+  it('are decoded as they were encoded', () => {
+    const byte = fc.integer({ min: 0, max: 255 });
+    fc.assert(
+      fc.property(fc.record({ column: byte, row: byte, columns: byte, rows: byte }), (rectangle) => {
+        expect(decodeRectangle(encodeRectangle(rectangle))).toEqual(rectangle);
+      }),
+    );
+    expect(encodeRectangle({ columns: 8, rows: 4 })).toBe(0x0408_0000);
+  });
+
+  it.each([{ column: 256 }, { row: -1 }, { columns: 1.5 }, { rows: Number.NaN }])('refuse %o', (change) => {
+    expect(() => encodeRectangle({ columns: 1, rows: 1, ...change })).toThrow(RangeError);
   });
 });
 

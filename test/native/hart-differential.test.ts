@@ -11,8 +11,8 @@ import { Generator } from './hart-random.js';
 import { cornerData, randomData } from './hart-random-data.js';
 import { type Random, randomFrom } from './random.js';
 
-const PROGRAMS = Number(process.env['HART_PROGRAMS'] ?? 24);
-const FIRST_SEED = Number(process.env['HART_SEED'] ?? 1);
+const PROGRAMS = Number(process.env.HART_PROGRAMS ?? 24);
+const FIRST_SEED = Number(process.env.HART_SEED ?? 1);
 const INSTRUCTIONS = 2500;
 /** Short programs of a file, each with fresh registers and a look at all of them at its end. */
 const SHORT_PROGRAMS = 90;

@@ -3,14 +3,14 @@
  * first carries the barrier flag, and the jobs of a level sit on disjoint rows of the grid. A job that may run in several
  * levels (an embedding job beside the layers of the bottom MLP) goes where it lengthens the whole least.
  */
-import type { Rectangle } from '../graph-image.js';
+import type { Rectangle } from '../../hw/index.js';
 import { type Footprint, overlap, type PlannedJob } from './buffers.js';
 import type { Grid } from './footprints.js';
 
 export interface ScheduledJob {
   readonly job: PlannedJob;
   readonly level: number;
-  readonly rectangle: Rectangle;
+  readonly rectangle: Required<Rectangle>;
   readonly footprint: Footprint;
   readonly barrier: boolean;
 }

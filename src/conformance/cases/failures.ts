@@ -1,10 +1,10 @@
 /** How kernels and commands fail, who learns of it, and what is left. */
 import assert from 'node:assert/strict';
 import { FaultInjectingFunction, type MtiaError } from '../../driver/index.js';
-import { type ErrorName, HOST_COMMAND } from '../../hw/index.js';
+import { type ErrorName, HOST_COMMAND, type Rectangle } from '../../hw/index.js';
 import { category, conformanceCase } from '../case.js';
 import { rejectsWith } from '../expectations.js';
-import { type Rectangle, type Session, WHOLE_GRID } from '../session.js';
+import { type Session, WHOLE_GRID } from '../session.js';
 
 interface FaultyKernel {
   readonly kernel: string;

@@ -1,9 +1,9 @@
 /** Kernel launches: arguments, rectangles, isolation, order. */
 import assert from 'node:assert/strict';
-import { HOST_COMMAND, JOB_ARGUMENT_WORDS } from '../../hw/index.js';
+import { encodeRectangle, HOST_COMMAND, JOB_ARGUMENT_WORDS, type Rectangle } from '../../hw/index.js';
 import { category, conformanceCase } from '../case.js';
 import { equalBytes, rejectsWith } from '../expectations.js';
-import { encodeRectangle, ONE_PE, PAGE_BYTES, type Rectangle, WHOLE_GRID } from '../session.js';
+import { ONE_PE, PAGE_BYTES, WHOLE_GRID } from '../session.js';
 
 const GRID = 8;
 

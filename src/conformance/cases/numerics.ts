@@ -10,13 +10,14 @@ import {
   encodeStruct,
   type FieldValue,
   FULLY_CONNECTED_ARGUMENTS,
+  type Rectangle,
   type StructLayout,
 } from '../../hw/index.js';
 import type { CardOptions } from '../backend.js';
 import { category, conformanceCase, unsupported } from '../case.js';
 import type { Fixture } from '../fixture.js';
 import { Random } from '../random.js';
-import { PAGE_BYTES, type Rectangle, type Session } from '../session.js';
+import { PAGE_BYTES, type Session } from '../session.js';
 
 type FloatType = 'FP16' | 'BF16' | 'FP32';
 type NumberType = FloatType | 'INT8' | 'INT32';

@@ -119,7 +119,7 @@ const graphs = [1, 2].map((number) =>
     await device.defaultStream.synchronize().catch(() => undefined);
     const model = await device.loadModel(whole);
     const { outputs } = await model.run({ x });
-    assert.deepEqual(outputs['y'], x);
+    assert.deepEqual(outputs.y, x);
   }),
 );
 

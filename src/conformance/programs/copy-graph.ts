@@ -1,57 +1,55 @@
 /** The least model there is: it gives its input back. */
-import type { CompiledGraph, GraphTensor } from '../../compiler/compiled-graph.js';
+import { type CompiledGraph, type GraphTensor, SEGMENT_KINDS } from '../../compiler/compiled-graph.js';
 import {
   COPY_ARGUMENTS,
+  encodeGraphImage,
   encodeStruct,
   type Generation,
-  GRAPH_HEADER,
-  GRAPH_JOB,
   GRAPH_JOB_FLAG,
-  GRAPH_MAGIC,
+  type GraphJobRecord,
   KERNEL_ID,
   PROTOCOL_VERSION,
 } from '../../hw/index.js';
+import { ONE_PE } from '../session.js';
 
 const ROW_BYTES = 64;
 export const ROW_ELEMENTS = ROW_BYTES / Float32Array.BYTES_PER_ELEMENT;
 
 /** Numbers of segments as graph jobs name them. */
-const SEGMENT = { inputs: 3, outputs: 4 } as const;
+const SEGMENT = { weights: 1, inputs: 3, outputs: 4 } as const;
 
-function copyArguments(rows: number): readonly bigint[] {
-  const encoded = new Uint8Array(COPY_ARGUMENTS.size);
-  const values = {
-    input: 0,
-    output: 0,
-    rows,
-    row_bytes: ROW_BYTES,
-    input_stride: ROW_BYTES,
-    output_stride: ROW_BYTES,
-  };
-  encodeStruct(COPY_ARGUMENTS, new DataView(encoded.buffer), 0, values);
-  return [...new BigUint64Array(encoded.buffer)];
+/** Rows that follow each other, copied from a segment to the outputs; offsets are bytes. */
+export interface RowsCopy {
+  readonly from: keyof typeof SEGMENT;
+  readonly source: number;
+  readonly destination: number;
+  readonly rows: number;
+  readonly rowBytes: number;
 }
 
-function image(rows: number): Uint8Array {
-  const bytes = new Uint8Array(GRAPH_HEADER.size + GRAPH_JOB.size);
-  const view = new DataView(bytes.buffer);
-  encodeStruct(GRAPH_HEADER, view, 0, {
-    magic: GRAPH_MAGIC,
-    version: PROTOCOL_VERSION,
-    job_count: 1,
-    segment_count: 4,
+/** A job of one PE that waits for those before it. */
+export function copyJob({ from, source, destination, rows, rowBytes }: RowsCopy): GraphJobRecord {
+  const encoded = new Uint8Array(COPY_ARGUMENTS.size);
+  encodeStruct(COPY_ARGUMENTS, new DataView(encoded.buffer), 0, {
+    input: source,
+    output: destination,
+    rows,
+    row_bytes: rowBytes,
+    input_stride: rowBytes,
+    output_stride: rowBytes,
   });
-  const words = copyArguments(rows);
-  encodeStruct(GRAPH_JOB, view, GRAPH_HEADER.size, {
+  return {
     kernel: KERNEL_ID.COPY,
     flags: GRAPH_JOB_FLAG.BARRIER,
-    columns: 1,
-    rows: 1,
-    argument_words: words.length,
-    segment: [SEGMENT.inputs, SEGMENT.outputs],
-    arguments: words,
-  });
-  return bytes;
+    rectangle: ONE_PE,
+    words: [...new BigUint64Array(encoded.buffer)],
+    segments: [SEGMENT[from], SEGMENT.outputs],
+  };
+}
+
+/** The image of jobs over the segments of a compiled graph. */
+export function imageOf(jobs: readonly GraphJobRecord[]): Uint8Array {
+  return encodeGraphImage(jobs, SEGMENT_KINDS.length);
 }
 
 /** `y` is `x`, rows of 16 numbers. */
@@ -78,7 +76,7 @@ export function copyGraph(generation: Generation, rows: number): CompiledGraph {
       outputs: { bytes, memory: 'sram' },
     },
     weights: new Uint8Array(0),
-    image: image(rows),
+    image: imageOf([copyJob({ from: 'inputs', source: 0, destination: 0, rows, rowBytes: ROW_BYTES })]),
     jobs: [{ kernel: 'COPY', nodes: ['y'], shape: `${bytes} bytes` }],
   };
 }

@@ -1,26 +1,15 @@
 /** Where the library of the emulated chip lies, and which binding loads it. */
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { MtiaError } from '../errors.js';
+import { packageRoot } from '../package-root.js';
 import { C_ABI_VERSION, type CLibrary, type ForeignBinding } from './c-abi.js';
 import { ffiNapiBinding } from './ffi-napi-binding.js';
 import { koffiBinding } from './koffi-binding.js';
 
 const LIBRARY = join('build', 'Release', 'mtia.so');
 const FIX = 'run `npm run build` in the package';
-
-/** The package root: the sources run from src/ under a test runner and from dist/src/ otherwise. */
-function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) {
-    const parent = dirname(folder);
-    if (parent === folder) throw new MtiaError('NATIVE_LIBRARY', `the package root was not found; ${FIX}`);
-    folder = parent;
-  }
-  return folder;
-}
 
 export type BindingName = 'koffi' | 'ffi-napi';
 
