@@ -13,7 +13,11 @@ export interface OrtTensor {
 }
 
 export interface OrtSession {
-  run(feeds: Readonly<Record<string, OrtTensor>>): Promise<Readonly<Record<string, OrtTensor>>>;
+  /** fetches: tensors that take the outputs; new ones where there are none. */
+  run(
+    feeds: Readonly<Record<string, OrtTensor>>,
+    fetches?: Readonly<Record<string, OrtTensor>>,
+  ): Promise<Readonly<Record<string, OrtTensor>>>;
   release(): Promise<void>;
 }
 

@@ -5,7 +5,7 @@ import { BindingPool } from './binding-pool.js';
 import type { DeviceBuffer } from './device-buffer.js';
 import { allocateNear, type ModelHost, upload } from './model-memory.js';
 import type { RunOptions, RunResult, TensorData } from './model-types.js';
-import { checkInputs, pack, unpack } from './tensor-data.js';
+import { checkInputs, checkOutputs, pack, unpack } from './tensor-data.js';
 
 const DEFAULT_CONCURRENCY = 4;
 
@@ -103,7 +103,8 @@ export class CompiledModel implements AsyncDisposable {
     const start = performance.now();
     this.#checkOpen();
     const data = checkInputs(inputs, this.inputs);
-    const { signal } = options;
+    const { signal, outputs } = options;
+    if (outputs !== undefined) checkOutputs(outputs, this.outputs);
     if (signal?.aborted === true) throw abortedError(signal);
     const free = this.#pool.take();
     // A run that waits reads its inputs later: it keeps copies of them.
@@ -154,7 +155,7 @@ export class CompiledModel implements AsyncDisposable {
       pack(data, this.inputs, binding.inputs);
       const { graph, copies } = await binding.start(stream, options);
       return {
-        outputs: unpack(this.outputs, binding.outputs),
+        outputs: unpack(this.outputs, binding.outputs, options.outputs),
         deviceUs: copies.reduce((sum, copy) => sum + copy.deviceUs, graph.deviceUs),
         graphUs: graph.deviceUs,
         wallMs: performance.now() - start,

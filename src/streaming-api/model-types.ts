@@ -23,6 +23,11 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds that the graph may take on the device before it ends with KERNEL_TIMEOUT. */
   readonly deadlineMs?: number;
+  /**
+   * Arrays that take outputs, by name; the other outputs come in new ones. Worth it for large outputs: new memory costs a
+   * page fault every 4 KiB, several times the copy itself. Untouched where the run fails.
+   */
+  readonly outputs?: Readonly<Record<string, TensorData>>;
 }
 
 export interface RunResult {

@@ -59,20 +59,34 @@ export function checkInputs(
     const unknown = names.find((name) => !known.includes(name));
     if (unknown !== undefined) throw mismatch(`the model has no input "${unknown}"; its inputs are ${list(known)}`);
   }
-  return declared.map((tensor) => checkInput(inputs[tensor.name], tensor));
+  return declared.map((tensor) => {
+    const data = inputs[tensor.name];
+    if (data === undefined) throw mismatch(`input "${tensor.name}" is missing; pass ${describe(tensor)}`);
+    return checkArray(data, tensor, 'input');
+  });
 }
 
-function checkInput(data: TensorData | undefined, tensor: GraphTensor): TensorData {
+/** Throws SHAPE_MISMATCH, naming the output, where an array that is to take one does not fit. */
+export function checkOutputs(outputs: Readonly<Record<string, TensorData>>, declared: readonly GraphTensor[]): void {
+  for (const [name, data] of Object.entries(outputs)) {
+    const tensor = declared.find((one) => one.name === name);
+    if (tensor === undefined) {
+      throw mismatch(`the model has no output "${name}"; its outputs are ${list(declared.map((one) => one.name))}`);
+    }
+    checkArray(data, tensor, 'output');
+  }
+}
+
+function checkArray(data: TensorData, tensor: GraphTensor, what: 'input' | 'output'): TensorData {
   const { name, type } = tensor;
-  if (data === undefined) throw mismatch(`input "${name}" is missing; pass ${describe(tensor)}`);
   const expected = ARRAY_TYPE[type];
   if (!(data instanceof expected)) {
     const given = (data as object | null)?.constructor?.name ?? typeof data;
-    throw mismatch(`input "${name}" takes ${expected.name} for ${type}, got ${given}`);
+    throw mismatch(`${what} "${name}" takes ${expected.name} for ${type}, got ${given}`);
   }
   if (data.byteLength !== tensor.bytes) {
     const elements = tensor.shape.reduce((product, dimension) => product * dimension, 1);
-    throw mismatch(`input "${name}" has ${data.length} elements; ${describe(tensor)} takes ${elements}`);
+    throw mismatch(`${what} "${name}" has ${data.length} elements; ${describe(tensor)} takes ${elements}`);
   }
   return data;
 }
@@ -85,9 +99,18 @@ export function pack(data: readonly TensorData[], tensors: readonly GraphTensor[
   }
 }
 
-/** Copies every tensor out of the segment. */
-export function unpack(tensors: readonly GraphTensor[], segment: Uint8Array): Record<string, TensorData> {
+/** Copies every tensor out of the segment, into the array of its name or else into a new one. */
+export function unpack(
+  tensors: readonly GraphTensor[],
+  segment: Uint8Array,
+  into: Readonly<Record<string, TensorData>> = {},
+): Record<string, TensorData> {
   const entries = tensors.map(({ name, type, offset, bytes }) => {
+    const given = into[name];
+    if (given !== undefined) {
+      bytesOf(given).set(segment.subarray(offset, offset + bytes));
+      return [name, given] as const;
+    }
     // slice() of a typed array copies into a buffer of its own.
     const copy = segment.slice(offset, offset + bytes);
     return [name, new ARRAY_TYPE[type](copy.buffer as ArrayBuffer)] as const;

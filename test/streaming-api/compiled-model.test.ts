@@ -60,6 +60,32 @@ describe('CompiledModel.run', () => {
     for (const [run, { outputs }] of results.entries()) expect(outputs.copy).toEqual(inputsOf(run).x);
   });
 
+  it('writes outputs into the arrays that it is given, and the others into new ones', async () => {
+    const copy = new Float32Array(20).fill(-1);
+    const given = copy.subarray(2, 18);
+    for (const run of [7, 8]) {
+      const { outputs } = await model.run(inputsOf(run), { outputs: { copy: given } });
+      expect(outputs.copy).toBe(given);
+      expect(outputs).toEqual({ copy: inputsOf(run).x, constant: WEIGHTS, bits: inputsOf(run).half });
+    }
+    expect([...copy.subarray(0, 2), ...copy.subarray(18)]).toEqual([-1, -1, -1, -1]);
+  });
+
+  it.each([
+    ['an unknown output', { y: new Float32Array(16) }, /no output "y"; its outputs are copy, constant, bits/],
+    [
+      'a wrong type of output',
+      { copy: new Int32Array(16) },
+      /output "copy" takes Float32Array for float32, got Int32Array/,
+    ],
+    ['a wrong size of output', { copy: new Float32Array(4) }, /output "copy" has 4 elements; float32 \[16\] takes 16/],
+  ])('refuses %s, naming it', async (_, outputs, message) => {
+    await expect(model.run(inputsOf(0), { outputs })).rejects.toMatchObject({
+      code: 'SHAPE_MISMATCH',
+      message: expect.stringMatching(message),
+    });
+  });
+
   it('takes no more bindings than it was told to', async () => {
     const before = device.memoryStats().sram.allocated_bytes;
     await using narrow = await device.loadModel(copyGraph(), { concurrency: 2 });
