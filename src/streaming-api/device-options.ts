@@ -1,6 +1,6 @@
 /** What Device.open takes, and what a device says about itself. */
 import type { Logger } from 'pino';
-import type { FirmwareImage, Grid, PciFunction } from '../driver/index.js';
+import type { FirmwareImage, Grid, MatmulPath, PciFunction } from '../driver/index.js';
 import type { Generation } from '../hw/index.js';
 import type { Compression } from './copy-range.js';
 import type { MemoryCheckOptions } from './memory-checking.js';
@@ -16,6 +16,12 @@ export interface DeviceOptions {
   readonly allowUnsignedFirmware?: boolean;
   /** Host threads that execute processing elements; the number of processors when absent. */
   readonly threads?: number;
+  /**
+   * Instructions with which the host computes what the units of an emulated card compute; what MTIA_MATMUL names when
+   * absent, and the fastest that this host has when that is not set. Results are the same bit by bit.
+   * CHIP_MATMUL_PATH where the host lacks them.
+   */
+  readonly matmulPath?: MatmulPath;
   /** Where events are logged; nowhere when absent. */
   readonly logger?: Logger;
   /**

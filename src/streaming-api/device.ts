@@ -47,8 +47,11 @@ export interface HostAllocationOptions {
 }
 
 /** The card at the index that is asked for, an emulated one of the generation asked for, or the first of this host. */
-function openCard({ index, generation, threads }: DeviceOptions): PciFunction {
-  const emulation = threads === undefined ? {} : { threads };
+function openCard({ index, generation, threads, matmulPath }: DeviceOptions): PciFunction {
+  const emulation = {
+    ...(threads === undefined ? {} : { threads }),
+    ...(matmulPath === undefined ? {} : { matmulPath }),
+  };
   if (index === undefined && generation !== undefined) return openEmulator({ ...emulation, generation });
   const card = availableDevice(index ?? 0);
   if (generation === undefined || generation === card.generation) return card.open(emulation);

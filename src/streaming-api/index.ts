@@ -9,6 +9,8 @@ export {
   enumerateDevices,
   type FaultPlace,
   type FirmwareImage,
+  MATMUL_PATHS,
+  type MatmulPath,
   MtiaError,
   type PciFunction,
 } from '../driver/index.js';

@@ -27,6 +27,16 @@ describe('Device.open', () => {
     }
   });
 
+  it('computes on the path that it is told, and refuses one that does not exist', async () => {
+    await using device = await Device.open({ generation: '2i', threads: 1, matmulPath: 'portable' });
+    expect(device.closed).toBe(false);
+    const refused = Device.open({ generation: '2i', matmulPath: 'abacus' as never });
+    await expect(refused).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('abacus'),
+    });
+  });
+
   it('refuses a bundle that is missing, broken or unsigned, with the card closed', async () => {
     const { bytes } = loadBundle();
     const pci = new NullFunction();

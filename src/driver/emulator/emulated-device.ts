@@ -29,9 +29,12 @@ function isMatmulPath(name: string): name is MatmulPath {
 
 /** The path that MTIA_MATMUL names; the fastest when it is not set. */
 function matmulPathOfEnvironment(): MatmulPath {
-  const name = process.env.MTIA_MATMUL ?? 'fastest';
+  return checkMatmulPath('MTIA_MATMUL', process.env.MTIA_MATMUL ?? 'fastest');
+}
+
+function checkMatmulPath(option: string, name: string): MatmulPath {
   if (isMatmulPath(name)) return name;
-  throw invalidArgument(`MTIA_MATMUL is "${name}"; set it to one of ${MATMUL_PATHS.join(', ')}`);
+  throw invalidArgument(`${option} is "${name}"; set it to one of ${MATMUL_PATHS.join(', ')}`);
 }
 
 /** Throws the error that a status of the C library stands for. */
@@ -79,7 +82,8 @@ export class EmulatedDevice {
   }
 
   #open(options: EmulatorOptions): bigint {
-    const matmulPath = options.matmulPath ?? matmulPathOfEnvironment();
+    const { matmulPath: given } = options;
+    const matmulPath = given === undefined ? matmulPathOfEnvironment() : checkMatmulPath('matmulPath', given);
     const parameters = new Uint8Array(OPEN_PARAMETERS.size);
     encodeStruct(OPEN_PARAMETERS, new DataView(parameters.buffer), 0, {
       struct_bytes: OPEN_PARAMETERS.size,

@@ -1,5 +1,5 @@
 /** Compiles models on a thread of its own: packing weights takes 100 ms and more, in which an event loop would stand still. */
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import type { CompiledGraph } from '../../compiler/compiled-graph.js';
 import { closedError, MtiaError } from '../../driver/index.js';
 import type { Generation } from '../../hw/index.js';
@@ -12,7 +12,8 @@ import { workerFile } from './worker-file.js';
 const IDLE_MS = 2000;
 
 export class CompilerThread {
-  #pool: Piscina | undefined;
+  /** Loaded with the first model: programs that compile none need not wait for it. */
+  #pool: Promise<Piscina> | undefined;
   #closed = false;
 
   /** Reads a .pt2, .onnx or .mtg file, and compiles it where that is not done yet. */
@@ -36,24 +37,30 @@ export class CompilerThread {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#pool?.destroy();
+    await (await this.#pool)?.destroy();
   }
 
   async #run(task: CompileTask): Promise<GraphSet> {
-    this.#pool ??= new Piscina({
-      filename: workerFile('compiler-worker'),
-      minThreads: 0,
-      maxThreads: 1,
-      idleTimeout: IDLE_MS,
-      atomics: 'disabled',
-    });
+    this.#pool ??= startPool();
+    const pool = await this.#pool;
     let answered: Answer<GraphSet>;
     try {
-      answered = await this.#pool.run(task);
+      answered = await pool.run(task);
     } catch (cause) {
       if (this.#closed) throw closedError('the device');
       throw new MtiaError('WORKER_LOST', `${task.path}: the thread that compiled it ended`, { cause });
     }
     return unwrap(answered);
   }
+}
+
+async function startPool(): Promise<Piscina> {
+  const { Piscina } = await import('piscina');
+  return new Piscina({
+    filename: workerFile('compiler-worker'),
+    minThreads: 0,
+    maxThreads: 1,
+    idleTimeout: IDLE_MS,
+    atomics: 'disabled',
+  });
 }

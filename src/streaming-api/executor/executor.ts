@@ -44,7 +44,9 @@ export async function createExecutor(model: string | CompiledGraph, options: Exe
   const image = { bytes: toSharedMemory(firmware.bytes), version, protocolVersion, generations, kernels };
   const card = { generation, firmware: image, peThreads: limits.peThreads };
   // They open their cards while the model is compiled.
-  const workers = Array.from({ length: limits.threads }, () => new WorkerThread(card, limits.instances));
+  const workers = await Promise.all(
+    Array.from({ length: limits.threads }, () => WorkerThread.start(card, limits.instances)),
+  );
   try {
     return await Executor.start(await readGraphs(model, options), workers, limits);
   } catch (error) {

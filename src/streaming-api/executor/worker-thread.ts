@@ -1,5 +1,5 @@
 /** One worker thread, kept alive by a piscina pool of one: a thread that ends is replaced, and gets its card anew. */
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import type { CompiledGraph } from '../../compiler/compiled-graph.js';
 import { MtiaError } from '../../driver/index.js';
 import {
@@ -33,19 +33,27 @@ export class WorkerThread {
   #failure: unknown;
 
   /** Starts the thread, which begins to open its card. */
-  constructor(card: CardSetup, instances: number) {
-    this.#pool = new Piscina({
-      filename: workerFile('worker'),
-      name: 'run',
-      minThreads: 1,
-      maxThreads: 1,
-      // Each batch and the word that it is not wanted any more; close() waits behind neither.
-      concurrentTasksPerWorker: 2 * instances + 1,
-      // A worker that waits in Atomics.wait() would not see the interrupts of its card.
-      atomics: 'disabled',
-      recordTiming: false,
-      workerData: card,
-    });
+  static async start(card: CardSetup, instances: number): Promise<WorkerThread> {
+    // Loaded here: programs without an executor need not wait for it.
+    const { Piscina } = await import('piscina');
+    return new WorkerThread(
+      new Piscina({
+        filename: workerFile('worker'),
+        name: 'run',
+        minThreads: 1,
+        maxThreads: 1,
+        // Each batch and the word that it is not wanted any more; close() waits behind neither.
+        concurrentTasksPerWorker: 2 * instances + 1,
+        // A worker that waits in Atomics.wait() would not see the interrupts of its card.
+        atomics: 'disabled',
+        recordTiming: false,
+        workerData: card,
+      }),
+    );
+  }
+
+  private constructor(pool: Piscina) {
+    this.#pool = pool;
     // Without a listener, a thread that fails while it is idle would end the process.
     this.#pool.on('error', (error) => {
       this.#failure = error;
