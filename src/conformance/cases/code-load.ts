@@ -1,11 +1,9 @@
 /** Kernels and bundles: what is loaded is what was built. */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { Device as CardDevice, type FirmwareImage } from '../../driver/index.js';
 import { type Bundle, loadBundle, readBundle, type SectionContent, writeBundle } from '../../firmware-emu/index.js';
 import { MEMORY_MAP, registerOffset } from '../../hw/index.js';
 import { category, conformanceCase } from '../case.js';
-import { rejectsWith } from '../expectations.js';
 import type { Fixture } from '../fixture.js';
 import { Session } from '../session.js';
 
@@ -162,31 +160,6 @@ export const codeLoadCases = category('code load', { requires: ['kernels', 'boot
       // Padding between sections belongs to nothing.
       const covered = accepted.sections.some(({ offset, bytes: { length } }) => at >= offset && at < offset + length);
       assert.ok(!covered && at >= 64 + 96 * accepted.sections.length, `byte ${at} was not noticed`);
-    }
-  }),
-
-  conformanceCase('refuses an unsigned bundle unless it is allowed by name', 'FW-1', {}, async (fixture) => {
-    const bundle = fixture.firmware as Bundle;
-    const sections = bundle.sections.filter(({ kind }) => kind !== 'MANIFEST' && kind !== 'SIGNATURE');
-    const unsigned = writeBundle({ manifest: bundle.manifest, sections });
-    await rejectsWith('BAD_SIGNATURE', () => readBundle(unsigned));
-    readBundle(unsigned, { allowUnsigned: true });
-  }),
-
-  conformanceCase('refuses a bundle that an unknown key signed', 'FW-1', {}, async (fixture) => {
-    const bundle = fixture.firmware as Bundle;
-    const sections = bundle.sections.filter(({ kind }) => kind !== 'MANIFEST' && kind !== 'SIGNATURE');
-    const signed = writeBundle({ manifest: bundle.manifest, sections }, generateKeyPairSync('ed25519').privateKey);
-    await rejectsWith('BAD_SIGNATURE', () => readBundle(signed));
-    await rejectsWith('BAD_SIGNATURE', () => readBundle(signed, { allowUnsigned: true }));
-  }),
-
-  conformanceCase('boots the same card with other firmware and the first again', 'FW-2', {}, async (fixture) => {
-    for (const firmware of [fixture.firmware, loadBundle(), fixture.firmware]) {
-      const card = await CardDevice.open(fixture.card().pci, firmware);
-      const session = await Session.open(card, firmware);
-      await session.launch('NULL');
-      await card.close();
     }
   }),
 ]);

@@ -7,7 +7,9 @@ import { discoveryCases } from './discovery.js';
 import { dmaCases } from './dma.js';
 import { failureCases } from './failures.js';
 import { faultInjectionCases } from './fault-injection.js';
+import { firmwareCases } from './firmware.js';
 import { graphCases } from './graphs.js';
+import { hangDetectionCases } from './hang-detection.js';
 import { interruptCases } from './interrupts.js';
 import { launchCases } from './launch.js';
 import { lifecycleCases } from './lifecycle.js';
@@ -23,7 +25,6 @@ import { queueOrderedMemoryCases } from './queue-ordered-memory.js';
 import { queueCases } from './queues.js';
 import { registerCases } from './registers.js';
 import { resetCases } from './reset.js';
-import { firmwareCases, severalDeviceCases } from './several-devices.js';
 import { streamCases } from './streams.js';
 import { stressCases } from './stress.js';
 import { threadCases } from './threads.js';
@@ -40,9 +41,11 @@ export const CASES: readonly ConformanceCase[] = [
   ...failureCases,
   ...abortCases,
   ...resetCases,
+  ...hangDetectionCases,
   ...multiDeviceCases,
   ...threadCases,
   ...codeLoadCases,
+  ...firmwareCases,
   ...memoryManagerCases,
   ...memoryCheckingCases,
   ...queueOrderedMemoryCases,
@@ -53,8 +56,6 @@ export const CASES: readonly ConformanceCase[] = [
   ...numericsCases,
   ...faultInjectionCases,
   ...negativeCases,
-  ...severalDeviceCases,
-  ...firmwareCases,
   ...stressCases,
   ...performanceCases,
 ];

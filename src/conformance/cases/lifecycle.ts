@@ -1,6 +1,7 @@
 /** Open and close. */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Device as CardDevice, FaultInjectingFunction, type InterruptSubscription } from '../../driver/index.js';
 import { BOOT_STATUS, HOST_COMMAND, registerOffset } from '../../hw/index.js';
 import { category, conformanceCase } from '../case.js';
@@ -10,6 +11,15 @@ const CLOSE_DEADLINE_MS = 2_500;
 const BOOT_STATUS_OFFSET = registerOffset('BAR0', 'BOOT_STATUS');
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
+
+/** How many things keep the event loop going, always counted in the same phase of it: behind a timer. */
+async function alive(afterMs = 1): Promise<number> {
+  await sleep(afterMs);
+  return process.getActiveResourcesInfo().length;
+}
+
+/** The watchdog looks once more before it rests, also that of a device closed before. */
+const REST_MS = 300;
 
 /** A card whose driver went away without a word, as a process that was killed: its listeners are gone, the card runs on. */
 class AbandonedFunction extends FaultInjectingFunction {
@@ -166,6 +176,23 @@ export const lifecycleCases = category('lifecycle', {}, [
       const before = openDescriptors();
       for (let times = 0; times < 50; times++) await once();
       assert.ok(openDescriptors() <= before, `${openDescriptors() - before} descriptors were left open`);
+    },
+  ),
+
+  conformanceCase(
+    'keeps the process alive while a command is outstanding, and no longer',
+    'LIFE-6',
+    { requires: ['semaphores'] },
+    async (fixture) => {
+      const before = await alive(REST_MS);
+      const session = await fixture.session();
+      assert.ok((await alive(REST_MS)) <= before, 'an idle device keeps the process alive');
+      const waiting = session.submit({ opcode: HOST_COMMAND.WAIT, a: 9, b: 1 });
+      assert.ok((await alive()) > before, 'a device at work does not keep the process alive');
+      const other = await session.context.createQueue();
+      await other.submit({ opcode: HOST_COMMAND.SIGNAL, a: 9, b: 1 });
+      await waiting;
+      assert.ok((await alive(REST_MS)) <= before, 'a device keeps the process alive after its work');
     },
   ),
 

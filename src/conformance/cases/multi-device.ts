@@ -68,6 +68,15 @@ export const multiDeviceCases = category('multi-device', {}, [
     }
   }),
 
+  conformanceCase('runs kernels on two cards at once', 'MUL-1', { requires: ['kernels'] }, async (fixture) => {
+    const sessions = await Promise.all([fixture.session(), fixture.session()]);
+    await Promise.all(
+      sessions.map(async (session) => {
+        for (let times = 0; times < 5; times++) await session.expectWorking();
+      }),
+    );
+  }),
+
   conformanceCase('keeps the kernels of cards apart', 'MUL-1', { requires: ['kernels'] }, async (fixture) => {
     const [stuck, well] = [await fixture.session(), await fixture.session()];
     const { done } = await stuck.startLaunch('ENDLESS');

@@ -239,6 +239,15 @@ export const resetCases = category('reset and recovery', {}, [
 
   ...firmwareFailures,
 
+  conformanceCase('is DEVICE_LOST when it is reset behind the driver', 'RST-7', {}, async (fixture) => {
+    const { pci } = fixture.card();
+    const card = await fixture.driver({ card: { pci } });
+    const session = await fixture.session({ on: card });
+    pci.functionReset();
+    await rejectsWith('DEVICE_LOST', session.submit({ opcode: NOP }));
+    assert.equal((await card.lost).code, 'DEVICE_LOST');
+  }),
+
   conformanceCase('leaves a card lost that is off the bus', 'RST-8', {}, async (fixture) => {
     const faulty = new FaultInjectingFunction(fixture.card().pci);
     const card = await fixture.driver({ card: { pci: faulty } });
