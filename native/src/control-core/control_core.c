@@ -273,10 +273,13 @@ static void *control_thread(void *argument) {
     work_queue_engine_finish_start(chip, !more);
     more |= event_count_changed(&core->wake, ticket);
     deliver_interrupts(chip, more);
-    if (more) continue;
+    if (more) {
+      dma_engine_hand_over(chip);
+      continue;
+    }
     struct work_queue_engine *engine = &chip->work_queue_engine;
     if (atomic_load(&engine->busy) == 0 && atomic_load(&engine->done) == 0) engine->at_rest = true;
-    event_count_spin_then_wait(&core->wake, ticket, LINGER_NS, time_to_sleep(chip));
+    if (!dma_engine_attend(chip)) event_count_spin_then_wait(&core->wake, ticket, LINGER_NS, time_to_sleep(chip));
   }
 }
 

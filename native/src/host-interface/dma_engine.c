@@ -1,6 +1,7 @@
 /*
- * A channel belongs to the control thread while its status is not BUSY, and to the DMA thread while it is. The store of the
- * status hands it over in either direction (release), the load takes it (acquire); nothing else needs a lock.
+ * A channel belongs to the control thread while its status is not BUSY. While it is, its transfer belongs to whoever has taken
+ * it for a chunk: the DMA thread, or the control thread that has nothing else to do. Stores of `status` and `taken` hand over
+ * (release), loads take (acquire); nothing else needs a lock.
  */
 #include "dma_engine.h"
 #include <string.h>
@@ -11,6 +12,10 @@
 #define CHUNK_BYTES (512u * 1024)
 /* Waking the DMA thread, and the control core after it, costs more than copying this much on the spot (5 to 13 us). */
 #define INLINE_BYTES (128u * 1024)
+/* Up to this much the hand-overs still show: the control thread copies while it is idle, and looks up after every chunk. */
+#define ATTENDED_BYTES (4u << 20)
+/* Slices of a busy control thread that an attended copy waits before the DMA thread is woken for it. */
+#define PATIENCE_SLICES 4
 #define LINGER_NS 20000
 
 static uint32_t status_of(const struct dma_channel *channel) {
@@ -178,6 +183,34 @@ static void step_gunzip(struct chip *chip, struct dma_channel *channel, struct g
   if (error != MTIA_ERROR_OK || result == GZIP_DONE) finish(channel, error, fault);
 }
 
+/* One chunk, or one buffer of a channel that decompresses. False where there is nothing to do, or another thread does it. */
+static bool step_if_free(struct chip *chip, uint32_t index) {
+  struct dma_engine *engine = &chip->dma_engine;
+  struct dma_channel *channel = &engine->channels[index];
+  if (status_of(channel) != MTIA_DMA_STATUS_BUSY || atomic_exchange(&channel->taken, true)) return false;
+  const bool busy = status_of(channel) == MTIA_DMA_STATUS_BUSY; /* still: the other thread may have ended it in between */
+  if (busy && channel->transfer.kind == MTIA_DMA_HOST_TO_DEVICE_GUNZIP) step_gunzip(chip, channel, &engine->decompressors[index]);
+  else if (busy) step(chip, channel);
+  atomic_store(&channel->taken, false);
+  return busy;
+}
+
+bool dma_engine_attend(struct chip *chip) {
+  struct dma_engine *engine = &chip->dma_engine;
+  for (uint32_t index = 0; index < MTIA_LIMIT_DMA_CHANNELS; index++) {
+    if (!engine->channels[index].attended || !step_if_free(chip, index)) continue;
+    engine->patience = PATIENCE_SLICES;
+    return true;
+  }
+  return false;
+}
+
+void dma_engine_hand_over(struct chip *chip) {
+  struct dma_engine *engine = &chip->dma_engine;
+  if (engine->patience == 0 || --engine->patience != 0) return;
+  if (dma_engine_busy(engine)) event_count_notify(&engine->work, 1);
+}
+
 static void *dma_thread(void *argument) {
   struct chip *chip = argument;
   struct dma_engine *engine = &chip->dma_engine;
@@ -188,10 +221,8 @@ static void *dma_thread(void *argument) {
     bool busy = false;
     for (uint32_t index = 0; index < MTIA_LIMIT_DMA_CHANNELS; index++) {
       struct dma_channel *channel = &engine->channels[index];
-      if (status_of(channel) != MTIA_DMA_STATUS_BUSY) continue;
+      if (!step_if_free(chip, index)) continue;
       busy = true;
-      if (channel->transfer.kind == MTIA_DMA_HOST_TO_DEVICE_GUNZIP) step_gunzip(chip, channel, &engine->decompressors[index]);
-      else step(chip, channel);
       if (status_of(channel) == MTIA_DMA_STATUS_BUSY) continue;
       event_count_notify(&engine->idle, 1);
       control_core_notify(chip);
@@ -225,6 +256,7 @@ void dma_engine_reset(struct chip *chip) {
     for (;;) {
       uint32_t ticket = event_count_prepare(&engine->idle);
       if (status_of(channel) != MTIA_DMA_STATUS_BUSY) break;
+      event_count_notify(&engine->work, 1); /* the control thread, at rest, no longer attends to it */
       event_count_wait(&engine->idle, ticket, EVENT_COUNT_FOREVER);
     }
     channel->source = channel->destination = channel->bytes = channel->destination_bytes = 0;
@@ -285,8 +317,10 @@ static void start(struct chip *chip, struct dma_channel *channel, uint32_t kind)
     while (status_of(channel) == MTIA_DMA_STATUS_IDLE) step(chip, channel);
     return;
   }
+  channel->attended = !decompresses && channel->bytes <= ATTENDED_BYTES;
   atomic_store_explicit(&channel->status, MTIA_DMA_STATUS_BUSY, memory_order_release);
-  event_count_notify(&chip->dma_engine.work, 1);
+  if (channel->attended) chip->dma_engine.patience = PATIENCE_SLICES;
+  else event_count_notify(&chip->dma_engine.work, 1);
 }
 
 /* A busy channel stops at its next chunk and then reports ABORTED. One that ends just now keeps its result for BUSY. */
