@@ -27,13 +27,16 @@ export interface MeasuredDeviceOptions {
   readonly bundle?: string;
 }
 
+/** A slow host, or a chip built with a sanitizer, is not a device that hangs. */
+const DEADLINE_MS = 600_000;
+
 export async function openMeasuredDevice(
   { generation, threads }: BenchmarkContext,
   options: MeasuredDeviceOptions = {},
 ): Promise<MeasuredDevice> {
   const { pci, debug } = openEmulatorWithDebug({ generation, threads: options.threads ?? threads });
   const firmware = options.bundle === undefined ? {} : { firmware: bundlePath(options.bundle) };
-  const device = await Device.open({ pci, ...firmware });
+  const device = await Device.open({ pci, deadlineMs: DEADLINE_MS, ...firmware });
   return { device, debug, [Symbol.asyncDispose]: () => device.close() };
 }
 
