@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define MTIA_API __attribute__((visibility("default")))
-#define MTIA_C_ABI_VERSION 1u
+#define MTIA_C_ABI_VERSION 2u
 
 struct mtia_device;
 
@@ -20,6 +20,11 @@ struct mtia_open_parameters {
   uint64_t lpddr_bytes;   /* 0 = as specified; a multiple of 1 MiB, at most the specified maximum */
   uint32_t pe_threads;    /* 0 = number of host processors */
   uint32_t matmul_path;   /* see enum mtia_matmul_path; 0 = fastest that this host has */
+  /* A reduced configuration, as a virtual function of the card may have. */
+  uint32_t queues;            /* the administration queue included; 0 = as specified, else at most that */
+  uint32_t interrupt_vectors; /* 0 = as specified, else at most that */
+  uint32_t without_broadcast; /* 1 = the work queue engine takes one PE at a time, as on v1 */
+  uint32_t reserved;          /* zero */
 };
 
 /* Instructions that the units' arithmetic is computed with; every path gives the same bits. */

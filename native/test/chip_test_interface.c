@@ -12,7 +12,7 @@ static uint32_t config(struct mtia_device *device, uint32_t offset, uint32_t wid
 static void arguments(void) {
   struct mtia_device *device = NULL;
   struct mtia_open_parameters good = {.struct_bytes = sizeof(good), .generation = 2, .lpddr_bytes = TEST_LPDDR_BYTES};
-  struct mtia_open_parameters bad[] = {good, good, good, good, good, good, good};
+  struct mtia_open_parameters bad[] = {good, good, good, good, good, good, good, good, good, good, good};
   bad[0].struct_bytes = 8;
   bad[1].generation = 0;
   bad[2].generation = 3;
@@ -20,6 +20,10 @@ static void arguments(void) {
   bad[4].lpddr_bytes = 1ull << 40;
   bad[5].pe_threads = 1u << 30;
   bad[6].matmul_path = MTIA_MATMUL_NEON + 1;
+  bad[7].queues = MTIA_LIMIT_QUEUES + 1;
+  bad[8].interrupt_vectors = MTIA_LIMIT_MSIX_VECTORS + 1;
+  bad[9].without_broadcast = 2;
+  bad[10].reserved = 1;
   for (size_t index = 0; index < sizeof(bad) / sizeof(bad[0]); index++) CHECK_EQUAL(mtia_open(&bad[index], &device), MTIA_ERROR_CHIP_BAD_ARGUMENT);
   CHECK_EQUAL(mtia_open(NULL, &device), MTIA_ERROR_CHIP_BAD_ARGUMENT);
   CHECK_EQUAL(mtia_open(&good, NULL), MTIA_ERROR_CHIP_BAD_ARGUMENT);
@@ -323,6 +327,42 @@ static void *caller(void *argument) {
   }
 }
 
+static void bar0_write(struct mtia_device *device, uint32_t offset, uint32_t value) { CHECK_OK(mtia_pci_bar_write(device, 0, offset, 4, value)); }
+
+/* A card with less than its generation has says so, and has no more. */
+static void reduced_configuration(void) {
+  struct mtia_open_parameters parameters = {
+      .struct_bytes = sizeof(parameters), .generation = 2, .lpddr_bytes = TEST_LPDDR_BYTES, .queues = 2, .interrupt_vectors = 1, .without_broadcast = 1};
+  struct mtia_device *device = NULL;
+  CHECK_OK(mtia_open(&parameters, &device));
+  CHECK_OK(mtia_pci_config_write(device, 4, 2, 6));
+  CHECK_EQUAL(bar0(device, MTIA_BAR0_QUEUES, 4), 2);
+  CHECK_EQUAL(bar0(device, MTIA_BAR0_INTERRUPT_VECTORS, 4), 1);
+  CHECK_EQUAL(bar0(device, MTIA_BAR0_BROADCAST, 4), 0);
+  for (uint32_t at = config(device, 0x34, 1); at != 0; at = config(device, at + 1, 1)) {
+    if (config(device, at, 1) == 0x11) CHECK_EQUAL(config(device, at + 2, 2) & 0x7ff, 0);
+  }
+  int32_t fd = -1;
+  CHECK_OK(mtia_pci_interrupt_fd(device, 0, &fd));
+  CHECK_EQUAL(mtia_pci_interrupt_fd(device, 1, &fd), MTIA_ERROR_CHIP_BAD_ARGUMENT);
+  const uint32_t last = MTIA_PCI_QUEUE_PAGE_OFFSET + MTIA_PCI_QUEUE_PAGE_BYTES, behind = last + MTIA_PCI_QUEUE_PAGE_BYTES;
+  bar0_write(device, last + MTIA_QUEUE_PAGE_CONTEXT, 5);
+  CHECK_EQUAL(bar0(device, last + MTIA_QUEUE_PAGE_CONTEXT, 4), 5);
+  bar0_write(device, behind + MTIA_QUEUE_PAGE_CONTEXT, 5);
+  bar0_write(device, behind + MTIA_QUEUE_PAGE_ENABLE, 1);
+  CHECK_EQUAL(bar0(device, behind + MTIA_QUEUE_PAGE_CONTEXT, 4), 0);
+  CHECK_EQUAL(bar0(device, behind + MTIA_QUEUE_PAGE_ENABLE, 4), 0);
+  /* A vector that the card has not is refused as any other wrong set-up is. */
+  bar0_write(device, last + MTIA_QUEUE_PAGE_SUBMISSION_ENTRIES, 16);
+  bar0_write(device, last + MTIA_QUEUE_PAGE_COMPLETION_ENTRIES, 16);
+  for (uint32_t vector = 0; vector < 2; vector++) {
+    bar0_write(device, last + MTIA_QUEUE_PAGE_VECTOR, vector);
+    bar0_write(device, last + MTIA_QUEUE_PAGE_ENABLE, 1);
+    CHECK_EQUAL(bar0(device, last + MTIA_QUEUE_PAGE_FAULT, 4), vector == 0 ? MTIA_ERROR_OK : MTIA_ERROR_INVALID_COMMAND);
+  }
+  CHECK_OK(mtia_close(device));
+}
+
 static void *closer(void *argument) {
   CHECK_OK(mtia_close(argument));
   return NULL;
@@ -343,7 +383,7 @@ static void close_under_calls(void) {
 int main(int argc, char **argv) {
   const struct test_case cases[] = {
       {"arguments", arguments}, {"config-space", config_space}, {"bar-rules", bar_rules}, {"halt-and-time", halt_and_time},
-      {"use-after-close", use_after_close}, {"open-and-close", open_and_close}, {"no-resources", no_resources}, {"close-under-calls", close_under_calls},
+      {"use-after-close", use_after_close}, {"open-and-close", open_and_close}, {"no-resources", no_resources}, {"close-under-calls", close_under_calls}, {"reduced-configuration", reduced_configuration},
   };
   return run_cases(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
 }

@@ -1,5 +1,5 @@
 /** What the suite runs against: a way to get cards, and what they can do. */
-import type { MatmulPath, PciFunction } from '../driver/index.js';
+import type { CardLimits, MatmulPath, PciFunction } from '../driver/index.js';
 import type { DebugPort } from '../firmware-emu/index.js';
 import type { Generation } from '../hw/index.js';
 import type { Capability } from './capabilities.js';
@@ -10,6 +10,8 @@ export interface CardOptions {
   readonly threads?: number;
   /** Instructions with which the host multiplies, where the card is emulated; it throws where the host has them not. */
   readonly matmulPath?: MatmulPath;
+  /** What the card is to have less of than its generation; only where the backend is capable of `limits`. */
+  readonly limits?: CardLimits;
 }
 
 /** A card and, where it has one, the debug door on it. */

@@ -10,6 +10,7 @@ export const CAPABILITIES = {
   priorities: 'queues of a higher priority are served first',
   vectors: 'every queue can have an interrupt vector of its own',
   broadcast: 'the work queue engine hands a job to a rectangle at once',
+  limits: 'cards can be opened with fewer queues, fewer interrupt vectors, or without broadcast',
   decompression: 'the host path decompresses GZIP',
   'error correction': 'LPDDR has ECC, and errors can be injected',
   debug: 'a debug door can halt the chip and read harts',

@@ -41,7 +41,7 @@ export class Fixture {
 
   /** A card with running firmware: contexts and queues. */
   async driver(options: CardDeviceOptions & CardOptions & { readonly card?: Card } = {}): Promise<CardDevice> {
-    const { card = this.card(options), threads: _, matmulPath: __, ...rest } = options;
+    const { card = this.card(options), threads: _, matmulPath: __, limits: ___, ...rest } = options;
     const device = await CardDevice.open(card.pci, this.firmware, rest);
     this.after(() => device.close());
     return device;

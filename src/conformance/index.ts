@@ -1,6 +1,6 @@
 /** The conformance suite: one set of cases, any firmware, any chip, any `PciFunction`. */
 export type { Backend, Card, CardOptions } from './backend.js';
-export { emulatorBackend } from './backends/emulator.js';
+export { emulatorBackend, noBroadcastBackend, oneQueueBackend, oneVectorBackend } from './backends/emulator.js';
 export { loopbackBackend } from './backends/loopback.js';
 export { nullBackend } from './backends/null.js';
 export { ALL_CAPABILITIES, CAPABILITIES, type Capability, without } from './capabilities.js';

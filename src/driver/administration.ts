@@ -4,8 +4,10 @@ import type pino from 'pino';
 import { HOST_COMMAND, LIMITS } from '../hw/index.js';
 import { AbortListeners } from './abort-listeners.js';
 import { AddressSpace } from './address-space.js';
+import type { CardResources } from './boot.js';
 import type { CardRegisters } from './card-registers.js';
 import { MtiaError } from './errors.js';
+import { InterruptVectors } from './interrupt-vectors.js';
 import { NumberPool } from './number-pool.js';
 import type { HostPages, PciFunction } from './pci-function.js';
 import { QUEUE_ENTRIES, Queue } from './queue.js';
@@ -44,6 +46,7 @@ export interface QueueOwner {
 export interface AdministrationParts {
   readonly pci: PciFunction;
   readonly registers: CardRegisters;
+  readonly resources: CardResources;
   readonly watchdog: Watchdog;
   readonly logger: pino.Logger;
   readonly deadlineMs: number;
@@ -53,8 +56,9 @@ export interface AdministrationParts {
 export class Administration {
   readonly queue: Queue;
   readonly #parts: AdministrationParts;
-  readonly #contexts = new NumberPool('contexts', 1, LIMITS.CONTEXTS - 1);
-  readonly #queueNumbers = new NumberPool('queues', 1, LIMITS.QUEUES - 1);
+  readonly #contexts = new NumberPool('context', 1, LIMITS.CONTEXTS - 1);
+  readonly #queueNumbers: NumberPool;
+  readonly #vectors: InterruptVectors;
   readonly #queues = new Set<Queue>();
   readonly #rings = new Map<Queue, HostPages>();
   #retired: MtiaError | undefined;
@@ -63,6 +67,9 @@ export class Administration {
 
   constructor(parts: AdministrationParts) {
     this.#parts = parts;
+    const { queues, interruptVectors } = parts.resources;
+    this.#queueNumbers = new NumberPool('queue', 1, queues - 1);
+    this.#vectors = new InterruptVectors(parts.pci, interruptVectors);
     const space = new AddressSpace(parts.pci, DRIVER_CONTEXT);
     this.queue = this.#open(
       ADMINISTRATION_QUEUE,
@@ -149,6 +156,7 @@ export class Administration {
     const { pci, registers, watchdog, deadlineMs } = this.#parts;
     const rings = pci.allocateHost(ringBytes(QUEUE_ENTRIES));
     const ringsIova = space.map(rings, 'read-write');
+    const vector = this.#vectors.of(number);
     const queue: Queue = new Queue({
       number,
       context,
@@ -157,13 +165,13 @@ export class Administration {
       rings,
       ringsIova,
       entries: QUEUE_ENTRIES,
-      vector: number,
+      vector,
       priority,
       deadlineMs,
       watchdog,
       abortListeners: this.#abortListeners,
       abort: (position, count) => this.#abort(number, position, count),
-      subscribe: (listener) => pci.onInterrupt(number, listener),
+      subscribe: (listener) => this.#vectors.subscribe(vector, listener),
       release: (quiet) => {
         this.#queues.delete(queue);
         this.#rings.delete(queue);

@@ -5,6 +5,7 @@ import {
   errorNameOf,
   type Generation,
   IDENTITY,
+  LIMITS,
   MEMORY_MAP,
   MEMORY_SETUP,
   PCI,
@@ -41,6 +42,34 @@ export function identify(pci: PciFunction, registers: CardRegisters): Generation
     throw new MtiaError('DEVICE_LOST', `${pci.name} does not identify itself as an MTIA; check the card`);
   }
   return generation;
+}
+
+/** What contexts share; a card in a reduced configuration has less than its generation. */
+export interface CardResources {
+  /** Queue pairs, the administration queue included. */
+  readonly queues: number;
+  readonly interruptVectors: number;
+  /** Whether a job is handed to a rectangle of processing elements at once, or to one after the other. */
+  readonly broadcast: boolean;
+}
+
+/** The administration queue and one for commands. */
+const LEAST_QUEUES = 2;
+
+export function readResources(pci: PciFunction, registers: CardRegisters): CardResources {
+  const queues = registers.read32('QUEUES');
+  const interruptVectors = registers.read32('INTERRUPT_VECTORS');
+  if (queues < LEAST_QUEUES || interruptVectors === 0) {
+    throw new MtiaError(
+      'DEVICE_LOST',
+      `${pci.name} says that it has ${queues} queues and ${interruptVectors} interrupt vectors; a driver needs ${LEAST_QUEUES} and 1: check the card`,
+    );
+  }
+  return {
+    queues: Math.min(queues, LIMITS.QUEUES),
+    interruptVectors: Math.min(interruptVectors, LIMITS.MSIX_VECTORS),
+    broadcast: registers.read32('BROADCAST') !== 0,
+  };
 }
 
 /** Refuses an image that this card and this driver cannot run, before anything is written. */

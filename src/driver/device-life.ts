@@ -1,6 +1,7 @@
 /** A card between two boots: what a reset ends as a whole, and what a new boot begins with. */
 import type pino from 'pino';
 import { Administration } from './administration.js';
+import type { CardResources } from './boot.js';
 import type { CardRegisters } from './card-registers.js';
 import { Context } from './context.js';
 import type { MtiaError } from './errors.js';
@@ -10,6 +11,7 @@ import { Watchdog } from './watchdog.js';
 export interface DeviceLifeParts {
   readonly pci: PciFunction;
   readonly registers: CardRegisters;
+  readonly resources: CardResources;
   readonly logger: pino.Logger;
   readonly deadlineMs: number;
   /** Why the device is lost; undefined while it is well. */
@@ -24,7 +26,7 @@ export class DeviceLife {
   readonly #contexts = new Set<Context>();
 
   constructor(parts: DeviceLifeParts) {
-    const { pci, registers, logger, deadlineMs } = parts;
+    const { registers } = parts;
     const onLost = (error: MtiaError): void => parts.onLost(this, error);
     this.#parts = parts;
     this.#watchdog = new Watchdog({
@@ -32,7 +34,7 @@ export class DeviceLife {
       diagnose: () => parts.diagnose(),
       onLost,
     });
-    this.#administration = new Administration({ pci, registers, watchdog: this.#watchdog, logger, deadlineMs, onLost });
+    this.#administration = new Administration({ ...parts, watchdog: this.#watchdog, onLost });
   }
 
   async createContext(): Promise<Context> {

@@ -2,7 +2,7 @@
 
 import { pino } from 'pino';
 import { firmwareVersionText, type Generation } from '../hw/index.js';
-import { boot, checkImage, diagnose, identify, type MemoryOptions } from './boot.js';
+import { boot, type CardResources, checkImage, diagnose, identify, type MemoryOptions, readResources } from './boot.js';
 import { CardRegisters } from './card-registers.js';
 import type { Context } from './context.js';
 import { DeviceLife } from './device-life.js';
@@ -41,6 +41,7 @@ export class Device {
   /** Bytes of SRAM that are addressable; the rest caches the LPDDR. */
   readonly scratchpadBytes: number;
   readonly lpddrBytes: number;
+  readonly resources: CardResources;
   readonly #pci: PciFunction;
   readonly #firmware: FirmwareImage;
   readonly #options: DeviceOptions;
@@ -63,8 +64,9 @@ export class Device {
       const registers = new CardRegisters(pci);
       const generation = identify(pci, registers);
       checkImage(firmware, generation);
+      const resources = readResources(pci, registers);
       await boot(pci, registers, firmware, options.memory);
-      return new Device(pci, registers, generation, firmware, options);
+      return new Device(pci, registers, generation, resources, firmware, options);
     } catch (error) {
       pci.close();
       throw error;
@@ -75,6 +77,7 @@ export class Device {
     pci: PciFunction,
     registers: CardRegisters,
     generation: Generation,
+    resources: CardResources,
     firmware: FirmwareImage,
     options: DeviceOptions,
   ) {
@@ -85,6 +88,7 @@ export class Device {
     this.#logger = (options.logger ?? pino({ level: 'silent' })).child({ device: pci.name });
     this.#notices = new Notices(this.#logger);
     this.generation = generation;
+    this.resources = resources;
     const grid = registers.read32('GRID');
     this.grid = { columns: grid & 0xff, rows: (grid >>> 8) & 0xff };
     this.firmwareVersion = firmwareVersionText(registers.read32('FIRMWARE_VERSION'));
@@ -94,7 +98,7 @@ export class Device {
     this.lpddrBytes = Number(registers.read64('LPDDR_BYTES'));
     this.#lost = this.#awaitLoss();
     this.#life = this.#begin();
-    this.#logger.info({ generation, firmware: this.firmwareVersion }, 'device opened');
+    this.#logger.info({ generation, firmware: this.firmwareVersion, ...resources }, 'device opened');
   }
 
   /**
@@ -193,6 +197,7 @@ export class Device {
     return new DeviceLife({
       pci: this.#pci,
       registers: this.#registers,
+      resources: this.resources,
       logger: this.#logger,
       deadlineMs: this.#options.deadlineMs ?? DEFAULT_DEADLINE_MS,
       diagnose: () => this.#diagnose(),

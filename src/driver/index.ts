@@ -1,5 +1,7 @@
 /** The user-space driver: a card behind PciFunction becomes contexts, queues and promises. */
 export { AbortListeners } from './abort-listeners.js';
+export type { CardResources } from './boot.js';
+export type { CardLimits } from './card-limits.js';
 export { type CompletionRecord, commandName, type FirmwareQuery } from './completion.js';
 export { Context, type QueueOptions } from './context.js';
 export { Device, type DeviceOptions, type Grid } from './device.js';

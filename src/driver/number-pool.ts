@@ -15,7 +15,8 @@ export class NumberPool {
   take(): number {
     const number = this.#free.shift();
     if (number === undefined) {
-      throw new MtiaError('TOO_MANY', `all ${this.#count} ${this.#what} of the device are in use; close one first`);
+      const held = this.#count === 1 ? `1 ${this.#what}, which is` : `${this.#count} ${this.#what}s, all`;
+      throw new MtiaError('TOO_MANY', `the device has ${held} in use; close one first`);
     }
     return number;
   }

@@ -72,6 +72,13 @@ export const MUTANT_BUNDLES: readonly MutantRecipe[] = [
     'continue;',
   ),
   mutant(
+    'skips-a-row',
+    'without broadcast the last row of a rectangle is handed no job',
+    'jobs.c',
+    'row < (uint32_t)descriptor->row + descriptor->rows; row++',
+    'row < (uint32_t)descriptor->row + descriptor->rows - (descriptor->rows > 1); row++',
+  ),
+  mutant(
     'wrong-cookie',
     'a completion carries the cookie of another command',
     'queues.c',

@@ -2,7 +2,7 @@
 
 /** Limits that size the register blocks. */
 export const LIMITS = {
-  /** Submission/completion queue pairs; queue 0 is the driver's administration queue. */
+  /** Submission/completion queue pairs at most (BAR0.QUEUES); queue 0 is the driver's administration queue. */
   QUEUES: 32,
   /** Contexts (PCI process address space identifiers) 1..31; 0 is the driver itself. */
   CONTEXTS: 32,
@@ -10,6 +10,7 @@ export const LIMITS = {
   QUEUE_ENTRIES: 256,
   /** Priorities of queues, 0..3: the highest is served first. */
   QUEUE_PRIORITIES: 4,
+  /** At most (BAR0.INTERRUPT_VECTORS). */
   MSIX_VECTORS: 32,
   JOB_SLOTS: 64,
   DMA_CHANNELS: 4,

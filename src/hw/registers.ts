@@ -74,6 +74,15 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
       register(0x078, 'SCRATCHPAD_BYTES', 64, 'RO', 'SRAM from its base that is addressable; the rest is cache', {
         reset: 'specification',
       }),
+      register(0x080, 'QUEUES', 32, 'RO', 'queue pairs, the administration queue included; pages behind read as zero', {
+        reset: 'specification',
+      }),
+      register(0x084, 'INTERRUPT_VECTORS', 32, 'RO', 'MSI-X vectors, as the capability in configuration space says', {
+        reset: 'specification',
+      }),
+      register(0x088, 'BROADCAST', 32, 'RO', '1 where the work queue engine hands a job to a rectangle at once', {
+        reset: 'specification',
+      }),
       register(
         0x100,
         'WATCHDOG_REPORT',
@@ -321,7 +330,7 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
       register(0x08, 'SRAM_BYTES', 64, 'RO', 'as BAR0', { reset: 'specification' }),
       register(0x10, 'LPDDR_BYTES', 64, 'RO', 'as BAR0', { reset: 'specification' }),
       register(0x18, 'LOCAL_BYTES', 32, 'RO', 'local memory of a PE', { reset: 'specification' }),
-      register(0x1c, 'BROADCAST', 32, 'RO', '1 where the work queue engine accepts rectangles', {
+      register(0x1c, 'BROADCAST', 32, 'RO', 'as BAR0', {
         reset: 'specification',
       }),
       register(0x20, 'PE_RESET_VECTOR', 64, 'RW', 'where harts of a PE start after reset'),

@@ -4,6 +4,8 @@
  * HC24 = Hot Chips 2024; B24 = ai.meta.com, April 2024; "assumed" = not published, chosen here.
  */
 
+import { LIMITS } from './register-values.js';
+
 export type Generation = 'v1' | '2i';
 
 export interface Figure {
@@ -42,6 +44,8 @@ export const SPECIFICATION_FIGURES = [
   'dmaAlignment',
   'dmaRequestCycles',
   'broadcastDispatch',
+  'queues',
+  'interruptVectors',
   'jobLaunchNs',
   'jobReplaceNs',
   'tdpWatts',
@@ -92,6 +96,8 @@ export const SPECIFICATIONS: Readonly<Record<Generation, Specification>> = {
       'assumed: one request unit a PE, about what an embedding row costs beyond its bytes (I23, TBE charts)',
     ),
     broadcastDispatch: figure(0, '', 'I25 section 3.3 (introduced by 2i)'),
+    queues: figure(LIMITS.QUEUES, '', 'assumed'),
+    interruptVectors: figure(LIMITS.MSIX_VECTORS, '', 'assumed'),
     jobLaunchNs: figure(4500, 'ns', 'assumed: I25 says that 2i cuts launch time by up to 80 %'),
     jobReplaceNs: figure(2250, 'ns', 'assumed: as jobLaunchNs'),
     tdpWatts: figure(25, 'W', 'I23 Table I'),
@@ -126,6 +132,8 @@ export const SPECIFICATIONS: Readonly<Record<Generation, Specification>> = {
     dmaAlignment: figure(1, 'bytes', 'I25 section 3.3 (unaligned DMA_IN)'),
     dmaRequestCycles: figure(30, 'cycles', 'assumed: embeddings are 2-3 times as fast as on v1 (HC24)'),
     broadcastDispatch: figure(1, '', 'I25 section 3.3'),
+    queues: figure(LIMITS.QUEUES, '', 'assumed'),
+    interruptVectors: figure(LIMITS.MSIX_VECTORS, '', 'assumed'),
     jobLaunchNs: figure(900, 'ns', 'assumed: I25, HC24 (less than 1 us, a null kernel included)'),
     jobReplaceNs: figure(450, 'ns', 'assumed: I25, HC24 (less than 0.5 us)'),
     tdpWatts: figure(85, 'W', 'I25 Table 2'),

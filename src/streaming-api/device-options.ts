@@ -51,6 +51,11 @@ export interface DeviceProperties {
   readonly totalMemory: number;
   /** Bytes of on-chip SRAM. */
   readonly sramBytes: number;
+  /** Streams at once, the default stream included. */
+  readonly streams: number;
+  readonly interruptVectors: number;
+  /** Whether a job is handed to a rectangle of processing elements at once, or to one after the other (v1). */
+  readonly broadcast: boolean;
   readonly firmwareVersion: string;
   /** What Stream.copyToDevice can decompress on the card; nothing on v1. */
   readonly decompression: readonly Compression[];

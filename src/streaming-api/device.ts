@@ -113,6 +113,9 @@ export class Device implements AsyncDisposable {
       grid: card.grid,
       totalMemory: card.lpddrBytes,
       sramBytes: card.sramBytes,
+      streams: card.resources.queues - 1,
+      interruptVectors: card.resources.interruptVectors,
+      broadcast: card.resources.broadcast,
       firmwareVersion: card.firmwareVersion,
       decompression: resources.decompression,
       kernels: [...firmware.kernels.keys()],
@@ -162,7 +165,8 @@ export class Device implements AsyncDisposable {
   }
 
   /**
-   * A stream of its own: its work runs beside that of other streams. A device has 31 at most.
+   * A stream of its own: its work runs beside that of other streams. A device has `properties.streams` at most; one more is
+   * TOO_MANY.
    *
    * ```ts
    * await using stream = await device.createStream();

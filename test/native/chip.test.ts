@@ -18,6 +18,7 @@ const PROGRAMS = {
     'open-and-close',
     'no-resources',
     'close-under-calls',
+    'reduced-configuration',
   ],
   chip_test_engines: [
     'copies',

@@ -58,6 +58,13 @@ static uint32_t thread_count(const struct mtia_open_parameters *parameters) {
   return processors < 1 ? 1 : (uint32_t)processors;
 }
 
+/* What the card has less of than its generation. */
+static void reduce(struct mtia_specification *specification, const struct mtia_open_parameters *parameters) {
+  if (parameters->queues != 0) specification->queues = parameters->queues;
+  if (parameters->interrupt_vectors != 0) specification->interrupt_vectors = parameters->interrupt_vectors;
+  if (parameters->without_broadcast != 0) specification->broadcast_dispatch = 0;
+}
+
 /* The blocks themselves; what fails leaves the rest as created by calloc. */
 static int32_t create_blocks(struct chip *chip, const struct mtia_open_parameters *parameters) {
   const struct mtia_specification *specification = &chip->specification;
@@ -94,15 +101,17 @@ int32_t chip_create(const struct mtia_open_parameters *parameters, struct chip *
   if (chip == NULL) return MTIA_ERROR_CHIP_NO_MEMORY;
   chip->generation = parameters->generation;
   chip->specification = specifications[parameters->generation - 1];
+  reduce(&chip->specification, parameters);
   chip->arithmetic = arithmetic;
   pthread_mutex_init(&chip->administration, NULL);
   chip_clock_start(&chip->clock);
   console_create(&chip->console);
   iommu_create(&chip->iommu);
   pci_inbound_create(&chip->pci_inbound);
-  pci_config_create(&chip->config, parameters->generation);
+  const uint32_t vectors = (uint32_t)chip->specification.interrupt_vectors;
+  pci_config_create(&chip->config, parameters->generation, vectors);
   work_queue_engine_create(&chip->work_queue_engine);
-  int32_t status = msix_create(&chip->msix);
+  int32_t status = msix_create(&chip->msix, vectors);
   if (status == MTIA_ERROR_OK) status = create_blocks(chip, parameters);
   if (status == MTIA_ERROR_OK) {
     power_on(chip);

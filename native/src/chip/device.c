@@ -28,7 +28,10 @@ static bool are_parameters(const struct mtia_open_parameters *parameters) {
   static const struct mtia_specification specifications[] = MTIA_SPECIFICATIONS;
   if (parameters->struct_bytes != sizeof(*parameters)) return false;
   if (parameters->generation < 1 || parameters->generation > sizeof(specifications) / sizeof(specifications[0])) return false;
-  uint64_t most = (uint64_t)specifications[parameters->generation - 1].lpddr_maximum_bytes;
+  const struct mtia_specification *specification = &specifications[parameters->generation - 1];
+  uint64_t most = (uint64_t)specification->lpddr_maximum_bytes;
+  if (parameters->queues > specification->queues || parameters->interrupt_vectors > specification->interrupt_vectors) return false;
+  if (parameters->without_broadcast > 1 || parameters->reserved != 0) return false;
   return parameters->lpddr_bytes <= most && parameters->lpddr_bytes % LPDDR_GRANULE_BYTES == 0 &&
          parameters->pe_threads <= MOST_PE_THREADS && parameters->matmul_path <= MTIA_MATMUL_NEON;
 }
@@ -149,11 +152,10 @@ int32_t mtia_pci_dma_unmap(struct mtia_device *device, uint32_t context, uint64_
 
 int32_t mtia_pci_interrupt_fd(struct mtia_device *device, uint32_t vector, int32_t *fd) {
   struct chip *chip;
-  if (vector >= MTIA_LIMIT_MSIX_VECTORS || fd == NULL) return MTIA_ERROR_CHIP_BAD_ARGUMENT;
+  if (fd == NULL) return MTIA_ERROR_CHIP_BAD_ARGUMENT;
   int32_t status = device_enter(device, &chip);
   if (status != MTIA_ERROR_OK) return status;
-  *fd = chip->msix.fds[vector];
-  return device_leave(device, MTIA_ERROR_OK);
+  return device_leave(device, msix_fd(&chip->msix, vector, fd));
 }
 
 int32_t mtia_pci_function_reset(struct mtia_device *device) {

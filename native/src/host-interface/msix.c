@@ -3,9 +3,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-int32_t msix_create(struct msix *msix) {
+int32_t msix_create(struct msix *msix, uint32_t vectors) {
+  msix->vectors = vectors;
   for (uint32_t vector = 0; vector < MTIA_LIMIT_MSIX_VECTORS; vector++) msix->fds[vector] = -1;
-  for (uint32_t vector = 0; vector < MTIA_LIMIT_MSIX_VECTORS; vector++) {
+  for (uint32_t vector = 0; vector < vectors; vector++) {
     msix->fds[vector] = eventfd(0, EFD_CLOEXEC);
     if (msix->fds[vector] < 0) {
       msix_destroy(msix);
@@ -20,6 +21,12 @@ void msix_destroy(struct msix *msix) {
     if (msix->fds[vector] >= 0) close(msix->fds[vector]);
     msix->fds[vector] = -1;
   }
+}
+
+int32_t msix_fd(const struct msix *msix, uint32_t vector, int32_t *fd) {
+  if (vector >= msix->vectors) return MTIA_ERROR_CHIP_BAD_ARGUMENT;
+  *fd = msix->fds[vector];
+  return MTIA_ERROR_OK;
 }
 
 void msix_raise(struct msix *msix, uint32_t vector) { atomic_fetch_or(&msix->pending, 1u << vector); }

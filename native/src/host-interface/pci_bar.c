@@ -2,7 +2,13 @@
 #include <string.h>
 #include "chip.h"
 
-#define QUEUE_PAGES_END (MTIA_PCI_QUEUE_PAGE_OFFSET + MTIA_LIMIT_QUEUES * MTIA_PCI_QUEUE_PAGE_BYTES)
+static uint32_t queues(const struct chip *chip) { return (uint32_t)chip->specification.queues; }
+
+/* Pages of queues that the card has; those behind are empty. */
+static bool is_queue_page(const struct chip *chip, uint32_t offset) {
+  return offset >= MTIA_PCI_QUEUE_PAGE_OFFSET &&
+         offset < MTIA_PCI_QUEUE_PAGE_OFFSET + queues(chip) * MTIA_PCI_QUEUE_PAGE_BYTES;
+}
 
 /* Registers of BAR0 outside the queue pages as 64-bit words: what a 4-byte access sees is half of one. */
 static uint64_t read_word(struct chip *chip, uint32_t offset) {
@@ -20,6 +26,8 @@ static uint64_t read_word(struct chip *chip, uint32_t offset) {
     case MTIA_BAR0_BOOT_IMAGE_BYTES: return atomic_load(&mailbox->boot_image_bytes);
     case MTIA_BAR0_BOOT_DOORBELL: return (uint64_t)atomic_load(&mailbox->boot_memory) << 32;
     case MTIA_BAR0_SCRATCHPAD_BYTES: return memory_scratchpad_bytes(chip->memory);
+    case MTIA_BAR0_QUEUES: return queues(chip) | (uint64_t)chip->msix.vectors << 32;
+    case MTIA_BAR0_BROADCAST: return chip->specification.broadcast_dispatch != 0;
     case MTIA_BAR0_WINDOW_BASE: return atomic_load(&mailbox->window_base);
     case MTIA_BAR0_PANIC_CAUSE: return atomic_load(&mailbox->panic_cause);
     case MTIA_BAR0_PANIC_PC: return atomic_load(&mailbox->panic_pc);
@@ -57,7 +65,7 @@ static void write_word32(struct chip *chip, uint32_t offset, uint32_t value) {
 }
 
 static uint32_t register_read32(struct chip *chip, uint32_t offset) {
-  if (offset >= MTIA_PCI_QUEUE_PAGE_OFFSET && offset < QUEUE_PAGES_END) {
+  if (is_queue_page(chip, offset)) {
     uint32_t in_pages = offset - MTIA_PCI_QUEUE_PAGE_OFFSET;
     return queue_page_read(chip, in_pages / MTIA_PCI_QUEUE_PAGE_BYTES, in_pages % MTIA_PCI_QUEUE_PAGE_BYTES);
   }
@@ -65,7 +73,7 @@ static uint32_t register_read32(struct chip *chip, uint32_t offset) {
 }
 
 static void register_write32(struct chip *chip, uint32_t offset, uint32_t value) {
-  if (offset >= MTIA_PCI_QUEUE_PAGE_OFFSET && offset < QUEUE_PAGES_END) {
+  if (is_queue_page(chip, offset)) {
     uint32_t in_pages = offset - MTIA_PCI_QUEUE_PAGE_OFFSET;
     queue_page_write(chip, in_pages / MTIA_PCI_QUEUE_PAGE_BYTES, in_pages % MTIA_PCI_QUEUE_PAGE_BYTES, value);
   } else {

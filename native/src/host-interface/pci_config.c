@@ -60,7 +60,7 @@ static void declare_express(struct pci_config *config, uint32_t generation) {
   put(config->bytes, EXPRESS_LINK_STATUS, 2, link);
 }
 
-void pci_config_create(struct pci_config *config, uint32_t generation) {
+void pci_config_create(struct pci_config *config, uint32_t generation, uint32_t vectors) {
   pthread_mutex_init(&config->lock, NULL);
   uint32_t device = generation == 1 ? MTIA_PCI_DEVICE_ID_V1 : MTIA_PCI_DEVICE_ID_2I;
   put(config->bytes, VENDOR, 2, MTIA_PCI_VENDOR_ID);
@@ -76,7 +76,7 @@ void pci_config_create(struct pci_config *config, uint32_t generation) {
   put(config->writable, INTERRUPT_LINE, 1, 0xff);
   declare_express(config, generation);
   put(config->bytes, MSIX, 2, CAPABILITY_MSIX);
-  put(config->bytes, MSIX_CONTROL, 2, MTIA_LIMIT_MSIX_VECTORS - 1);
+  put(config->bytes, MSIX_CONTROL, 2, vectors - 1);
   put(config->writable, MSIX_CONTROL, 2, MSIX_FUNCTION_MASK | MSIX_ENABLE);
   put(config->bytes, MSIX_TABLE, 4, MSIX_TABLE_OFFSET);
   put(config->bytes, MSIX_PENDING, 4, MSIX_PENDING_OFFSET);

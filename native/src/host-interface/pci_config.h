@@ -17,7 +17,7 @@ struct pci_config {
   _Atomic bool memory_enabled;        /* command register: the base address registers answer */
 };
 
-void pci_config_create(struct pci_config *config, uint32_t generation);
+void pci_config_create(struct pci_config *config, uint32_t generation, uint32_t vectors);
 void pci_config_destroy(struct pci_config *config);
 /* Status codes of the C ABI. */
 int32_t pci_config_read(struct chip *chip, uint32_t offset, uint32_t width, uint32_t *value);

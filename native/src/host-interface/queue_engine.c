@@ -76,7 +76,7 @@ static void ring_doorbell(struct chip *chip, uint32_t number) {
 static void fault(struct chip *chip, struct queue *queue, uint32_t error) {
   queue->running = false;
   atomic_store(&queue->fault, error);
-  if (queue->setup.vector < MTIA_LIMIT_MSIX_VECTORS) msix_raise(&chip->msix, queue->setup.vector);
+  if (queue->setup.vector < chip->msix.vectors) msix_raise(&chip->msix, queue->setup.vector);
 }
 
 static bool is_ring(uint64_t base, uint32_t entries) {
@@ -85,9 +85,9 @@ static bool is_ring(uint64_t base, uint32_t entries) {
   return power_of_two && entries <= MTIA_LIMIT_QUEUE_ENTRIES && base % ENTRY_BYTES == 0 && base + entries * ENTRY_BYTES >= base;
 }
 
-static bool is_setup(const struct queue_setup *setup) {
+static bool is_setup(const struct chip *chip, const struct queue_setup *setup) {
   return is_ring(setup->submission_base, setup->submission_entries) && is_ring(setup->completion_base, setup->completion_entries) &&
-         setup->context < MTIA_LIMIT_CONTEXTS && setup->vector < MTIA_LIMIT_MSIX_VECTORS &&
+         setup->context < MTIA_LIMIT_CONTEXTS && setup->vector < chip->msix.vectors &&
          setup->priority < MTIA_LIMIT_QUEUE_PRIORITIES;
 }
 
@@ -108,7 +108,7 @@ static void enable(struct chip *chip, uint32_t number, bool on) {
         .priority = atomic_load(&queue->priority),
     };
     queue->running = true;
-    if (!is_setup(&queue->setup)) fault(chip, queue, MTIA_ERROR_INVALID_COMMAND);
+    if (!is_setup(chip, &queue->setup)) fault(chip, queue, MTIA_ERROR_INVALID_COMMAND);
   }
   atomic_store(&queue->enable, on);
   if (on) atomic_fetch_or(&engine->enabled, QUEUE_BIT(number));

@@ -11,7 +11,10 @@ import {
   emulatorBackend,
   loopbackBackend,
   MUTANTS,
+  noBroadcastBackend,
   nullBackend,
+  oneQueueBackend,
+  oneVectorBackend,
   REPORTERS,
   type ReporterName,
   readTolerances,
@@ -49,6 +52,10 @@ const BACKENDS: Readonly<Record<string, (generation: Generation) => Backend>> = 
   emulator: emulatorBackend,
   loopback: loopbackBackend,
   null: nullBackend,
+  'one-queue': oneQueueBackend,
+  'one-vector': oneVectorBackend,
+  'no-broadcast': noBroadcastBackend,
+  v1: () => emulatorBackend('v1'),
 };
 
 function isBackend(value: unknown): value is Backend {
@@ -170,6 +177,10 @@ export function defineConformanceCommand(command: Command): void {
     .option('--mutant <name>', `run against one of them, or "${UNCHANGED}"`)
     .option('--until-caught', 'with --mutant or --mutants: end a run with its first failure')
     .option('--strict', 'an expected failure that passes is an error')
+    .addHelpText(
+      'after',
+      '\nReduced cards: one-queue, one-vector, no-broadcast (of the generation of --device), and v1.',
+    )
     .addHelpText('after', `\nCategories: ${CATEGORIES.join(', ')}`)
     .addHelpText('after', exitCodeHelp([0, 1, 2, 130]))
     .action(conformance);

@@ -40,6 +40,8 @@ const LABEL: Readonly<Record<FigureName, string>> = {
   dmaAlignment: 'DMA alignment',
   dmaRequestCycles: 'DMA request',
   broadcastDispatch: 'broadcast dispatch',
+  queues: 'queues',
+  interruptVectors: 'interrupt vectors',
   jobLaunchNs: 'job launch',
   jobReplaceNs: 'job replacement',
   tdpWatts: 'thermal design power',

@@ -7,7 +7,7 @@ export function loopbackBackend(generation: Generation): Backend {
   return {
     name: `loopback ${generation}`,
     generation,
-    capabilities: new Set(['memory', 'isolation', 'semaphores', 'queues', 'vectors', 'workers']),
-    openCard: () => ({ pci: new LoopbackFunction(generation) }),
+    capabilities: new Set(['memory', 'isolation', 'semaphores', 'queues', 'vectors', 'limits', 'workers']),
+    openCard: ({ limits }) => ({ pci: new LoopbackFunction(generation, limits) }),
   };
 }

@@ -7,7 +7,7 @@ export function nullBackend(generation: Generation): Backend {
   return {
     name: `null ${generation}`,
     generation,
-    capabilities: new Set(['queues', 'vectors', 'workers']),
-    openCard: () => ({ pci: new NullFunction(generation) }),
+    capabilities: new Set(['queues', 'vectors', 'limits', 'workers']),
+    openCard: ({ limits }) => ({ pci: new NullFunction(generation, limits) }),
   };
 }

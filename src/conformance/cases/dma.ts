@@ -183,16 +183,21 @@ const isolation = [
     },
   ),
 
-  conformanceCase('refuses device memory of another context', 'DMA-4', { requires: ['isolation'] }, async (fixture) => {
-    const card = await fixture.driver();
-    const [owner, thief] = [await fixture.session({ on: card }), await fixture.session({ on: card })];
-    const secret = fixture.random.bytes(256);
-    await owner.write(owner.memory, secret);
-    await rejectsWith('MEMORY_PROTECTION', thief.read(owner.memory, 256));
-    await rejectsWith('MEMORY_PROTECTION', thief.write(owner.memory, new Uint8Array(256)));
-    await rejectsWith('MEMORY_PROTECTION', thief.fill(owner.memory, 256, 0));
-    equalBytes(await owner.read(owner.memory, 256), secret, 'memory of the owner');
-  }),
+  conformanceCase(
+    'refuses device memory of another context',
+    'DMA-4',
+    { requires: ['queues', 'isolation'] },
+    async (fixture) => {
+      const card = await fixture.driver();
+      const [owner, thief] = [await fixture.session({ on: card }), await fixture.session({ on: card })];
+      const secret = fixture.random.bytes(256);
+      await owner.write(owner.memory, secret);
+      await rejectsWith('MEMORY_PROTECTION', thief.read(owner.memory, 256));
+      await rejectsWith('MEMORY_PROTECTION', thief.write(owner.memory, new Uint8Array(256)));
+      await rejectsWith('MEMORY_PROTECTION', thief.fill(owner.memory, 256, 0));
+      equalBytes(await owner.read(owner.memory, 256), secret, 'memory of the owner');
+    },
+  ),
 
   ...(
     [
@@ -261,7 +266,7 @@ const isolation = [
   conformanceCase(
     'keeps equal addresses of two contexts apart',
     'DMA-6',
-    { requires: ['isolation'] },
+    { requires: ['queues', 'isolation'] },
     async (fixture) => {
       const card = await fixture.driver();
       const [one, other] = [await fixture.session({ on: card }), await fixture.session({ on: card })];
@@ -276,7 +281,7 @@ const isolation = [
   conformanceCase(
     'gives pages that change their owner as zeros',
     'DMA-9',
-    { requires: ['isolation'] },
+    { requires: ['queues', 'isolation'] },
     async (fixture) => {
       const card = await fixture.driver();
       const session = await fixture.session({ on: card });

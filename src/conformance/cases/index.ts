@@ -23,6 +23,7 @@ import { performanceCases } from './performance.js';
 import { priorityCases } from './priorities.js';
 import { queueOrderedMemoryCases } from './queue-ordered-memory.js';
 import { queueCases } from './queues.js';
+import { reducedDeviceCases } from './reduced-devices.js';
 import { registerCases } from './registers.js';
 import { resetCases } from './reset.js';
 import { streamCases } from './streams.js';
@@ -42,6 +43,7 @@ export const CASES: readonly ConformanceCase[] = [
   ...abortCases,
   ...resetCases,
   ...hangDetectionCases,
+  ...reducedDeviceCases,
   ...multiDeviceCases,
   ...threadCases,
   ...codeLoadCases,

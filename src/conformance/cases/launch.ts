@@ -113,29 +113,39 @@ export const launchCases = category('kernel launch', { requires: ['kernels'] }, 
     await session.expectWorking(ONE_PE);
   }),
 
-  conformanceCase('refuses arguments that lie in memory of another context', 'LCH-4', {}, async (fixture) => {
-    const card = await fixture.driver();
-    const [owner, thief] = [await fixture.session({ on: card }), await fixture.session({ on: card })];
-    const launch = {
-      opcode: HOST_COMMAND.LAUNCH,
-      a: thief.kernel('NULL'),
-      b: owner.memory,
-      c: 8,
-      d: encodeRectangle(ONE_PE),
-    };
-    await rejectsWith('MEMORY_PROTECTION', thief.submit(launch));
-  }),
-
-  ...(['OUT_OF_BOUNDS', 'DMA_OUT_OF_BOUNDS'] as const).map((kernel) =>
-    conformanceCase(`keeps a kernel off memory of another context (${kernel})`, 'LCH-4', {}, async (fixture) => {
+  conformanceCase(
+    'refuses arguments that lie in memory of another context',
+    'LCH-4',
+    { requires: ['queues'] },
+    async (fixture) => {
       const card = await fixture.driver();
       const [owner, thief] = [await fixture.session({ on: card }), await fixture.session({ on: card })];
-      const secret = fixture.random.bytes(PAGE_BYTES);
-      await owner.write(owner.memory, secret);
-      const error = await rejectsWith('MEMORY_PROTECTION', thief.launch(kernel, [owner.memory]));
-      assert.equal(error.place?.value, owner.memory);
-      equalBytes(await owner.read(owner.memory, PAGE_BYTES), secret, 'memory of the owner');
-    }),
+      const launch = {
+        opcode: HOST_COMMAND.LAUNCH,
+        a: thief.kernel('NULL'),
+        b: owner.memory,
+        c: 8,
+        d: encodeRectangle(ONE_PE),
+      };
+      await rejectsWith('MEMORY_PROTECTION', thief.submit(launch));
+    },
+  ),
+
+  ...(['OUT_OF_BOUNDS', 'DMA_OUT_OF_BOUNDS'] as const).map((kernel) =>
+    conformanceCase(
+      `keeps a kernel off memory of another context (${kernel})`,
+      'LCH-4',
+      { requires: ['queues'] },
+      async (fixture) => {
+        const card = await fixture.driver();
+        const [owner, thief] = [await fixture.session({ on: card }), await fixture.session({ on: card })];
+        const secret = fixture.random.bytes(PAGE_BYTES);
+        await owner.write(owner.memory, secret);
+        const error = await rejectsWith('MEMORY_PROTECTION', thief.launch(kernel, [owner.memory]));
+        assert.equal(error.place?.value, owner.memory);
+        equalBytes(await owner.read(owner.memory, PAGE_BYTES), secret, 'memory of the owner');
+      },
+    ),
   ),
 
   conformanceCase(

@@ -182,7 +182,7 @@ export const lifecycleCases = category('lifecycle', {}, [
   conformanceCase(
     'keeps the process alive while a command is outstanding, and no longer',
     'LIFE-6',
-    { requires: ['semaphores'] },
+    { requires: ['queues', 'semaphores'] },
     async (fixture) => {
       const before = await alive(REST_MS);
       const session = await fixture.session();

@@ -60,7 +60,7 @@ const strays = [
   ),
 );
 
-export const memoryCheckingCases = category('memory manager', { requires: ['memory'] }, [
+export const memoryCheckingCases = category('memory manager', { requires: ['memory', 'queues'] }, [
   ...strays,
 
   conformanceCase('finds a copy that ends too late when the buffer is freed', 'MEM-7', {}, async (fixture) => {

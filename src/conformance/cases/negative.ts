@@ -11,6 +11,7 @@ import {
   type Kernel,
   type Stream,
 } from '../../streaming-api/index.js';
+import type { Capability } from '../capabilities.js';
 import { category, conformanceCase } from '../case.js';
 import { rejectsWith } from '../expectations.js';
 import type { Fixture } from '../fixture.js';
@@ -35,6 +36,7 @@ interface Misuse {
   readonly code: ErrorName;
   /** What the message must name. */
   readonly names?: RegExp;
+  readonly requires?: readonly Capability[];
   readonly call: (parts: Parts) => unknown;
 }
 
@@ -137,6 +139,7 @@ const HANDLES: readonly Misuse[] = [
   },
   {
     what: 'a stream that was closed',
+    requires: ['queues'],
     code: 'DEVICE_CLOSED',
     call: async ({ device, buffer }) => {
       const stream = await device.createStream();
@@ -221,7 +224,9 @@ export const negativeCases = category('wrong use', {}, [
   ...tables,
 
   ...HANDLES.map((misuse) =>
-    conformanceCase(`refuses ${misuse.what}`, 'NEG-2', {}, (fixture) => expectRefused(fixture, [misuse])),
+    conformanceCase(`refuses ${misuse.what}`, 'NEG-2', { requires: misuse.requires ?? [] }, (fixture) =>
+      expectRefused(fixture, [misuse]),
+    ),
   ),
 
   conformanceCase('refuses inputs of another shape, and those that are missing', 'EXE-2', {}, async (fixture) => {

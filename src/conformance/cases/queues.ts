@@ -67,7 +67,7 @@ const sync = [NOP, BARRIER].map((opcode) =>
   conformanceCase(
     `${opcode === NOP ? 'NOP' : 'BARRIER'} completes after what is before it`,
     'QUE-12',
-    { requires: ['semaphores'] },
+    { requires: ['semaphores', 'queues'] },
     async (fixture) => {
       const card = await fixture.driver();
       const context = await card.createContext();

@@ -186,7 +186,7 @@ export const resetCases = category('reset and recovery', {}, [
   conformanceCase(
     'works a hundred times under copies and kernels',
     'RST-5',
-    { requires: ['kernels'], deadlineMs: 120_000 },
+    { requires: ['queues', 'kernels'], deadlineMs: 120_000 },
     async (fixture) => {
       const card = await fixture.driver({ threads: 2 });
       const { random } = fixture;
@@ -298,24 +298,29 @@ export const resetCases = category('reset and recovery', {}, [
     await device.defaultStream.fill(buffer, 7);
   }),
 
-  conformanceCase('refuses buffers, streams and events made before', 'RST-4', {}, async (fixture) => {
-    const device = await fixture.device();
-    const stream = await device.createStream();
-    const buffer = await device.allocate(4096);
-    const host = device.allocateHost(4096);
-    const event = stream.recordEvent();
-    await event.synchronize();
-    await device.reset();
-    await rejectsWith('DEVICE_RESET', () => device.defaultStream.fill(buffer, 1));
-    await rejectsWith('DEVICE_RESET', () => device.defaultStream.copyToDevice(buffer, host));
-    await rejectsWith('DEVICE_RESET', () => device.defaultStream.waitEvent(event));
-    const fresh = await device.allocate(4096);
-    await rejectsWith('DEVICE_RESET', () => stream.fill(fresh, 1));
-    await rejectsWith('DEVICE_RESET', () => stream.fill(buffer, 1));
-    buffer.free();
-    host.free();
-    await rejectsWith('DEVICE_RESET', device.synchronize());
-    await device.defaultStream.fill(fresh, 1);
-    await device.synchronize();
-  }),
+  conformanceCase(
+    'refuses buffers, streams and events made before',
+    'RST-4',
+    { requires: ['queues'] },
+    async (fixture) => {
+      const device = await fixture.device();
+      const stream = await device.createStream();
+      const buffer = await device.allocate(4096);
+      const host = device.allocateHost(4096);
+      const event = stream.recordEvent();
+      await event.synchronize();
+      await device.reset();
+      await rejectsWith('DEVICE_RESET', () => device.defaultStream.fill(buffer, 1));
+      await rejectsWith('DEVICE_RESET', () => device.defaultStream.copyToDevice(buffer, host));
+      await rejectsWith('DEVICE_RESET', () => device.defaultStream.waitEvent(event));
+      const fresh = await device.allocate(4096);
+      await rejectsWith('DEVICE_RESET', () => stream.fill(fresh, 1));
+      await rejectsWith('DEVICE_RESET', () => stream.fill(buffer, 1));
+      buffer.free();
+      host.free();
+      await rejectsWith('DEVICE_RESET', device.synchronize());
+      await device.defaultStream.fill(fresh, 1);
+      await device.synchronize();
+    },
+  ),
 ]);

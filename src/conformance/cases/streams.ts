@@ -86,14 +86,19 @@ export const streamCases = category('streams and events', {}, [
     },
   ),
 
-  conformanceCase('is not held up by an event that was never recorded', 'STR-2', {}, async (fixture) => {
-    const { first } = await two(fixture);
-    const event = new Event();
-    assert.equal(event.query(), true);
-    first.waitEvent(event);
-    await first.synchronize();
-    await event.synchronize();
-  }),
+  conformanceCase(
+    'is not held up by an event that was never recorded',
+    'STR-2',
+    { requires: ['queues'] },
+    async (fixture) => {
+      const { first } = await two(fixture);
+      const event = new Event();
+      assert.equal(event.query(), true);
+      first.waitEvent(event);
+      await first.synchronize();
+      await event.synchronize();
+    },
+  ),
 
   conformanceCase(
     'waits for the record that an event had at the time of the call',
@@ -155,19 +160,24 @@ export const streamCases = category('streams and events', {}, [
     },
   ),
 
-  conformanceCase('raises a timeline from host and stream, and never lowers it', 'STR-6', {}, async (fixture) => {
-    const { first, timeline } = await withTimeline(fixture, 5n);
-    assert.equal(timeline.value, 5n);
-    await timeline.signal(9);
-    await timeline.signal(7);
-    assert.equal(timeline.value, 9n);
-    await first.signalTimeline(timeline, 20n);
-    await first.signalTimeline(timeline, 10n);
-    assert.equal(timeline.value, 20n);
-    first.waitTimeline(timeline, 20n);
-    await first.synchronize();
-    await timeline.wait(1);
-  }),
+  conformanceCase(
+    'raises a timeline from host and stream, and never lowers it',
+    'STR-6',
+    { requires: ['queues'] },
+    async (fixture) => {
+      const { first, timeline } = await withTimeline(fixture, 5n);
+      assert.equal(timeline.value, 5n);
+      await timeline.signal(9);
+      await timeline.signal(7);
+      assert.equal(timeline.value, 9n);
+      await first.signalTimeline(timeline, 20n);
+      await first.signalTimeline(timeline, 10n);
+      assert.equal(timeline.value, 20n);
+      first.waitTimeline(timeline, 20n);
+      await first.synchronize();
+      await timeline.wait(1);
+    },
+  ),
 
   conformanceCase('counts a timeline in 64 bits', 'STR-6', { requires: ['queues', 'semaphores'] }, async (fixture) => {
     const high = 2n ** 63n + 1n;
@@ -181,20 +191,25 @@ export const streamCases = category('streams and events', {}, [
     assert.equal(timeline.value, high + 1n);
   }),
 
-  conformanceCase('starts a timeline anew, whatever became of earlier ones', 'STR-6', {}, async (fixture) => {
-    const { device, first } = await two(fixture);
-    for (let times = 0; times < 5; times++) {
-      const timeline = await device.createTimeline(BigInt(times));
-      assert.equal(timeline.value, BigInt(times));
-      first.waitTimeline(timeline, times);
-      await timeline.signal(1000);
-      await first.synchronize();
-      timeline.close();
-      await first.recordEvent().synchronize();
-    }
-  }),
+  conformanceCase(
+    'starts a timeline anew, whatever became of earlier ones',
+    'STR-6',
+    { requires: ['queues'] },
+    async (fixture) => {
+      const { device, first } = await two(fixture);
+      for (let times = 0; times < 5; times++) {
+        const timeline = await device.createTimeline(BigInt(times));
+        assert.equal(timeline.value, BigInt(times));
+        first.waitTimeline(timeline, times);
+        await timeline.signal(1000);
+        await first.synchronize();
+        timeline.close();
+        await first.recordEvent().synchronize();
+      }
+    },
+  ),
 
-  conformanceCase('refuses values that a timeline cannot have', 'NEG-1', {}, async (fixture) => {
+  conformanceCase('refuses values that a timeline cannot have', 'NEG-1', { requires: ['queues'] }, async (fixture) => {
     const { device, first, timeline } = await withTimeline(fixture);
     for (const value of [-1, 0.5, 2 ** 53, -1n, 2n ** 64n - 1n, Number.NaN]) {
       await rejectsWith('INVALID_ARGUMENT', async () => timeline.signal(value));
@@ -206,21 +221,26 @@ export const streamCases = category('streams and events', {}, [
     assert.equal(timeline.value, 0n);
   }),
 
-  conformanceCase('gives a host wait up by signal and by deadline', 'STR-6', {}, async (fixture) => {
-    const { timeline } = await withTimeline(fixture);
-    const controller = new AbortController();
-    const aborted = rejectsWith('ABORTED', timeline.wait(1, { signal: controller.signal }));
-    const late = rejectsWith('DEADLINE_EXCEEDED', timeline.wait(1, { deadlineMs: 5 }));
-    const patient = timeline.wait(1);
-    controller.abort();
-    await aborted;
-    await late;
-    await rejectsWith('ABORTED', timeline.wait(1, { signal: controller.signal }));
-    await timeline.signal(1);
-    await patient;
-  }),
+  conformanceCase(
+    'gives a host wait up by signal and by deadline',
+    'STR-6',
+    { requires: ['queues'] },
+    async (fixture) => {
+      const { timeline } = await withTimeline(fixture);
+      const controller = new AbortController();
+      const aborted = rejectsWith('ABORTED', timeline.wait(1, { signal: controller.signal }));
+      const late = rejectsWith('DEADLINE_EXCEEDED', timeline.wait(1, { deadlineMs: 5 }));
+      const patient = timeline.wait(1);
+      controller.abort();
+      await aborted;
+      await late;
+      await rejectsWith('ABORTED', timeline.wait(1, { signal: controller.signal }));
+      await timeline.signal(1);
+      await patient;
+    },
+  ),
 
-  conformanceCase('settles waits for a timeline that closes', 'NEG-2', {}, async (fixture) => {
+  conformanceCase('settles waits for a timeline that closes', 'NEG-2', { requires: ['queues'] }, async (fixture) => {
     const { device, timeline } = await withTimeline(fixture);
     const waiting = rejectsWith('ABORTED', timeline.wait(1));
     timeline.close();
@@ -419,14 +439,19 @@ export const streamCases = category('streams and events', {}, [
     },
   ),
 
-  conformanceCase('makes ten thousand streams one after another', 'STR-8', { deadlineMs: 30_000 }, async (fixture) => {
-    const device = await fixture.device();
-    for (let times = 0; times < 10_000; times++) {
-      const stream = await device.createStream();
-      if (times % 100 === 0) await stream.recordEvent().synchronize();
-      await stream.close();
-    }
-  }),
+  conformanceCase(
+    'makes ten thousand streams one after another',
+    'STR-8',
+    { requires: ['queues'], deadlineMs: 30_000 },
+    async (fixture) => {
+      const device = await fixture.device();
+      for (let times = 0; times < 10_000; times++) {
+        const stream = await device.createStream();
+        if (times % 100 === 0) await stream.recordEvent().synchronize();
+        await stream.close();
+      }
+    },
+  ),
 
   conformanceCase('takes priorities from 0 to 3', 'STR-9', { requires: ['queues'] }, async (fixture) => {
     const device = await fixture.device();
@@ -449,7 +474,7 @@ export const streamCases = category('streams and events', {}, [
   conformanceCase(
     'ends a stream that waits for ever with the device',
     'LIFE-3',
-    { requires: ['semaphores'] },
+    { requires: ['queues', 'semaphores'] },
     async (fixture) => {
       const { device, first, timeline } = await withTimeline(fixture);
       first.waitTimeline(timeline, 1);
@@ -461,15 +486,20 @@ export const streamCases = category('streams and events', {}, [
     },
   ),
 
-  conformanceCase('refuses events and timelines of another device', 'MUL-2', {}, async (fixture) => {
-    const here = await two(fixture);
-    const there = await withTimeline(fixture);
-    const event = there.first.recordEvent();
-    await event.synchronize();
-    await rejectsWith('INVALID_ARGUMENT', async () => here.first.waitEvent(event));
-    await rejectsWith('INVALID_ARGUMENT', async () => here.first.waitTimeline(there.timeline, 1));
-    await rejectsWith('INVALID_ARGUMENT', here.first.signalTimeline(there.timeline, 1));
-  }),
+  conformanceCase(
+    'refuses events and timelines of another device',
+    'MUL-2',
+    { requires: ['queues'] },
+    async (fixture) => {
+      const here = await two(fixture);
+      const there = await withTimeline(fixture);
+      const event = there.first.recordEvent();
+      await event.synchronize();
+      await rejectsWith('INVALID_ARGUMENT', async () => here.first.waitEvent(event));
+      await rejectsWith('INVALID_ARGUMENT', async () => here.first.waitTimeline(there.timeline, 1));
+      await rejectsWith('INVALID_ARGUMENT', here.first.signalTimeline(there.timeline, 1));
+    },
+  ),
 ]);
 
 async function openDevice(fixture: Fixture): Promise<Pick<Device, 'allocate' | 'defaultStream'>> {

@@ -7,7 +7,7 @@ import {
   type PciFunction,
   type RegisterWidth,
 } from '../../driver/index.js';
-import { PCI, registerOffset } from '../../hw/index.js';
+import { LIMITS, PCI, registerOffset } from '../../hw/index.js';
 import type { Mutant } from './mutant.js';
 
 const at = (name: string): number => registerOffset('BAR0', name);
@@ -150,6 +150,13 @@ class AlwaysEnabled extends Passing {
   }
 }
 
+/** The driver finds out only when a queue behind the last one does nothing. */
+class ClaimsEveryQueue extends Passing {
+  override barRead(bar: number, offset: number, width: RegisterWidth): bigint {
+    return bar === 0 && offset === at('QUEUES') ? BigInt(LIMITS.QUEUES) : this.card.barRead(bar, offset, width);
+  }
+}
+
 class ClosesOnce extends Passing {
   #closed = false;
 
@@ -185,6 +192,7 @@ const DEFECTS: readonly Defect[] = [
   },
   { name: 'torn-write', doc: '64-bit writes lose their upper half', card: TornWrite },
   { name: 'always-enabled', doc: 'memory space cannot be disabled', card: AlwaysEnabled },
+  { name: 'claims-every-queue', doc: 'QUEUES says more than there are', card: ClaimsEveryQueue },
   { name: 'closes-once', doc: 'a second close fails', card: ClosesOnce },
 ];
 

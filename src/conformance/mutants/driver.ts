@@ -1,6 +1,7 @@
 /** Broken drivers: one method of the driver replaced. */
 import { AddressSpace } from '../../driver/address-space.js';
-import { Queue } from '../../driver/index.js';
+import { type InterruptSubscription, Queue } from '../../driver/index.js';
+import { InterruptVectors } from '../../driver/interrupt-vectors.js';
 import { NumberPool } from '../../driver/number-pool.js';
 import { RingPair } from '../../driver/ring.js';
 import { Watchdog } from '../../driver/watchdog.js';
@@ -13,6 +14,18 @@ interface Defect {
   readonly name: string;
   readonly doc: string;
   readonly install: () => void;
+}
+
+/** What was subscribed to a vector of a card so far. */
+function subscriptionsByVector(): (card: InterruptVectors, vector: number) => InterruptSubscription[] {
+  const cards = new WeakMap<InterruptVectors, Map<number, InterruptSubscription[]>>();
+  return (card, vector) => {
+    const vectors = cards.get(card) ?? new Map<number, InterruptSubscription[]>();
+    cards.set(card, vectors);
+    const subscriptions = vectors.get(vector) ?? [];
+    vectors.set(vector, subscriptions);
+    return subscriptions;
+  };
 }
 
 const DEFECTS: readonly Defect[] = [
@@ -85,6 +98,50 @@ const DEFECTS: readonly Defect[] = [
     name: 'nowhere',
     doc: 'failures do not say in which processing element',
     install: () => patch(RingPair.prototype, 'place', () => () => 0xffff_ffff),
+  },
+  {
+    name: 'first-of-a-vector',
+    doc: 'of queues that share a vector only the first is told of an interrupt',
+    install: () => {
+      const subscribed = subscriptionsByVector();
+      patch(
+        InterruptVectors.prototype,
+        'subscribe',
+        (original) =>
+          function (this: InterruptVectors, vector, listener) {
+            const earlier = subscribed(this, vector);
+            const subscription = original.call(this, vector, earlier.length > 0 ? nothing : listener);
+            earlier.push(subscription);
+            return subscription;
+          },
+      );
+    },
+  },
+  {
+    name: 'close-takes-the-vector',
+    doc: 'a queue that closes takes its vector from all others',
+    install: () => {
+      const subscribed = subscriptionsByVector();
+      patch(
+        InterruptVectors.prototype,
+        'subscribe',
+        (original) =>
+          function (this: InterruptVectors, vector, listener) {
+            const all = subscribed(this, vector);
+            const subscription = original.call(this, vector, listener);
+            all.push(subscription);
+            const close = (): void => {
+              for (const taken of all.splice(0)) taken.close();
+            };
+            return { ...subscription, close };
+          },
+      );
+    },
+  },
+  {
+    name: 'vectors-not-counted',
+    doc: 'a queue asks for the vector of its number, whether there is one or not',
+    install: () => patch(InterruptVectors.prototype, 'of', () => (queue) => queue),
   },
   {
     name: 'no-deadline',

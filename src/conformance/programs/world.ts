@@ -248,7 +248,9 @@ export class World {
   }
 
   async openStream({ stream }: StreamNumber): Promise<void> {
-    if (stream !== 0 && !this.#streams.has(stream)) this.#streams.set(stream, await this.#device.createStream());
+    const beside = this.#device.properties.streams - 1;
+    if (stream === 0 || this.#streams.has(stream) || this.#streams.size >= beside) return;
+    this.#streams.set(stream, await this.#device.createStream());
   }
 
   async closeStream({ stream }: StreamNumber): Promise<void> {

@@ -13,7 +13,7 @@ export interface CSignature {
 }
 
 /** Version of mtia.h that this table describes. */
-export const C_ABI_VERSION = 1;
+export const C_ABI_VERSION = 2;
 
 export const C_FUNCTIONS = {
   mtia_c_abi_version: { result: 'u32', parameters: [] },
@@ -66,12 +66,16 @@ export type CLibrary = {
   readonly [N in CFunctionName]: (...args: Arguments<(typeof C_FUNCTIONS)[N]['parameters']>) => number;
 };
 
-export const OPEN_PARAMETERS = defineStruct('mtia_open_parameters', 24, 'Argument of mtia_open.', [
+export const OPEN_PARAMETERS = defineStruct('mtia_open_parameters', 40, 'Argument of mtia_open.', [
   { name: 'struct_bytes', type: 'u32', doc: 'size of this structure' },
   { name: 'generation', type: 'u32', doc: '1 = v1, 2 = 2i' },
   { name: 'lpddr_bytes', type: 'u64', doc: '0 = as specified' },
   { name: 'pe_threads', type: 'u32', doc: '0 = number of host processors' },
   { name: 'matmul_path', type: 'u32', doc: 'see MATMUL_PATH' },
+  { name: 'queues', type: 'u32', doc: 'the administration queue included; 0 = as specified' },
+  { name: 'interrupt_vectors', type: 'u32', doc: '0 = as specified' },
+  { name: 'without_broadcast', type: 'u32', doc: '1 = the work queue engine takes one PE at a time' },
+  { name: 'reserved', type: 'u32', doc: 'zero' },
 ]);
 
 export const MEMORY_COUNTERS = defineStruct('mtia_memory_counters', 88, 'Counters of the memories since power-on.', [

@@ -1,5 +1,6 @@
 /** One open device of the C library: the handle, and the translation of C statuses into errors. */
 import { ERROR_CODES, encodeStruct, errorNameOf, type Generation, SPECIFICATIONS } from '../../hw/index.js';
+import type { CardLimits } from '../card-limits.js';
 import { closedError, invalidArgument, MtiaError } from '../errors.js';
 import type { ForeignBinding } from './c-abi.js';
 import {
@@ -21,6 +22,8 @@ export interface EmulatorOptions {
   readonly threads?: number;
   /** What MTIA_MATMUL says when absent, and the fastest that this host has when that is not set. Results are the same. */
   readonly matmulPath?: MatmulPath;
+  /** What the card has less of than its generation. */
+  readonly limits?: CardLimits;
 }
 
 function isMatmulPath(name: string): name is MatmulPath {
@@ -84,6 +87,7 @@ export class EmulatedDevice {
   #open(options: EmulatorOptions): bigint {
     const { matmulPath: given } = options;
     const matmulPath = given === undefined ? matmulPathOfEnvironment() : checkMatmulPath('matmulPath', given);
+    const { queues, interruptVectors, broadcast } = options.limits ?? {};
     const parameters = new Uint8Array(OPEN_PARAMETERS.size);
     encodeStruct(OPEN_PARAMETERS, new DataView(parameters.buffer), 0, {
       struct_bytes: OPEN_PARAMETERS.size,
@@ -91,6 +95,9 @@ export class EmulatedDevice {
       lpddr_bytes: BigInt(options.lpddrBytes ?? 0),
       pe_threads: options.threads ?? 0,
       matmul_path: MATMUL_PATH[matmulPath],
+      queues: queues ?? 0,
+      interrupt_vectors: interruptVectors ?? 0,
+      without_broadcast: broadcast === false ? 1 : 0,
     });
     const handle = new BigUint64Array(1);
     const status = this.library.mtia_open(parameters, new Uint8Array(handle.buffer));

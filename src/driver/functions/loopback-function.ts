@@ -3,6 +3,7 @@
  * memory of this process; a launch is UNSUPPORTED_COMMAND. It tells a fault of the driver from one of the chip.
  */
 import { type Generation, HOST_COMMAND, MEMORY_MAP, PROTECTION_PAGE_BYTES, SPECIFICATIONS } from '../../hw/index.js';
+import type { CardLimits } from '../card-limits.js';
 import { DONE, type SoftwareCommand, SoftwareFunction, type SoftwareOutcome } from './software-function.js';
 import { SoftwareSemaphores } from './software-semaphores.js';
 
@@ -46,8 +47,8 @@ export class LoopbackFunction extends SoftwareFunction {
   readonly #owners = new Map<bigint, number>();
   readonly semaphores = new SoftwareSemaphores();
 
-  constructor(generation: Generation = '2i') {
-    super('loopback', generation);
+  constructor(generation: Generation = '2i', limits: CardLimits = {}) {
+    super('loopback', generation, limits);
     const { sramBytes, lpddrBytes } = SPECIFICATIONS[generation];
     this.#regions = [
       { base: MEMORY_MAP.SRAM.base, bytes: BigInt(sramBytes.value) },

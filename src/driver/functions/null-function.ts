@@ -3,11 +3,12 @@
  * of everything above it, which is what it measures. No copy moves a byte and no wait waits.
  */
 import type { Generation } from '../../hw/index.js';
+import type { CardLimits } from '../card-limits.js';
 import { DONE, SoftwareFunction, type SoftwareOutcome } from './software-function.js';
 
 export class NullFunction extends SoftwareFunction {
-  constructor(generation: Generation = '2i') {
-    super('null', generation);
+  constructor(generation: Generation = '2i', limits: CardLimits = {}) {
+    super('null', generation, limits);
   }
 
   protected override execute(): SoftwareOutcome {

@@ -12,7 +12,6 @@ import {
   type Generation,
   HOST_COMMAND,
   IDENTITY,
-  LIMITS,
   NOT_IN_A_PE,
   PCI,
   PROTOCOL_VERSION,
@@ -20,7 +19,8 @@ import {
   SPECIFICATIONS,
   SUBMISSION,
 } from '../../hw/index.js';
-import { closedError } from '../errors.js';
+import type { CardLimits } from '../card-limits.js';
+import { closedError, invalidArgument } from '../errors.js';
 import {
   type DmaRights,
   HOST_PAGE_BYTES,
@@ -131,10 +131,12 @@ export abstract class SoftwareFunction implements PciFunction {
   readonly #mappings = new Map<number, Map<bigint, HostMapping>>();
   readonly #queues = new Map<number, SoftwareQueue>();
   readonly #interrupts = new Map<number, SoftwareInterrupt>();
+  readonly #queueCount: number;
+  readonly #vectorCount: number;
   #nextAddress = BigInt(HOST_PAGE_BYTES);
   #closed = false;
 
-  constructor(kind: string, generation: Generation) {
+  constructor(kind: string, generation: Generation, limits: CardLimits = {}) {
     this.name = `${kind} MTIA ${generation}`;
     const specification = SPECIFICATIONS[generation];
     const { gridWidth, gridHeight, generationNumber, sramBytes, lpddrBytes } = specification;
@@ -144,6 +146,11 @@ export abstract class SoftwareFunction implements PciFunction {
     this.#set(at('SRAM_BYTES'), 8, sramBytes.value);
     this.#set(at('SCRATCHPAD_BYTES'), 8, sramBytes.value);
     this.#set(at('LPDDR_BYTES'), 8, lpddrBytes.value);
+    this.#queueCount = limits.queues ?? specification.queues.value;
+    this.#vectorCount = limits.interruptVectors ?? specification.interruptVectors.value;
+    this.#set(at('QUEUES'), 4, this.#queueCount);
+    this.#set(at('INTERRUPT_VECTORS'), 4, this.#vectorCount);
+    this.#set(at('BROADCAST'), 4, limits.broadcast === false ? 0 : specification.broadcastDispatch.value);
     this.#set(at('BOOT_STATUS'), 4, BOOT_STATUS.ROM_READY);
   }
 
@@ -214,6 +221,7 @@ export abstract class SoftwareFunction implements PciFunction {
 
   onInterrupt(vector: number, listener: () => void): InterruptSubscription {
     this.#checkOpen();
+    if (vector >= this.#vectorCount) throw invalidArgument(`${this.name} has ${this.#vectorCount} interrupt vectors`);
     const interrupt = new SoftwareInterrupt(listener);
     this.#interrupts.set(vector, interrupt);
     return interrupt;
@@ -251,7 +259,7 @@ export abstract class SoftwareFunction implements PciFunction {
   #enable(number: number, on: boolean): void {
     this.#queues.delete(number);
     this.queueChanged(number);
-    if (!on || number >= LIMITS.QUEUES) return;
+    if (!on || number >= this.#queueCount) return;
     const page = PCI.QUEUE_PAGE_OFFSET + number * PCI.QUEUE_PAGE_BYTES;
     const word = (name: string): number => this.#registers.getUint32(page + inPage(name), true);
     const context = word('CONTEXT');
