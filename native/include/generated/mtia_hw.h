@@ -131,6 +131,9 @@
 #define MTIA_BAR0_PANIC_VALUE 0x68
 #define MTIA_BAR0_DEVICE_TIME 0x70
 #define MTIA_BAR0_SCRATCHPAD_BYTES 0x78
+#define MTIA_BAR0_QUEUES 0x80
+#define MTIA_BAR0_INTERRUPT_VECTORS 0x84
+#define MTIA_BAR0_BROADCAST 0x88
 #define MTIA_BAR0_WATCHDOG_REPORT 0x100
 
 #define MTIA_QUEUE_PAGE_SUBMISSION_BASE 0x0
@@ -1169,13 +1172,15 @@ struct mtia_specification {
   double dma_alignment;
   double dma_request_cycles;
   double broadcast_dispatch;
+  double queues;
+  double interrupt_vectors;
   double job_launch_ns;
   double job_replace_ns;
   double tdp_watts;
 };
 #define MTIA_SPECIFICATIONS { \
-  {.generation_number = 1, .clock_mhz = 800, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 1, .local_memory_bytes = 131072, .local_memory_gbs = 400, .sram_bytes = 134217728, .sram_gbs = 800, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 176, .lpddr_efficiency = 0.8522727272727273, .ecc_cost = 0, .pcie_gbs = 16, .gunzip_gbs = 0, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 102.4, .fp16_tflops = 51.2, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 32, .row_accumulate_rows = 32, .dma_alignment = 32, .dma_request_cycles = 45, .broadcast_dispatch = 0, .job_launch_ns = 4500, .job_replace_ns = 2250, .tdp_watts = 25}, \
-  {.generation_number = 2, .clock_mhz = 1350, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 4, .local_memory_bytes = 393216, .local_memory_gbs = 1000, .sram_bytes = 268435456, .sram_gbs = 2700, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 204.8, .lpddr_efficiency = 1, .ecc_cost = 0.125, .pcie_gbs = 32, .gunzip_gbs = 25, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 354, .fp16_tflops = 177, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 64, .row_accumulate_rows = 128, .dma_alignment = 1, .dma_request_cycles = 30, .broadcast_dispatch = 1, .job_launch_ns = 900, .job_replace_ns = 450, .tdp_watts = 85}, \
+  {.generation_number = 1, .clock_mhz = 800, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 1, .local_memory_bytes = 131072, .local_memory_gbs = 400, .sram_bytes = 134217728, .sram_gbs = 800, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 176, .lpddr_efficiency = 0.8522727272727273, .ecc_cost = 0, .pcie_gbs = 16, .gunzip_gbs = 0, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 102.4, .fp16_tflops = 51.2, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 32, .row_accumulate_rows = 32, .dma_alignment = 32, .dma_request_cycles = 45, .broadcast_dispatch = 0, .queues = 32, .interrupt_vectors = 32, .job_launch_ns = 4500, .job_replace_ns = 2250, .tdp_watts = 25}, \
+  {.generation_number = 2, .clock_mhz = 1350, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 4, .local_memory_bytes = 393216, .local_memory_gbs = 1000, .sram_bytes = 268435456, .sram_gbs = 2700, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 204.8, .lpddr_efficiency = 1, .ecc_cost = 0.125, .pcie_gbs = 32, .gunzip_gbs = 25, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 354, .fp16_tflops = 177, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 64, .row_accumulate_rows = 128, .dma_alignment = 1, .dma_request_cycles = 30, .broadcast_dispatch = 1, .queues = 32, .interrupt_vectors = 32, .job_launch_ns = 900, .job_replace_ns = 450, .tdp_watts = 85}, \
 }
 
 #endif
