@@ -35,6 +35,8 @@ static enum hart_custom custom(void *context, struct hart *hart, uint32_t word, 
   m->custom_word = word;
   m->last_pc = hart->pc;
   hart->cycles += 100;
+  m->customs++;
+  if (m->custom_interrupts) atomic_fetch_or(&hart->mip, 8);
   *result = rs1 * 10 + rs2;
   *cause = 24;
   return m->custom_outcome;
@@ -250,6 +252,41 @@ static int custom_instructions(struct machine *m) {
   return 0;
 }
 
+/* The loop goes on from one to the next without a look up; budgets, counters and interrupts must not show it. */
+static int loops_of_custom_instructions(struct machine *m) {
+  static const uint32_t opcodes[] = {0x0b, 0x2b};
+  m->hart.x[A0] = 7;
+  m->custom_outcome = HART_CUSTOM_DONE;
+  for (uint32_t i = 0; i < 2; i++) {
+    const uint32_t word = opcodes[i] | A2 << 7 | A0 << 15 | A1 << 20;
+    PROGRAM(m, word, addi(A3, A2, 1), 0xff9ff06f /* j -8 */);
+    hart_register_write(&m->hart, 32, RAM);
+    for (uint64_t budget = 1; budget < 10000; budget = budget * 3 + 1) {
+      const uint64_t instructions = m->hart.instructions, cycles = m->hart.cycles, customs = m->customs;
+      CHECK(hart_run(&m->hart, budget) == HART_BUDGET);
+      const uint64_t ran = m->hart.instructions - instructions;
+      CHECK(ran >= budget && ran < budget + 3 && m->hart.cycles - cycles == ran + 100 * (m->customs - customs));
+      CHECK(m->customs - customs >= ran / 3 && m->customs - customs <= ran / 3 + 1);
+    }
+    CHECK(m->hart.x[A2] == 70 && m->hart.x[A3] == 71);
+    m->hart.mie = 8;
+    m->hart.mstatus |= 8;
+    put(m, HANDLER, (uint32_t[]){0x0000006f /* j . */}, 1);
+    const uint64_t customs = m->customs;
+    atomic_store(&m->hart.mip, 0);
+    m->custom_interrupts = true;
+    CHECK(hart_run(&m->hart, 2000) == HART_BUDGET && m->hart.mcause == (1ull << 63 | 3));
+    CHECK(opcodes[i] == 0x2b || (m->customs == customs + 1 && m->hart.mepc == RAM + 4));
+    m->custom_interrupts = false;
+    m->hart.mie = 0;
+    m->custom_outcome = HART_CUSTOM_ILLEGAL;
+    hart_register_write(&m->hart, 32, RAM);
+    CHECK(hart_run(&m->hart, 1) == HART_BUDGET && trapped(m, 2, RAM, word));
+    m->custom_outcome = HART_CUSTOM_DONE;
+  }
+  return 0;
+}
+
 static int budgets(struct machine *m) {
   PROGRAM(m, addi(A0, A0, 1), addi(A0, A0, 1), addi(A0, A0, 1), addi(A0, A0, 1), 0xff1ff06f /* j -16 */);
   for (uint64_t budget = 1; budget <= 16; budget++) {
@@ -389,7 +426,7 @@ static int many_decodings(struct machine *m) {
 static const struct hart_case cases[] = {
   TEST(ecall_and_return), TEST(breakpoint), TEST(illegal_instructions), TEST(float_off), TEST(memory_faults), TEST(misaligned_ram),
   TEST(device_access), TEST(fetch_faults), TEST(across_pages), TEST(code_outside_regions), TEST(into_an_instruction), TEST(self_modifying),
-  TEST(interrupt_to_itself), TEST(custom_instructions),
+  TEST(interrupt_to_itself), TEST(custom_instructions), TEST(loops_of_custom_instructions),
   TEST(budgets), TEST(raise_between_runs), TEST(reservations), TEST(reservation_widths), TEST(atomics_outside_regions), TEST(host_flags_stay_apart),
   TEST(atomics_across_threads), TEST(private_memories), TEST(many_decodings), {NULL, NULL}};
 

@@ -24,6 +24,8 @@ struct machine {
   uint32_t last_width;
   enum hart_custom custom_outcome;
   uint32_t custom_word;
+  uint64_t customs;       /* so many so far */
+  bool custom_interrupts; /* each raises a software interrupt */
 };
 
 static inline uint32_t addi(int rd, int rs1, int immediate) { return 0x13u | (uint32_t)rd << 7 | (uint32_t)rs1 << 15 | (uint32_t)immediate << 20; }

@@ -46,7 +46,10 @@ struct hart_environment {
   uint8_t *(*atomic)(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes);
   /* Pointer to the 4096-byte page of code outside the regions, or NULL (instruction access fault). */
   const uint8_t *(*code_page)(void *context, struct hart *hart, uint64_t address);
-  /* custom-0 and custom-1: the whole instruction word with the values of rs1 and rs2. */
+  /*
+   * custom-0 and custom-1: the whole instruction word with the values of rs1 and rs2. custom-1 is DONE or ILLEGAL, without a look
+   * at the hart's counters and without floating point.
+   */
   enum hart_custom (*custom)(void *context, struct hart *hart, uint32_t instruction, uint64_t rs1, uint64_t rs2, uint64_t *result, uint64_t *cause);
   uint64_t (*time)(void *context); /* CSR time and MTIME */
 };

@@ -162,7 +162,8 @@ void hart_decode(uint32_t word, struct operation *o) {
   switch (word & 0x7f) {
     case 0x03: decode_load(word, o); return;
     case 0x07: case 0x27: decode_float_memory(word, o); return;
-    case 0x0b: case 0x2b: o->opcode = OP_CUSTOM; return;
+    case 0x0b: o->opcode = OP_CUSTOM; return;
+    case 0x2b: o->opcode = OP_CUSTOM_PLAIN; return;
     case 0x0f: o->opcode = funct3(word) == 0 ? OP_FENCE : funct3(word) == 1 ? OP_FENCE_I : OP_ILLEGAL; return;
     case 0x13: decode_immediate(word, o); return;
     case 0x17: o->immediate = (int32_t)(word & 0xfffff000); set_computation(o, OP_AUIPC); return;

@@ -165,6 +165,12 @@ typedef double c_double;
 #define LABEL_AB(name, ...) [OP_##name] = &&name, [OP_##name##_A] = &&name##_A, [OP_##name##_B] = &&name##_B,
 #define LABEL_BRANCH(name, ...) [OP_##name] = &&name, [OP_##name##_A] = &&name##_A, [OP_##name##_FAR] = &&name##_FAR,
 
+/* Something from outside wants the hart to look up. */
+static inline bool is_called(struct hart *hart) {
+  return atomic_load_explicit(&hart->halt_request, memory_order_relaxed) ||
+         (atomic_load_explicit(&hart->mip, memory_order_relaxed) & hart->mie) != 0;
+}
+
 /* Between two blocks: whether to stop, and interrupts. Sets the end of the next slice. */
 static bool go_on(struct hart *hart) {
   struct decoder *d = hart_decoder(hart);
@@ -299,6 +305,7 @@ CSR:
   goto retire;
 CUSTOM: {
   uint64_t result = 0;
+  const uint64_t limit = d->limit;
   SAVE();
   enum hart_custom outcome = hart_custom_instruction(hart, d->page->words[at - d->page->operations], &result);
   if (outcome == HART_CUSTOM_ILLEGAL) goto illegal;
@@ -308,8 +315,25 @@ CUSTOM: {
     goto leave;
   }
   if (at->rd != 0) x[at->rd] = result;
-  goto retire;
+  if (LIKELY(!is_called(hart))) d->limit = limit;
+  goto retire_custom;
 }
+CUSTOM_PLAIN: {
+  uint64_t result = 0, cause;
+  const uint32_t word = d->page->words[at - d->page->operations];
+  const struct hart_environment *const environment = hart->environment;
+  if (environment->custom(environment->context, hart, word, x[at->rs1], x[at->rs2], &result, &cause) != HART_CUSTOM_DONE) goto illegal;
+  if (at->rd != 0) x[at->rd] = result;
+}
+retire_custom: /* kernels consist of them: a look up only where the slice is over or something has happened */
+  at++;
+  if (UNLIKELY(count >= d->limit)) {
+    count += d->page->remaining[at - d->page->operations];
+    goto look_up;
+  }
+  count += d->page->remaining[at - d->page->operations];
+  accumulator = x[at->expects];
+  DISPATCH();
 FENCE_I: {
   at++;
   count += d->page->remaining[at - d->page->operations];

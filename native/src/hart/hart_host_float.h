@@ -20,6 +20,12 @@ static inline uint32_t hart_host_flags_begin(void) {
   return saved;
 }
 
+/* Forgets flags that are not the hart's. Looking costs less than setting, and most calls out raise none. */
+static inline void hart_host_flags_drop(void) {
+  if (_mm_getcsr() != HART_MXCSR_DEFAULT) _mm_setcsr(HART_MXCSR_DEFAULT);
+  __asm__ volatile("" ::: "memory");
+}
+
 static inline void hart_host_flags_end(uint32_t saved) {
   __asm__ volatile("" ::: "memory");
   _mm_setcsr(saved);
@@ -37,6 +43,7 @@ static inline void hart_host_flags_collect(struct hart *hart) {
 #else
 #define HART_HOST_FLOAT 0
 static inline uint32_t hart_host_flags_begin(void) { return 0; }
+static inline void hart_host_flags_drop(void) {}
 static inline void hart_host_flags_end(uint32_t saved) { (void)saved; }
 static inline void hart_host_flags_collect(struct hart *hart) { (void)hart; }
 #endif

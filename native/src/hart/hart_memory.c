@@ -38,7 +38,7 @@ static void leave(struct hart *hart) {
   hart_decoder(hart)->limit = 0;
 }
 
-static void come_back(void) { (void)hart_host_flags_begin(); }
+static void come_back(void) { hart_host_flags_drop(); }
 
 struct hart_value hart_load_slow(struct hart *hart, uint64_t address, uint32_t width) {
   struct hart_value result = {0, 1};

@@ -127,7 +127,8 @@
   X(EBREAK)                                                                                     \
   X(MRET)                                                                                       \
   X(WFI)                                                                                        \
-  X(CUSTOM)
+  X(CUSTOM)                                                                                     \
+  X(CUSTOM_PLAIN)  /* custom-1 */
 
 /*
  * Pairs of neighbours that compilers emit often, run by one handler (macro-op fusion): kind and name of the first and the

@@ -71,7 +71,7 @@ static void sweep(struct code_page *page, uint32_t entry) {
 static bool ends_run(uintptr_t opcode) {
   switch (opcode) {
     case OP_JUMP_FAR: case OP_JAL_FAR: case OP_JALR: case OP_ILLEGAL: case OP_ECALL: case OP_EBREAK: case OP_MRET: case OP_WFI:
-    case OP_CSR: case OP_CUSTOM: case OP_FENCE_I:
+    case OP_CSR: case OP_CUSTOM: case OP_CUSTOM_PLAIN: case OP_FENCE_I:
       return true;
     default: return false;
   }
