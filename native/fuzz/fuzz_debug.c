@@ -2,7 +2,7 @@
  * Step mode: any code, with any registers, on any hart of a halted chip, a few instructions at a time, with memory and registers
  * changed in between. Each call is bounded, and what a hart does (to registers of the chip as well) harms nothing outside it.
  */
-#include "../test/chip_test.h"
+#include "fuzz_chip.h"
 #include "fuzz_input.h"
 
 enum { CODE_BYTES = 256, MOST_STEPS = 4096, MSTATUS = 0x1300, MTVEC = 0x1305, FLOATING_POINT_ON = 0x6000, PC = 32 };
@@ -57,9 +57,7 @@ static void start(const struct target *at, struct fuzz_input *input) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   struct fuzz_input input = {data, bytes};
   const uint8_t options = fuzz_byte(&input);
-  struct mtia_open_parameters parameters = {.struct_bytes = sizeof parameters, .generation = 1 + (options & 1), .lpddr_bytes = 16 << 20, .pe_threads = 1};
-  struct target at = {.core = options & 2 ? CONTROL : options >> 3, .hart = options & 2 ? 0 : options >> 2 & 1};
-  CHECK_OK(mtia_open(&parameters, &at.device));
+  const struct target at = {.device = fuzz_chip(1 + (options & 1)), .core = options & 2 ? CONTROL : options >> 3, .hart = options & 2 ? 0 : options >> 2 & 1};
   CHECK_OK(mtia_debug_halt(at.device));
   start(&at, &input);
   while (input.bytes > 0) {
@@ -68,6 +66,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     else if (kind < 96) write_register(&at, &input);
     else step(&at, &input);
   }
-  CHECK_OK(mtia_close(at.device));
   return 0;
 }

@@ -1,5 +1,5 @@
 /* Random calls of the C ABI on one chip: configuration space, BARs, IOMMU, queue set-up, resets, the debug door. */
-#include "../test/chip_test.h"
+#include "fuzz_chip.h"
 #include "fuzz_input.h"
 
 enum { HOST_PAGES = 8, PAGE_BYTES = 4096, BLOCK_BYTES = 256 };
@@ -81,13 +81,11 @@ static void one_call(struct mtia_device *device, struct fuzz_input *input, const
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   struct fuzz_input input = {data, bytes};
-  struct mtia_open_parameters parameters = {.struct_bytes = sizeof parameters, .generation = 1 + (fuzz_byte(&input) & 1), .lpddr_bytes = 16 << 20, .pe_threads = 1};
-  struct mtia_device *device = NULL;
+  struct mtia_device *const device = fuzz_chip(1 + (fuzz_byte(&input) & 1));
   const struct host host = {host_pages(HOST_PAGES * PAGE_BYTES)};
-  CHECK_OK(mtia_open(&parameters, &device));
-  CHECK_OK(mtia_pci_config_write(device, 4, 2, 6));
   while (input.bytes > 0) one_call(device, &input, &host);
-  CHECK_OK(mtia_close(device));
+  /* No access to the pages is under way after it. */
+  CHECK_OK(mtia_pci_function_reset(device));
   CHECK_OK(mtia_host_free(host.pages, HOST_PAGES * PAGE_BYTES));
   return 0;
 }
