@@ -1,6 +1,6 @@
 /** A context with a queue, pages of LPDDR and mapped host memory, and short words for what cases do with them. */
 import assert from 'node:assert/strict';
-import type { Command, CompletionRecord, Context, Device, FirmwareImage, Queue } from '../driver/index.js';
+import type { Card, Command, CompletionRecord, Context, FirmwareImage, Queue } from '../driver/index.js';
 import {
   encodeRectangle,
   HOST_COMMAND,
@@ -57,7 +57,11 @@ export class Session {
   }
 
   /** With pages from an address on, or with some that no other session of the device has. */
-  static async open(device: Device, firmware: Pick<FirmwareImage, 'kernels'>, address?: bigint): Promise<Session> {
+  static async open(
+    device: Pick<Card, 'createContext'>,
+    firmware: Pick<FirmwareImage, 'kernels'>,
+    address?: bigint,
+  ): Promise<Session> {
     const context = await device.createContext();
     const queue = await context.createQueue();
     const memory = address ?? FIRST_ADDRESS + BigInt((context.id - 1) * PAGES * PAGE_BYTES);

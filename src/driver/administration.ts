@@ -2,16 +2,16 @@
 
 import type pino from 'pino';
 import { HOST_COMMAND, LIMITS } from '../hw/index.js';
-import { AbortListeners } from './abort-listeners.js';
 import { AddressSpace } from './address-space.js';
 import type { CardResources } from './boot.js';
 import type { CardRegisters } from './card-registers.js';
+import type { CompletionRecord } from './completion.js';
 import { MtiaError } from './errors.js';
-import { InterruptVectors } from './interrupt-vectors.js';
 import { NumberPool } from './number-pool.js';
-import type { HostPages, PciFunction } from './pci-function.js';
-import { QUEUE_ENTRIES, Queue } from './queue.js';
-import { ringBytes } from './ring.js';
+import type { PciFunction } from './pci-function.js';
+import type { Queue } from './queue.js';
+import { type QueueIdentity, type QueueOwner, QueueSet } from './queue-set.js';
+import type { Command } from './ring.js';
 import type { Watchdog } from './watchdog.js';
 
 const DRIVER_CONTEXT = 0;
@@ -34,15 +34,6 @@ async function withinDeadline(work: Promise<unknown>): Promise<void> {
   }
 }
 
-/** `quiet` settles when the device does nothing more for the queue; undefined where it is quiet already. */
-type OnClosed = (queue: Queue, quiet: Promise<unknown> | undefined) => void;
-
-export interface QueueOwner {
-  readonly context: number;
-  readonly space: AddressSpace;
-  readonly priority: number;
-}
-
 export interface AdministrationParts {
   readonly pci: PciFunction;
   readonly registers: CardRegisters;
@@ -53,26 +44,38 @@ export interface AdministrationParts {
   onLost(error: MtiaError): void;
 }
 
-export class Administration {
+/** What a context has done for it on queue 0 of its card, in whichever thread that queue is. */
+export interface ContextAdministration {
+  /** Why nothing may reach the card any more; undefined while it may. */
+  readonly retired: MtiaError | undefined;
+  openQueue(owner: QueueOwner, onClosed: (queue: Queue) => void): Promise<Queue>;
+  administer(command: Command): Promise<CompletionRecord>;
+  /** False where the firmware could not end the context: its number is then never used again. */
+  destroyContext(id: number): Promise<boolean>;
+}
+
+export class Administration implements ContextAdministration {
   readonly queue: Queue;
   readonly #parts: AdministrationParts;
   readonly #contexts = new NumberPool('context', 1, LIMITS.CONTEXTS - 1);
   readonly #queueNumbers: NumberPool;
-  readonly #vectors: InterruptVectors;
-  readonly #queues = new Set<Queue>();
-  readonly #rings = new Map<Queue, HostPages>();
+  readonly #queues: QueueSet;
   #retired: MtiaError | undefined;
-  readonly #abortListeners = new AbortListeners();
   #lives = 0;
 
   constructor(parts: AdministrationParts) {
     this.#parts = parts;
     const { queues, interruptVectors } = parts.resources;
     this.#queueNumbers = new NumberPool('queue', 1, queues - 1);
-    this.#vectors = new InterruptVectors(parts.pci, interruptVectors);
+    this.#queues = new QueueSet({
+      ...parts,
+      interruptVectors,
+      abort: (queue, position, count) => this.#abort(queue, position, count),
+      onLost: (error) => parts.onLost(error),
+    });
     const space = new AddressSpace(parts.pci, DRIVER_CONTEXT);
-    this.queue = this.#open(
-      ADMINISTRATION_QUEUE,
+    this.queue = this.#queues.open(
+      { number: ADMINISTRATION_QUEUE, life: ++this.#lives },
       { context: DRIVER_CONTEXT, space, priority: HIGHEST_PRIORITY },
       () => undefined,
     );
@@ -89,7 +92,6 @@ export class Administration {
     return id;
   }
 
-  /** False where the firmware could not end the context: its number is then never used again. */
   async destroyContext(id: number): Promise<boolean> {
     try {
       await withinDeadline(this.queue.submit({ opcode: HOST_COMMAND.DESTROY_CONTEXT, a: id }));
@@ -100,47 +102,59 @@ export class Administration {
     }
   }
 
+  /** Nothing of the context is mapped any more. */
   releaseContext(id: number): void {
     this.#contexts.give(id);
   }
 
-  openQueue(owner: QueueOwner, onClosed: (queue: Queue) => void): Queue {
-    const { failure } = this.queue;
-    if (failure !== undefined) throw failure;
-    const number = this.#queueNumbers.take();
+  administer(command: Command): Promise<CompletionRecord> {
+    return this.queue.submit(command);
+  }
+
+  async openQueue(owner: QueueOwner, onClosed: (queue: Queue) => void): Promise<Queue> {
+    const identity = this.takeQueue();
     try {
-      return this.#open(number, owner, (queue, quiet) => {
-        const give = (): void => this.#queueNumbers.give(number);
+      return this.#queues.open(identity, owner, (queue, quiet) => {
+        const give = (): void => this.giveQueue(identity.number);
         if (quiet === undefined) give();
         else quiet.then(give, give);
         onClosed(queue);
       });
     } catch (error) {
-      this.#queueNumbers.give(number);
+      this.giveQueue(identity.number);
       throw error;
     }
   }
 
-  /** Why nothing of this administration may reach the card any more. */
+  /** A number for a queue, of this thread or of another. */
+  takeQueue(): QueueIdentity {
+    const { failure } = this.queue;
+    if (failure !== undefined) throw failure;
+    return { number: this.#queueNumbers.take(), life: ++this.#lives };
+  }
+
+  /** The queue is disabled, and the device does nothing more for it. */
+  giveQueue(number: number): void {
+    this.#queueNumbers.give(number);
+  }
+
   get retired(): MtiaError | undefined {
     return this.#retired;
   }
 
   failAll(error: MtiaError): void {
-    for (const queue of this.#queues) queue.fail(error);
+    this.#queues.failAll(error);
   }
 
   /** The card is about to be reset: rejects everything, and nothing is sent to it from here afterwards. */
   retire(error: MtiaError): void {
     this.#retired = error;
-    for (const queue of this.#queues) queue.retire(error);
+    this.#queues.retire(error);
   }
 
   /** The card was reset and reaches no host memory any more. */
   abandon(): void {
-    for (const rings of this.#rings.values()) rings.free();
-    this.#rings.clear();
-    this.#queues.clear();
+    this.#queues.abandon();
   }
 
   async #abort(queue: number, position: number, count: number): Promise<void> {
@@ -150,43 +164,5 @@ export class Administration {
       // A device that is closed or lost settles the commands itself; firmware that cannot abort lets them end.
       this.#parts.logger.warn({ queue, err: error }, 'commands could not be aborted');
     }
-  }
-
-  #open(number: number, { context, space, priority }: QueueOwner, onClosed: OnClosed): Queue {
-    const { pci, registers, watchdog, deadlineMs } = this.#parts;
-    const rings = pci.allocateHost(ringBytes(QUEUE_ENTRIES));
-    const ringsIova = space.map(rings, 'read-write');
-    const vector = this.#vectors.of(number);
-    const queue: Queue = new Queue({
-      number,
-      context,
-      life: ++this.#lives,
-      page: registers.queuePage(number),
-      rings,
-      ringsIova,
-      entries: QUEUE_ENTRIES,
-      vector,
-      priority,
-      deadlineMs,
-      watchdog,
-      abortListeners: this.#abortListeners,
-      abort: (position, count) => this.#abort(number, position, count),
-      subscribe: (listener) => this.#vectors.subscribe(vector, listener),
-      release: (quiet) => {
-        this.#queues.delete(queue);
-        this.#rings.delete(queue);
-        // A card that was reset behind the driver has forgotten the mapping.
-        try {
-          space.unmap(ringsIova);
-        } finally {
-          rings.free();
-          onClosed(queue, quiet);
-        }
-      },
-      onLost: (error) => this.#parts.onLost(error),
-    });
-    this.#queues.add(queue);
-    this.#rings.set(queue, rings);
-    return queue;
   }
 }

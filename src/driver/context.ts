@@ -1,7 +1,7 @@
 /** A protection domain of the device: its own queues, mapped host memory and pages of device memory. */
 import { HOST_COMMAND, type HostCommandName, LIMITS } from '../hw/index.js';
 import { AddressSpace } from './address-space.js';
-import type { Administration } from './administration.js';
+import type { ContextAdministration } from './administration.js';
 import { closedError, invalidArgument, type MtiaError } from './errors.js';
 import type { DmaRights, HostPages, PciFunction, SharedHostPages } from './pci-function.js';
 import type { Queue } from './queue.js';
@@ -14,7 +14,7 @@ export interface QueueOptions {
 export class Context {
   readonly id: number;
   readonly #pci: PciFunction;
-  readonly #administration: Administration;
+  readonly #administration: ContextAdministration;
   readonly #space: AddressSpace;
   readonly #queues = new Set<Queue>();
   readonly #forget: (context: Context, destroyed: boolean) => void;
@@ -24,7 +24,7 @@ export class Context {
   constructor(
     id: number,
     pci: PciFunction,
-    administration: Administration,
+    administration: ContextAdministration,
     forget: (context: Context, destroyed: boolean) => void,
   ) {
     this.id = id;
@@ -48,10 +48,13 @@ export class Context {
     if (!Number.isInteger(priority) || priority < 0 || priority >= LIMITS.QUEUE_PRIORITIES) {
       throw invalidArgument(`priority is ${priority}; queues have 0 to ${LIMITS.QUEUE_PRIORITIES - 1}`);
     }
-    const queue = this.#administration.openQueue({ context: this.id, space: this.#space, priority }, (closed) =>
+    const queue = await this.#administration.openQueue({ context: this.id, space: this.#space, priority }, (closed) =>
       this.#queues.delete(closed),
     );
     this.#queues.add(queue);
+    // The context was closed meanwhile, or the card was reset.
+    if (this.closed) await queue.close();
+    this.#checkOpen();
     return queue;
   }
 
@@ -98,14 +101,14 @@ export class Context {
   async signal(semaphore: number, value: number | bigint, failedFrom: number | bigint = 0): Promise<void> {
     this.#checkOpen();
     const command = { opcode: HOST_COMMAND.SIGNAL, a: semaphore, b: value, c: this.id, d: failedFrom };
-    await this.#administration.queue.submit(command);
+    await this.#administration.administer(command);
   }
 
   /** Gives a timeline semaphore a value, which may be lower, and makes it sound. Nobody may wait for it. */
   async resetSemaphore(semaphore: number, value: bigint): Promise<void> {
     this.#checkOpen();
     const command = { opcode: HOST_COMMAND.RESET_SEMAPHORE, a: semaphore, b: value, c: this.id };
-    await this.#administration.queue.submit(command);
+    await this.#administration.administer(command);
   }
 
   /** Closes the queues, unmaps all host memory and gives the device's pages back. Idempotent. */
@@ -116,7 +119,7 @@ export class Context {
 
   async #administer(command: HostCommandName, b: bigint, c: number, d: number): Promise<void> {
     this.#checkOpen();
-    await this.#administration.queue.submit({ opcode: HOST_COMMAND[command], a: this.id, b, c, d });
+    await this.#administration.administer({ opcode: HOST_COMMAND[command], a: this.id, b, c, d });
   }
 
   async #close(): Promise<void> {

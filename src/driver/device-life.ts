@@ -37,6 +37,10 @@ export class DeviceLife {
     this.#administration = new Administration({ ...parts, watchdog: this.#watchdog, onLost });
   }
 
+  get administration(): Administration {
+    return this.#administration;
+  }
+
   async createContext(): Promise<Context> {
     const id = await this.#administration.createContext();
     const context = new Context(id, this.#parts.pci, this.#administration, (closed, destroyed) => {

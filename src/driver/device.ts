@@ -2,12 +2,16 @@
 
 import { pino } from 'pino';
 import { firmwareVersionText, type Generation } from '../hw/index.js';
+import type { Administration } from './administration.js';
+import { Attachment } from './attachment.js';
 import { boot, type CardResources, checkImage, diagnose, identify, type MemoryOptions, readResources } from './boot.js';
+import type { Card, CardProperties, CardShare, Grid } from './card.js';
 import { CardRegisters } from './card-registers.js';
 import type { Context } from './context.js';
 import { DeviceLife } from './device-life.js';
-import { closedError, deviceError, MtiaError } from './errors.js';
+import { closedError, deviceError, invalidArgument, MtiaError } from './errors.js';
 import type { FirmwareImage } from './firmware-image.js';
+import { resetError } from './guarded-function.js';
 import { type DeviceNotices, Notices, type ResetNotice } from './notices.js';
 import type { PciFunction } from './pci-function.js';
 
@@ -23,22 +27,15 @@ export interface DeviceOptions {
   readonly memory?: MemoryOptions;
 }
 
-export interface Grid {
-  readonly columns: number;
-  readonly rows: number;
-}
-
 const DEFAULT_DEADLINE_MS = 30_000;
 
-export class Device {
+export class Device implements Card {
+  readonly name: string;
   readonly generation: Generation;
   readonly grid: Grid;
-  /** Version that the running firmware reports. */
   readonly firmwareVersion: string;
-  /** Bit n: the firmware implements host command n. */
   readonly capabilities: bigint;
   readonly sramBytes: number;
-  /** Bytes of SRAM that are addressable; the rest caches the LPDDR. */
   readonly scratchpadBytes: number;
   readonly lpddrBytes: number;
   readonly resources: CardResources;
@@ -48,9 +45,13 @@ export class Device {
   readonly #logger: pino.Logger;
   readonly #registers: CardRegisters;
   readonly #notices: Notices;
+  readonly #attachments = new Set<Attachment>();
+  /** Element 0: resets so far, for threads that have attached the card as well. */
+  readonly #resets = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   #life: DeviceLife;
-  #resets = 0;
   #resetting: Promise<void> | undefined;
+  /** From the first notice of a reset to the second. */
+  #unusable = false;
   #lost: Promise<MtiaError>;
   #announceLoss: (error: MtiaError) => void = () => undefined;
   #loss: MtiaError | undefined;
@@ -81,6 +82,7 @@ export class Device {
     firmware: FirmwareImage,
     options: DeviceOptions,
   ) {
+    this.name = pci.name;
     this.#pci = pci;
     this.#registers = registers;
     this.#firmware = firmware;
@@ -101,17 +103,12 @@ export class Device {
     this.#logger.info({ generation, firmware: this.firmwareVersion, ...resources }, 'device opened');
   }
 
-  /**
-   * Resolves, with the reason, when the device has stopped working; stays pending otherwise. A device that `reset` has
-   * brought back has another promise here.
-   */
   get lost(): Promise<MtiaError> {
     return this.#lost;
   }
 
-  /** Resets so far. What was made before the latest one is refused with DEVICE_RESET. */
   get resets(): number {
-    return this.#resets;
+    return Atomics.load(this.#resets, 0);
   }
 
   async createContext(): Promise<Context> {
@@ -121,23 +118,40 @@ export class Device {
     return context;
   }
 
-  /** Calls the listener before (`resetting`) or after (`reset`) each reset of the device. */
   on<N extends keyof DeviceNotices>(name: N, listener: (notice: DeviceNotices[N]) => void): this {
     this.#notices.on(name, listener);
     return this;
   }
 
-  /** No call of the listener comes after it. */
   off<N extends keyof DeviceNotices>(name: N, listener: (notice: DeviceNotices[N]) => void): this {
     this.#notices.off(name, listener);
     return this;
   }
 
-  /**
-   * Resets the card and boots its firmware again, also where the device was lost because its firmware had stopped. What is
-   * outstanding is rejected with DEVICE_RESET, and so is every later use of what was made before. A card that is off the
-   * bus stays lost. A call while a reset is under way waits for that one.
-   */
+  share(): CardShare {
+    this.#checkUsable();
+    const { queues, interruptVectors } = this.resources;
+    if (interruptVectors < queues) {
+      // An interrupt wakes one thread, and would have to wake several.
+      throw invalidArgument(`${this.name} has fewer interrupt vectors than queues: one thread only can drive it`);
+    }
+    const attachment = new Attachment({
+      pci: this.#pci,
+      registers: this.#registers,
+      deadlineMs: this.#deadlineMs,
+      properties: this.#properties(),
+      resets: this.#resets,
+      administration: (life) => this.#administration(life),
+      reset: (reason) => this.reset(reason),
+      onLost: (life, error) => {
+        if (life === this.resets) this.#lose(this.#life, error);
+      },
+    });
+    this.#attachments.add(attachment);
+    void attachment.ended.then(() => this.#attachments.delete(attachment));
+    return attachment;
+  }
+
   reset(reason = 'asked for'): Promise<void> {
     this.#resetting ??= this.#reset(reason).finally(() => {
       this.#resetting = undefined;
@@ -158,11 +172,12 @@ export class Device {
   async #reset(reason: string): Promise<void> {
     if (this.#closing !== undefined) throw closedError(this.#pci.name);
     this.#checkOnTheBus();
-    const notice: ResetNotice = { resets: ++this.#resets, reason };
+    const notice: ResetNotice = { resets: Atomics.add(this.#resets, 0, 1) + 1, reason };
     this.#logger.warn(notice, 'device is reset');
+    this.#unusable = true;
     this.#notices.tell('resetting', notice);
-    const message = `${this.#pci.name} was reset (${reason}); make contexts, queues, buffers and models anew`;
-    this.#life.end(new MtiaError('DEVICE_RESET', message), () => this.#pci.functionReset());
+    if (this.#attachments.size > 0) await this.#eachAttachment((attachment) => attachment.resetting(notice));
+    this.#life.end(resetError(this.name, reason), () => this.#pci.functionReset());
     try {
       identify(this.#pci, this.#registers);
       await boot(this.#pci, this.#registers, this.#firmware, this.#options.memory);
@@ -174,6 +189,8 @@ export class Device {
     this.#life = this.#begin();
     if (this.#loss !== undefined) this.#lost = this.#awaitLoss();
     this.#loss = undefined;
+    this.#unusable = false;
+    for (const attachment of this.#attachments) attachment.reset(notice);
     if (this.#closing === undefined) this.#notices.tell('reset', notice);
   }
 
@@ -199,7 +216,7 @@ export class Device {
       registers: this.#registers,
       resources: this.resources,
       logger: this.#logger,
-      deadlineMs: this.#options.deadlineMs ?? DEFAULT_DEADLINE_MS,
+      deadlineMs: this.#deadlineMs,
       diagnose: () => this.#diagnose(),
       onLost: (life, error) => this.#lose(life, error),
     });
@@ -214,6 +231,7 @@ export class Device {
   async #close(): Promise<void> {
     // A reset ends by itself; cut short it would leave a card that is half booted.
     await this.#resetting?.catch(() => undefined);
+    await this.#eachAttachment((attachment) => attachment.close());
     await this.#life.close();
     this.#pci.close();
     this.#logger.info('device closed');
@@ -235,13 +253,37 @@ export class Device {
     this.#loss = loss;
     this.#logger.error({ err: loss }, 'device lost');
     life.fail(loss);
+    for (const attachment of this.#attachments) attachment.lost(loss);
     this.#announceLoss(loss);
+  }
+
+  get #deadlineMs(): number {
+    return this.#options.deadlineMs ?? DEFAULT_DEADLINE_MS;
+  }
+
+  #properties(): CardProperties {
+    const { name, generation, grid, firmwareVersion, capabilities } = this;
+    const { sramBytes, scratchpadBytes, lpddrBytes, resources } = this;
+    return {
+      ...{ name, generation, grid, firmwareVersion, capabilities },
+      ...{ sramBytes, scratchpadBytes, lpddrBytes, resources },
+    };
+  }
+
+  /** Of what another thread made after `life` resets. */
+  #administration(life: number): Administration {
+    if (life !== this.resets || this.#unusable) throw resetError(this.name, 'by another thread');
+    return this.#life.administration;
+  }
+
+  async #eachAttachment(step: (attachment: Attachment) => Promise<void>): Promise<void> {
+    await Promise.all([...this.#attachments].map(step));
   }
 
   #checkUsable(): void {
     if (this.#closing !== undefined) throw closedError(this.#pci.name);
     if (this.#loss !== undefined) throw this.#loss;
-    if (this.#resetting !== undefined) {
+    if (this.#unusable) {
       throw new MtiaError('DEVICE_RESET', `${this.#pci.name} is being reset; await reset() or its notice`);
     }
   }

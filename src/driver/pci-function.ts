@@ -40,6 +40,23 @@ export interface InterruptSubscription {
   close(): void;
 }
 
+/** A function on its way to another thread of the process: plain data that postMessage takes. */
+export interface SharedFunction {
+  /** Who attaches it; see addFunctionKind. */
+  readonly kind: string;
+  readonly data: unknown;
+}
+
+/** The door to a function that one other thread gets. */
+export interface FunctionShare {
+  readonly shared: SharedFunction;
+  /**
+   * Gives back the host memory that the other thread left behind. It has ended by then, and nothing of that memory is mapped
+   * any more. Idempotent.
+   */
+  release(): void;
+}
+
 export type RegisterWidth = 4 | 8;
 
 export interface PciFunction {
@@ -64,6 +81,8 @@ export interface PciFunction {
   dmaUnmap(context: number, iova: bigint, bytes: number): void;
   onInterrupt(vector: number, listener: () => void): InterruptSubscription;
   functionReset(): void;
+  /** For one other thread of the process; absent where the function can be driven by its own thread only. */
+  share?(): FunctionShare;
   /** Idempotent. Every other call afterwards fails with DEVICE_CLOSED. */
   close(): void;
 }

@@ -1,6 +1,7 @@
 /** A segment of pages that one pool holds, divided into blocks; what a stream has freed stays that stream's at first. */
-import type { MemoryKind } from './device-heaps.js';
+
 import { FreeRanges } from './free-ranges.js';
+import type { MemoryKind } from './memory-kind.js';
 import type { StackFrame, StackRecord } from './stack.js';
 import type { StreamOrder } from './stream-order.js';
 

@@ -1,8 +1,11 @@
-/** The device memory that contexts share, handed out in protection pages. One instance per device. */
+/**
+ * The device memory that contexts share, handed out in protection pages. One instance per device, in the thread that opened
+ * it; other threads ask it (shared-heaps.ts).
+ */
 import { MEMORY_MAP, PROTECTION_PAGE_BYTES, RESERVED } from '../hw/index.js';
-import { Heap, type HeapStatistics } from './heap.js';
-
-export type MemoryKind = 'lpddr' | 'sram';
+import { Heap } from './heap.js';
+import { HeapOccupancy, type Occupancy } from './heap-occupancy.js';
+import { MEMORY_KINDS, type MemoryKind } from './memory-kind.js';
 
 /** The sizes of a device's memories; a Device has them. */
 export interface MemorySizes {
@@ -18,26 +21,44 @@ function pageHeap(region: { readonly base: bigint }, reserved: number, bytes: nu
   return new Heap({ base: Number(region.base) + reserved, bytes: Math.max(0, usable), granule: PAGE });
 }
 
-export class DeviceHeaps {
-  readonly #heaps: Readonly<Record<MemoryKind, Heap>>;
+/** Where a context's pages come from. */
+export interface PageSource {
+  /** Address of whole pages that hold `bytes`; undefined when no room is left. */
+  take(memory: MemoryKind, bytes: number, alignment: number): Promise<number | undefined>;
+  give(memory: MemoryKind, address: number): void;
+  occupancy(memory: MemoryKind): Occupancy;
+}
 
-  constructor(sizes: MemorySizes) {
+export class DeviceHeaps implements PageSource {
+  readonly #heaps: Readonly<Record<MemoryKind, Heap>>;
+  readonly #occupancy: HeapOccupancy;
+
+  /** @param occupancy kept up to date, for other threads to read */
+  constructor(sizes: MemorySizes, occupancy: HeapOccupancy = new HeapOccupancy()) {
     this.#heaps = {
       lpddr: pageHeap(MEMORY_MAP.LPDDR, RESERVED.LPDDR_FIRMWARE_BYTES, sizes.lpddrBytes),
       sram: pageHeap(MEMORY_MAP.SRAM, RESERVED.SRAM_FIRMWARE_BYTES, sizes.sramBytes),
     };
+    this.#occupancy = occupancy;
+    for (const memory of MEMORY_KINDS) this.#note(memory);
   }
 
-  /** Address of whole pages that hold `bytes`; undefined when no room is left. */
-  take(memory: MemoryKind, bytes: number, alignment: number): number | undefined {
-    return this.#heaps[memory].allocate(bytes, Math.max(alignment, PAGE));
+  async take(memory: MemoryKind, bytes: number, alignment: number): Promise<number | undefined> {
+    const address = this.#heaps[memory].allocate(bytes, Math.max(alignment, PAGE));
+    this.#note(memory);
+    return address;
   }
 
   give(memory: MemoryKind, address: number): void {
     this.#heaps[memory].free(address);
+    this.#note(memory);
   }
 
-  statistics(memory: MemoryKind): HeapStatistics {
-    return this.#heaps[memory].statistics();
+  occupancy(memory: MemoryKind): Occupancy {
+    return this.#occupancy.read(memory);
+  }
+
+  #note(memory: MemoryKind): void {
+    this.#occupancy.write(memory, this.#heaps[memory].statistics());
   }
 }

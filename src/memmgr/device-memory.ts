@@ -5,8 +5,9 @@
 import { type Context, closedError, invalidArgument, MtiaError } from '../driver/index.js';
 import { PROTECTION_PAGE_BYTES } from '../hw/index.js';
 import { Arena, GRANULE } from './arena.js';
-import type { DeviceHeaps, MemoryKind } from './device-heaps.js';
+import type { PageSource } from './device-heaps.js';
 import { MemoryHistory } from './memory-history.js';
+import type { MemoryKind } from './memory-kind.js';
 import {
   type AllocationRequest,
   type ArenaSource,
@@ -55,7 +56,7 @@ const KEPT_BYTES: Readonly<Record<MemoryKind, number>> = { lpddr: 256 * MIB, sra
 
 export class DeviceMemory {
   readonly history = new MemoryHistory();
-  readonly #heaps: DeviceHeaps;
+  readonly #heaps: PageSource;
   readonly #owner: PageOwner;
   readonly #device: number;
   readonly #whenIdle: () => Promise<void>;
@@ -78,7 +79,7 @@ export class DeviceMemory {
   #waiting: (() => void)[] = [];
   #closed = false;
 
-  constructor(heaps: DeviceHeaps, owner: PageOwner, options: DeviceMemoryOptions = {}) {
+  constructor(heaps: PageSource, owner: PageOwner, options: DeviceMemoryOptions = {}) {
     this.#heaps = heaps;
     this.#owner = owner;
     this.#device = options.device ?? 0;
@@ -125,7 +126,7 @@ export class DeviceMemory {
 
   /** As torch.accelerator.get_memory_info: what no context holds, and all there is. */
   memoryInfo(memory: MemoryKind): readonly [free: number, total: number] {
-    const { freeBytes, totalBytes } = this.#heaps.statistics(memory);
+    const { freeBytes, totalBytes } = this.#heaps.occupancy(memory);
     return [freeBytes, totalBytes];
   }
 
@@ -206,10 +207,10 @@ export class DeviceMemory {
   async #grow(pool: MemoryPool, { bytes, alignment }: AllocationRequest): Promise<boolean> {
     const { memory } = pool;
     const sizes = pool.segmentSizes(bytes);
-    let taken = this.#take(memory, sizes, alignment);
+    let taken = await this.#take(memory, sizes, alignment);
     if (taken === undefined) {
       await this.trim();
-      taken = this.#take(memory, sizes, alignment);
+      taken = await this.#take(memory, sizes, alignment);
       if (taken !== undefined) this.#counters[memory].retry();
     }
     if (taken === undefined) return false;
@@ -224,13 +225,13 @@ export class DeviceMemory {
     return true;
   }
 
-  #take(
+  async #take(
     memory: MemoryKind,
     sizes: readonly number[],
     alignment: number,
-  ): { readonly address: number; readonly size: number } | undefined {
+  ): Promise<{ readonly address: number; readonly size: number } | undefined> {
     for (const size of sizes) {
-      const address = this.#heaps.take(memory, size, alignment);
+      const address = await this.#heaps.take(memory, size, alignment);
       if (address !== undefined) return { address, size };
     }
     return undefined;
@@ -306,7 +307,7 @@ export class DeviceMemory {
 
   #outOfMemory(memory: MemoryKind, bytes: number): MtiaError {
     this.#counters[memory].fail();
-    const device = this.#heaps.statistics(memory);
+    const device = this.#heaps.occupancy(memory);
     const own = this.#counters[memory].read();
     this.history.record({ action: 'oom', addr: 0, size: bytes, memory });
     for (const observer of this.#observers) observer(this.#device, bytes, device.totalBytes, device.freeBytes);

@@ -3,8 +3,8 @@
  * freed, and reports of what damaged them. It reaches the device through ordinary commands only.
  */
 import { MtiaError } from '../driver/index.js';
-import type { MemoryKind } from './device-heaps.js';
 import type { AllocationOptions, DeviceMemory } from './device-memory.js';
+import type { MemoryKind } from './memory-kind.js';
 import { FREED, firstDamage, neverWritten, PATTERN_BYTES, RED_ZONE, repeat, UNINITIALIZED } from './memory-patterns.js';
 import type { DeviceAllocation } from './memory-pool.js';
 import { StackRecord } from './stack.js';

@@ -1,6 +1,6 @@
 /** What was allocated, freed and reserved, in the order in which it happened, under torch's names. */
 import { invalidArgument } from '../driver/index.js';
-import type { MemoryKind } from './device-heaps.js';
+import type { MemoryKind } from './memory-kind.js';
 import { type StackFrame, StackRecord } from './stack.js';
 
 export type MemoryAction = 'alloc' | 'free_requested' | 'free_completed' | 'segment_alloc' | 'segment_free' | 'oom';

@@ -5,8 +5,8 @@
 import { closedError, invalidArgument } from '../driver/index.js';
 import { PROTECTION_PAGE_BYTES } from '../hw/index.js';
 import type { Arena, UsedBlock } from './arena.js';
-import type { MemoryKind } from './device-heaps.js';
 import type { MemoryHistory } from './memory-history.js';
+import type { MemoryKind } from './memory-kind.js';
 import type { StackRecord } from './stack.js';
 import { MemoryCounter } from './statistics.js';
 import type { StreamOrder } from './stream-order.js';

@@ -1,7 +1,7 @@
 /** What a context holds, as torch.mtia.snapshot shows it: plain numbers and text, ready for JSON. */
 import type { Arena, BlockSnapshot } from './arena.js';
-import type { MemoryKind } from './device-heaps.js';
 import type { MemoryEvent } from './memory-history.js';
+import type { MemoryKind } from './memory-kind.js';
 
 export interface SegmentSnapshot {
   readonly device: number;

@@ -39,6 +39,14 @@ export interface DeviceOptions {
   readonly sramCacheBytes?: number;
 }
 
+/** What a thread attaches a device with that another thread has opened. */
+export interface AttachOptions {
+  /** Where events of this thread are logged; nowhere when absent. */
+  readonly logger?: Logger;
+  /** As DeviceOptions.checkMemory, for the memory of this thread. */
+  readonly checkMemory?: DeviceOptions['checkMemory'];
+}
+
 export interface DeviceProperties {
   /** "emulated MTIA 2i" or what else the card calls itself. */
   readonly name: string;

@@ -1,10 +1,9 @@
 /** What a Device holds of its card: one context, its memory, its queues. Streams and models are made from it. */
-import { type Device as Card, type Context, closedError, type FirmwareImage, MtiaError } from '../driver/index.js';
+import { type Card, type Context, closedError, type FirmwareImage, MtiaError } from '../driver/index.js';
 import { HOST_COMMAND } from '../hw/index.js';
 import {
   type AllocationOptions,
   type DeviceAllocation,
-  DeviceHeaps,
   DeviceMemory,
   PinnedMemory,
   type StreamOrder,
@@ -21,12 +20,21 @@ import { MemoryChecking } from './memory-checking.js';
 import type { ModelHost } from './model-memory.js';
 import type { BufferOwner } from './owned-buffer.js';
 import { Semaphores } from './semaphores.js';
+import type { HeapAccess } from './shared-device.js';
 import { Stream } from './stream.js';
 import { Timeline } from './timeline.js';
 
 export interface StreamOptions {
   /** 0 to 3: of streams with work the highest is served first, but none starves. 0 when absent. */
   readonly priority?: number;
+}
+
+/** What stays the same over resets. */
+export interface DeviceParts {
+  readonly card: Card;
+  readonly firmware: FirmwareImage;
+  readonly heaps: HeapAccess;
+  readonly checkMemory: DeviceOptions['checkMemory'];
 }
 
 export class DeviceResources implements ModelHost {
@@ -48,14 +56,10 @@ export class DeviceResources implements ModelHost {
   #closing: Promise<void> | undefined;
 
   /** Takes the card over. */
-  static async create(
-    card: Card,
-    name: string,
-    firmware: FirmwareImage,
-    checkMemory: DeviceOptions['checkMemory'] = false,
-  ): Promise<DeviceResources> {
+  static async create(parts: DeviceParts): Promise<DeviceResources> {
+    const { card, checkMemory = false } = parts;
     try {
-      const resources = new DeviceResources(card, name, firmware, await card.createContext());
+      const resources = new DeviceResources(parts, await card.createContext());
       await resources.#checkMemory(checkMemory);
       resources.#defaultStream = await resources.createStream();
       return resources;
@@ -65,16 +69,12 @@ export class DeviceResources implements ModelHost {
     }
   }
 
-  private constructor(card: Card, name: string, firmware: FirmwareImage, context: Context) {
+  private constructor({ card, firmware, heaps }: DeviceParts, context: Context) {
     this.card = card;
-    this.name = name;
+    this.name = card.name;
     this.firmware = firmware;
     this.#context = context;
-    this.memory = new DeviceMemory(
-      new DeviceHeaps({ lpddrBytes: card.lpddrBytes, sramBytes: card.scratchpadBytes }),
-      context,
-      { whenIdle: () => this.#whenIdle() },
-    );
+    this.memory = new DeviceMemory(heaps.source(), context, { whenIdle: () => this.#whenIdle() });
     this.pinned = new PinnedMemory(context);
     this.semaphores = new Semaphores(context);
     void card.lost.then((error) => this.failTimelines(error));

@@ -1,13 +1,15 @@
 import type { CompiledGraph } from '../compiler/compiled-graph.js';
 import {
+  AttachedDevice,
   availableDevice,
-  Device as Card,
+  Device as CardDriver,
   type DeviceNotices,
   invalidArgument,
   type MtiaError,
   Notices,
   openEmulator,
   type PciFunction,
+  type ResetNotice,
 } from '../driver/index.js';
 import { SPECIFICATIONS } from '../hw/index.js';
 import type {
@@ -21,16 +23,18 @@ import type {
   MemoryStatistics,
   OutOfMemoryObserver,
 } from '../memmgr/index.js';
+import { BorrowedHeaps } from '../memmgr/index.js';
 import { CompiledModel } from './compiled-model.js';
 import { DeviceBuffer } from './device-buffer.js';
-import type { DeviceOptions, DeviceProperties } from './device-options.js';
-import { DeviceResources, type StreamOptions } from './device-resources.js';
+import type { AttachOptions, DeviceOptions, DeviceProperties } from './device-options.js';
+import { type DeviceParts, DeviceResources, type StreamOptions } from './device-resources.js';
 import { readFirmware } from './firmware.js';
 import type { Graph } from './graph.js';
 import { checkGraph, checkNoCompileOptions } from './graph-source.js';
 import { HostBuffer, type SharedHostBuffer } from './host-buffer.js';
 import { Kernel } from './kernel.js';
 import type { LoadOptions } from './model-types.js';
+import { OwnHeaps, type SharedDevice, shareDevice } from './shared-device.js';
 import type { Stream } from './stream.js';
 import type { Timeline } from './timeline.js';
 
@@ -70,8 +74,10 @@ export class Device implements AsyncDisposable {
   readonly properties: DeviceProperties;
   #resources: DeviceResources;
   readonly #notices: Notices;
-  readonly #checkMemory: DeviceOptions['checkMemory'];
+  readonly #parts: DeviceParts;
   #resetting: Promise<void> | undefined;
+  /** The latest reset, by whichever thread: done when there are resources again. */
+  #renewal: Promise<void> | undefined;
 
   /**
    * Boots the firmware and gets the device ready.
@@ -85,7 +91,7 @@ export class Device implements AsyncDisposable {
     try {
       const firmware = readFirmware(options.firmware, options.allowUnsignedFirmware ?? false);
       const pci = given ?? openCard(options);
-      const card = await Card.open(pci, firmware, {
+      const card = await CardDriver.open(pci, firmware, {
         ...(logger === undefined ? {} : { logger }),
         ...(deadlineMs === undefined ? {} : { deadlineMs }),
         memory: {
@@ -93,21 +99,53 @@ export class Device implements AsyncDisposable {
           ...(options.sramCacheBytes === undefined ? {} : { sramCacheBytes: options.sramCacheBytes }),
         },
       });
-      return new Device(await DeviceResources.create(card, pci.name, firmware, options.checkMemory), options);
+      return await Device.#create(
+        { card, firmware, heaps: new OwnHeaps(card), checkMemory: options.checkMemory },
+        logger,
+      );
     } catch (error) {
       given?.close();
       throw error;
     }
   }
 
-  private constructor(resources: DeviceResources, { logger, checkMemory }: DeviceOptions) {
-    const { card, name, firmware } = resources;
+  /**
+   * A device that another thread of the process has opened and shared: the same card, with a context of this thread's own.
+   * Streams, memory, kernels and models of this thread work as on any device, and are known to no other thread. Closing it
+   * leaves the card open; a thread that ends takes with it what it had made, and nothing else.
+   *
+   * ```ts
+   * worker.postMessage(shared, shared.ports); // const shared = device.share();
+   * // in the worker
+   * parentPort.once('message', async (shared) => {
+   *   await using device = await Device.attach(shared);
+   * });
+   * ```
+   */
+  static async attach(shared: SharedDevice, options: AttachOptions = {}): Promise<Device> {
+    const { logger, checkMemory } = options;
+    const card = new AttachedDevice(shared.card, logger === undefined ? {} : { logger });
+    const heaps = new BorrowedHeaps(shared.heaps);
+    return Device.#create({ card, firmware: shared.firmware, heaps, checkMemory }, logger);
+  }
+
+  static async #create(parts: DeviceParts, logger: DeviceOptions['logger']): Promise<Device> {
+    return new Device(await DeviceResources.create(parts), parts, logger);
+  }
+
+  private constructor(resources: DeviceResources, parts: DeviceParts, logger: DeviceOptions['logger']) {
+    const { card, firmware } = parts;
     this.#resources = resources;
-    this.#checkMemory = checkMemory;
+    this.#parts = parts;
     this.#notices = new Notices(logger);
     card.on('resetting', (notice) => this.#notices.tell('resetting', notice));
+    card.on('reset', (notice) => {
+      this.#renewal = this.#renew(notice);
+      // Whoever asked for the reset hears of a failure; to others the device stays as the reset has left it.
+      this.#renewal.catch((error: unknown) => logger?.error({ err: error }, 'device is unusable after a reset'));
+    });
     this.properties = {
-      name,
+      name: card.name,
       generation: card.generation,
       capability: [SPECIFICATIONS[card.generation].generationNumber.value, 0],
       grid: card.grid,
@@ -157,6 +195,18 @@ export class Device implements AsyncDisposable {
       this.#resetting = undefined;
     });
     return this.#resetting;
+  }
+
+  /**
+   * The device for one other thread of the process; see Device.attach. Threads see nothing of each other's memory and streams,
+   * and share the card's time, its memory and its 31 queues. INVALID_ARGUMENT where the card can be driven by one thread only,
+   * or was opened by another.
+   */
+  share(): SharedDevice {
+    this.#resources.checkOpen();
+    const { card, firmware, heaps } = this.#parts;
+    if (!(heaps instanceof OwnHeaps)) throw invalidArgument('a device is shared by the thread that opened it');
+    return shareDevice(card, heaps, firmware);
   }
 
   /** Where work goes that names no stream. */
@@ -393,12 +443,14 @@ export class Device implements AsyncDisposable {
   }
 
   async #reset(reason: string | undefined): Promise<void> {
-    const before = this.#resources;
-    const { card, name, firmware } = before;
-    await card.reset(reason);
-    before.failTimelines();
-    this.#resources = await DeviceResources.create(card, name, firmware, this.#checkMemory);
-    this.#notices.tell('reset', { resets: card.resets, reason: reason ?? 'asked for' });
+    await this.#parts.card.reset(reason);
+    await this.#renewal;
+  }
+
+  async #renew(notice: ResetNotice): Promise<void> {
+    this.#resources.failTimelines();
+    this.#resources = await DeviceResources.create(this.#parts);
+    this.#notices.tell('reset', notice);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -126,7 +126,7 @@ describe('queue-ordered memory', () => {
         for (const each of streams) each.complete(Number.MAX_SAFE_INTEGER);
         await new Promise(setImmediate);
         await memory.trim();
-        expect(heaps.statistics('sram').usedBytes).toBe(0);
+        expect(heaps.occupancy('sram').freeBytes).toBe(heaps.occupancy('sram').totalBytes);
         expect(memory.statistics().sram).toMatchObject({
           allocated_bytes: 0,
           pending_free_bytes: 0,
@@ -141,13 +141,13 @@ describe('queue-ordered memory', () => {
     const heaps = new DeviceHeaps(SIZES);
     const subject = new CountingStream(0);
     const memory = new DeviceMemory(heaps, new FakePageOwner(), { whenIdle: () => subject.whenIdle() });
-    const whole = heaps.statistics('sram').freeBytes;
+    const whole = heaps.occupancy('sram').freeBytes;
     const first = await memory.allocate(whole, { memory: 'sram' });
     subject.enqueued = 1;
     first.freeBehind(subject);
     const second = memory.allocate(whole, { memory: 'sram' });
     await new Promise(setImmediate);
-    expect(heaps.statistics('sram').freeBytes).toBe(0);
+    expect(heaps.occupancy('sram').freeBytes).toBe(0);
     subject.complete(1);
     await expect(second).resolves.toMatchObject({ bytes: whole });
     await expect(memory.allocate(64, { memory: 'sram' })).rejects.toMatchObject({ code: 'OUT_OF_DEVICE_MEMORY' });
@@ -158,7 +158,7 @@ describe('queue-ordered memory', () => {
     const broken = new CountingStream(0);
     broken.whenIdle = () => Promise.resolve();
     const memory = new DeviceMemory(heaps, new FakePageOwner());
-    const whole = heaps.statistics('sram').freeBytes;
+    const whole = heaps.occupancy('sram').freeBytes;
     const first = await memory.allocate(whole, { memory: 'sram' });
     broken.enqueued = 1;
     first.freeBehind(broken);

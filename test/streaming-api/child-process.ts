@@ -8,6 +8,7 @@ const moduleUrl = (path: string): string => JSON.stringify(pathToFileURL(`${DIST
 /** What every script begins with. */
 const PRELUDE = `
 const { Device, createExecutor } = await import(${moduleUrl('streaming-api/index.js')});
+const { openEmulator } = await import(${moduleUrl('driver/index.js')});
 const { bundlePath, TEST_KERNELS_BUNDLE } = await import(${moduleUrl('firmware-emu/index.js')});
 const grid = { columns: 1, rows: 1 };
 const open = () => Device.open({ firmware: bundlePath(TEST_KERNELS_BUNDLE), threads: 1 });

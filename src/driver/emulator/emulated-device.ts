@@ -11,8 +11,9 @@ import {
   type MatmulPath,
   OPEN_PARAMETERS,
 } from './c-abi.js';
+import { HoldingsLedger, type LedgerEntry } from './holdings-ledger.js';
 import { loadLibrary, selectBinding } from './library-path.js';
-import { tellMainThread } from './worker-holdings.js';
+import { adoptHoldings, threadHoldings } from './worker-holdings.js';
 
 export interface EmulatorOptions {
   readonly generation: Generation;
@@ -48,20 +49,55 @@ export function checkStatus(status: number, call: CFunctionName, name: string): 
   throw new MtiaError(code, `${name}: ${call} failed: ${ERROR_CODES[code].doc} (status ${status})`);
 }
 
+/** A card that another thread has opened: plain data that postMessage takes. */
+export interface SharedEmulatedDevice {
+  readonly name: string;
+  readonly handle: bigint;
+  /** Where the other thread writes down which host pages it holds. */
+  readonly holdings: SharedArrayBuffer;
+}
+
 export class EmulatedDevice {
   readonly name: string;
   readonly binding: ForeignBinding;
   readonly library: CLibrary;
   readonly handle: bigint;
+  /** Where host pages are written down. */
+  readonly holdings: HoldingsLedger;
+  /** Present where this thread opened the card, and so has to close it. */
+  readonly #own: LedgerEntry | undefined;
   #closed = false;
   readonly #closeAtExit = (): void => this.close();
 
-  constructor(options: EmulatorOptions) {
-    this.name = `emulated MTIA ${options.generation}`;
-    this.binding = selectBinding();
-    this.library = loadLibrary(this.binding);
-    this.handle = this.#open(options);
-    tellMainThread({ kind: 'card', id: this.handle }, true);
+  static open(options: EmulatorOptions): EmulatedDevice {
+    const binding = selectBinding();
+    const library = loadLibrary(binding);
+    const name = `emulated MTIA ${options.generation}`;
+    const handle = openChip(library, name, options);
+    const holdings = threadHoldings();
+    return new EmulatedDevice({ name, handle }, binding, library, holdings, holdings.enter('card', handle));
+  }
+
+  /** The same card in another thread. Closing it here leaves the card open. */
+  static attach(shared: SharedEmulatedDevice): EmulatedDevice {
+    const binding = selectBinding();
+    return new EmulatedDevice(shared, binding, loadLibrary(binding), new HoldingsLedger(shared.holdings), undefined);
+  }
+
+  private constructor(
+    { name, handle }: Pick<SharedEmulatedDevice, 'name' | 'handle'>,
+    binding: ForeignBinding,
+    library: CLibrary,
+    holdings: HoldingsLedger,
+    own: LedgerEntry | undefined,
+  ) {
+    this.name = name;
+    this.handle = handle;
+    this.binding = binding;
+    this.library = library;
+    this.holdings = holdings;
+    this.#own = own;
+    if (own === undefined) return;
     // The chip's threads must be joined before the process tears its memory down, even where close() is forgotten.
     process.setMaxListeners(process.getMaxListeners() + 1);
     process.on('exit', this.#closeAtExit);
@@ -78,40 +114,44 @@ export class EmulatedDevice {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#own === undefined) {
+      adoptHoldings(this.holdings);
+      return;
+    }
     process.off('exit', this.#closeAtExit);
     process.setMaxListeners(process.getMaxListeners() - 1);
     this.check(this.library.mtia_close(this.handle), 'mtia_close');
-    tellMainThread({ kind: 'card', id: this.handle }, false);
+    this.holdings.leave(this.#own);
   }
+}
 
-  #open(options: EmulatorOptions): bigint {
-    const { matmulPath: given } = options;
-    const matmulPath = given === undefined ? matmulPathOfEnvironment() : checkMatmulPath('matmulPath', given);
-    const { queues, interruptVectors, broadcast } = options.limits ?? {};
-    const parameters = new Uint8Array(OPEN_PARAMETERS.size);
-    encodeStruct(OPEN_PARAMETERS, new DataView(parameters.buffer), 0, {
-      struct_bytes: OPEN_PARAMETERS.size,
-      generation: SPECIFICATIONS[options.generation].generationNumber.value,
-      lpddr_bytes: BigInt(options.lpddrBytes ?? 0),
-      pe_threads: options.threads ?? 0,
-      matmul_path: MATMUL_PATH[matmulPath],
-      queues: queues ?? 0,
-      interrupt_vectors: interruptVectors ?? 0,
-      without_broadcast: broadcast === false ? 1 : 0,
-    });
-    const handle = new BigUint64Array(1);
-    const status = this.library.mtia_open(parameters, new Uint8Array(handle.buffer));
-    if (status === ERROR_CODES.CHIP_MATMUL_PATH.code) throw this.#noMatmulPath(matmulPath);
-    this.check(status, 'mtia_open');
-    return handle[0] ?? 0n;
-  }
+function openChip(library: CLibrary, name: string, options: EmulatorOptions): bigint {
+  const { matmulPath: given } = options;
+  const matmulPath = given === undefined ? matmulPathOfEnvironment() : checkMatmulPath('matmulPath', given);
+  const { queues, interruptVectors, broadcast } = options.limits ?? {};
+  const parameters = new Uint8Array(OPEN_PARAMETERS.size);
+  encodeStruct(OPEN_PARAMETERS, new DataView(parameters.buffer), 0, {
+    struct_bytes: OPEN_PARAMETERS.size,
+    generation: SPECIFICATIONS[options.generation].generationNumber.value,
+    lpddr_bytes: BigInt(options.lpddrBytes ?? 0),
+    pe_threads: options.threads ?? 0,
+    matmul_path: MATMUL_PATH[matmulPath],
+    queues: queues ?? 0,
+    interrupt_vectors: interruptVectors ?? 0,
+    without_broadcast: broadcast === false ? 1 : 0,
+  });
+  const handle = new BigUint64Array(1);
+  const status = library.mtia_open(parameters, new Uint8Array(handle.buffer));
+  if (status === ERROR_CODES.CHIP_MATMUL_PATH.code) throw noMatmulPath(library, name, matmulPath);
+  checkStatus(status, 'mtia_open', name);
+  return handle[0] ?? 0n;
+}
 
-  #noMatmulPath(wanted: MatmulPath): MtiaError {
-    const paths = this.library.mtia_matmul_paths();
-    const here = MATMUL_PATHS.filter((path) => ((paths >>> MATMUL_PATH[path]) & 1) !== 0);
-    return new MtiaError(
-      'CHIP_MATMUL_PATH',
-      `${this.name}: this host cannot run the matmul path "${wanted}"; it has ${here.join(', ')}`,
-    );
-  }
+function noMatmulPath(library: CLibrary, name: string, wanted: MatmulPath): MtiaError {
+  const paths = library.mtia_matmul_paths();
+  const here = MATMUL_PATHS.filter((path) => ((paths >>> MATMUL_PATH[path]) & 1) !== 0);
+  return new MtiaError(
+    'CHIP_MATMUL_PATH',
+    `${name}: this host cannot run the matmul path "${wanted}"; it has ${here.join(', ')}`,
+  );
 }

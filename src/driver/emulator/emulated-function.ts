@@ -2,6 +2,7 @@
 import { closedError, invalidArgument } from '../errors.js';
 import type {
   DmaRights,
+  FunctionShare,
   HostPages,
   InterruptSubscription,
   PciFunction,
@@ -9,7 +10,8 @@ import type {
   SharedHostPages,
 } from '../pci-function.js';
 import type { CLibrary } from './c-abi.js';
-import type { EmulatedDevice } from './emulated-device.js';
+import type { EmulatedDevice, SharedEmulatedDevice } from './emulated-device.js';
+import { HoldingsLedger } from './holdings-ledger.js';
 import { allocateHostPages, attachHostPages } from './host-memory.js';
 
 const RIGHTS: Readonly<Record<DmaRights, number>> = { read: 1, write: 2, 'read-write': 3 };
@@ -121,6 +123,17 @@ export class EmulatedFunction implements PciFunction {
   functionReset(): void {
     this.#open();
     this.#device.check(this.#library.mtia_pci_function_reset(this.#handle), 'mtia_pci_function_reset');
+  }
+
+  share(): FunctionShare {
+    this.#open();
+    const { name, handle, library } = this.#device;
+    const holdings = new HoldingsLedger();
+    const data: SharedEmulatedDevice = { name, handle, holdings: holdings.memory };
+    return {
+      shared: { kind: 'emulator', data },
+      release: () => holdings.releaseAll(({ id, bytes }) => library.mtia_host_free(id, bytes)),
+    };
   }
 
   close(): void {

@@ -1,53 +1,47 @@
 /**
- * What worker threads hold of the process, given back when they end without a word. The chip's threads belong to the
- * process, not to the worker that opened the card, and nothing of a worker runs when it is terminated. So workers tell the
- * main thread what they take, and the main thread gives it back when they have ended. It has to have loaded the driver
- * before it makes the worker, and it has to have made the worker itself; the rest goes with the process.
+ * What worker threads hold of the process, given back when they end without a word. Threads of a chip, descriptors and
+ * pinned pages belong to the process, not to the worker that asked for them, and nothing of a worker runs when it is
+ * terminated. So every worker writes down what it takes in memory that outlives it, tells the main thread once where that
+ * is, and the main thread gives back what is left there when the worker has ended. It has to have loaded the driver before it
+ * makes the worker, and it has to have made the worker itself; the rest goes with the process.
  */
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
+import { HoldingsLedger, type Release } from './holdings-ledger.js';
 
-/** `card`: a handle of the C library, which may be closed twice. `descriptor`: a file that only the main thread closes. */
-export interface Holding {
-  readonly kind: 'card' | 'descriptor';
-  readonly id: bigint;
-}
-
-interface Message extends Holding {
+interface Message {
   readonly thread: number;
-  readonly held: boolean;
+  readonly memory: SharedArrayBuffer;
 }
 
 const CHANNEL = 'mtia: what worker threads hold';
 
 /** What the main thread knows of its workers. */
 export class WorkerHoldings {
-  readonly #release: (holding: Holding) => void;
-  /** By thread, then by kind and id. */
-  readonly #held = new Map<number, Map<string, Holding>>();
+  readonly #release: Release;
+  readonly #ledgers = new Map<number, HoldingsLedger[]>();
   readonly #ended = new Set<number>();
 
-  constructor(release: (holding: Holding) => void) {
+  constructor(release: Release) {
     this.#release = release;
   }
 
-  /** Messages may arrive after their worker has ended. */
-  note({ thread, kind, id, held }: Message): void {
-    const holdings = this.#held.get(thread) ?? new Map<string, Holding>();
-    this.#held.set(thread, holdings);
-    if (!held) holdings.delete(`${kind} ${id}`);
-    else if (this.#ended.has(thread)) this.#release({ kind, id });
-    else holdings.set(`${kind} ${id}`, { kind, id });
+  /** The message may arrive after its worker has ended. */
+  note({ thread, memory }: Message): void {
+    const ledgers = this.#ledgers.get(thread) ?? [];
+    ledgers.push(new HoldingsLedger(memory));
+    this.#ledgers.set(thread, ledgers);
+    if (this.#ended.has(thread)) this.end(thread);
   }
 
   end(thread: number): void {
     this.#ended.add(thread);
-    for (const holding of this.#held.get(thread)?.values() ?? []) this.#release(holding);
-    this.#held.delete(thread);
+    for (const ledger of this.#ledgers.get(thread) ?? []) ledger.releaseAll(this.#release);
+    this.#ledgers.delete(thread);
   }
 }
 
 /** Main thread: from now on gives back what workers leave behind. */
-export function watchWorkers(release: (holding: Holding) => void): void {
+export function watchWorkers(release: Release): void {
   const holdings = new WorkerHoldings(release);
   const channel = new BroadcastChannel(CHANNEL);
   channel.onmessage = (event) => holdings.note((event as { readonly data: Message }).data);
@@ -58,12 +52,23 @@ export function watchWorkers(release: (holding: Holding) => void): void {
   });
 }
 
-let told: BroadcastChannel | undefined;
+let ledger: HoldingsLedger | undefined;
 
-/** Worker thread: something is held from now on, or not any more. On the main thread it does nothing. */
-export function tellMainThread(holding: Holding, held: boolean): void {
-  if (isMainThread) return;
-  told ??= new BroadcastChannel(CHANNEL);
-  told.unref();
-  told.postMessage({ ...holding, thread: threadId, held } satisfies Message);
+/** What this thread holds. */
+export function threadHoldings(): HoldingsLedger {
+  if (ledger !== undefined) return ledger;
+  ledger = new HoldingsLedger();
+  if (!isMainThread) tellMainThread(ledger.memory);
+  return ledger;
+}
+
+/** What is written down there counts as held by this thread from now on: pages of a card that it has let go of. */
+export function adoptHoldings({ memory }: HoldingsLedger): void {
+  if (!isMainThread) tellMainThread(memory);
+}
+
+function tellMainThread(memory: SharedArrayBuffer): void {
+  const channel = new BroadcastChannel(CHANNEL);
+  channel.postMessage({ thread: threadId, memory } satisfies Message);
+  channel.close();
 }
