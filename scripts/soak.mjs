@@ -6,6 +6,8 @@
  * Prints its seed; a failure is made shorter and printed as a program. See docs/reliability.md.
  */
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { emulatorBackend, soak, withTestKernels } from '../dist/src/conformance/index.js';
 import { loadBundle } from '../dist/src/firmware-emu/index.js';
 
@@ -24,31 +26,38 @@ if (!(minutes > 0) || !Number.isSafeInteger(seed) || !['v1', '2i'].includes(valu
 }
 
 const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
-const line = (progress) =>
-  `${progress.minutes.toFixed(1)} min: ${progress.programs} programs, ${progress.steps} steps, ${progress.restarts} restarts, ` +
-  `${mebibytes(progress.residentBytes)} resident, ${progress.descriptors} descriptors`;
+const held = ({ residentBytes, heapBytes, externalBytes, descriptors, threads }) =>
+  `${mebibytes(residentBytes)} resident, ${mebibytes(heapBytes)} heap, ${mebibytes(externalBytes)} external, ` +
+  `${descriptors} descriptors, ${threads} threads`;
+const line = ({ minutes, programs, steps, commands, restarts, resets, faults, resources }) =>
+  `${minutes.toFixed(1)} min: ${programs} programs, ${steps} steps, ${commands} commands, ${restarts} restarts ` +
+  `(${resets} of them Device.reset), ${faults} faults; ${held(resources)}`;
 
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc');
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
-let printed = 0;
 console.log(`soak of ${values.device}, seed ${seed}, ${minutes} minutes`);
 const report = await soak({
   backend: emulatorBackend(values.device),
   firmware: withTestKernels(loadBundle()),
   seed,
   minutes,
+  collectGarbage,
   signal: stop.signal,
-  onProgress: (progress) => {
-    if (Math.floor(progress.minutes) <= printed) return;
-    printed = Math.floor(progress.minutes);
-    console.log(line(progress));
-  },
+  onProgress: (progress) => console.log(line(progress)),
 });
-console.log(`\n${line(report)}; ${mebibytes(report.residentAtFirst)} resident after 20 programs`);
+console.log(`\n${line(report)}`);
+console.log(`after the first minute: ${held(report.atFirst)}\nat most: ${held(report.atMost)}`);
+console.log(
+  Object.entries(report.counts)
+    .map(([kind, count]) => `${kind} ${count}`)
+    .join(', '),
+);
 if (report.failure !== undefined) {
-  const { message, program } = report.failure;
+  const { message, program, shortened } = report.failure;
   console.log(`FAILED with seed ${report.failure.seed}: ${message}`);
-  if (program.length === 0) console.log('A fresh device does not fail with this program: it needs those before it.');
-  for (const step of program) console.log(`  ${JSON.stringify(step)}`);
+  if (!shortened) console.log('A fresh device did not fail with this program.');
+  for (const [index, step] of program.entries()) console.log(`  ${index} ${JSON.stringify(step)}`);
   process.exitCode = 1;
 }

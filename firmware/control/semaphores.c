@@ -43,12 +43,11 @@ static void wake(struct control *control, uint32_t context, uint64_t number) {
   }
 }
 
-/* As far as is known: the earliest value since the semaphore was sound. */
+/* One range is known: the latest, and what it touches. */
 static void poison(struct semaphore *semaphore, uint64_t from, uint64_t to) {
-  if (semaphore->failed_from == 0 || semaphore->failed_to != NEVER || from < semaphore->failed_from) {
-    semaphore->failed_from = from;
-  }
-  semaphore->failed_to = to;
+  const bool apart = semaphore->failed_from == 0 || from > semaphore->failed_to || to < semaphore->failed_from;
+  if (apart || from < semaphore->failed_from) semaphore->failed_from = from;
+  if (apart || to > semaphore->failed_to) semaphore->failed_to = to;
 }
 
 /* The driver names a context; every other queue means its own. */

@@ -2,11 +2,12 @@
  * Random programs with faults and restarts, one after another for as long as is wanted; what fails is made shorter before it
  * is reported. Watches what the process holds: a leak is a failure, too.
  */
-import { readdirSync } from 'node:fs';
 import type { FirmwareImage } from '../driver/index.js';
 import type { Backend } from './backend.js';
+import { greatest, leakOf, type ProcessResources, processResources } from './process-resources.js';
+import { randomProgram } from './programs/random-program.js';
 import { shrink } from './programs/shrink.js';
-import { randomProgram, type Step } from './programs/step.js';
+import type { Step } from './programs/step.js';
 import { World } from './programs/world.js';
 import { Random } from './random.js';
 
@@ -15,6 +16,11 @@ export interface SoakOptions {
   readonly firmware: FirmwareImage;
   readonly seed: number;
   readonly minutes: number;
+  /** Steps of a program; 120 when absent. */
+  readonly steps?: number;
+  /** Called before the process is measured. */
+  readonly collectGarbage?: () => void;
+  /** Called once a minute. */
   readonly onProgress?: (progress: SoakProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -22,42 +28,141 @@ export interface SoakOptions {
 export interface SoakProgress {
   readonly programs: number;
   readonly steps: number;
-  /** Devices that were closed, reset or ejected with work under way, and opened again. */
+  /** Commands with an outcome and, mostly, bytes that were held to what they must be. */
+  readonly commands: number;
+  /** Steps by kind, and the work in them. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** Devices that were closed, reset, lost or ejected with work under way, and were opened or reset then. */
   readonly restarts: number;
+  /** Those of them that were Device.reset. */
+  readonly resets: number;
+  /** Interrupts and doorbells that went wrong. */
+  readonly faults: number;
   readonly minutes: number;
-  /** Of the process. */
-  readonly residentBytes: number;
-  readonly descriptors: number;
+  readonly resources: ProcessResources;
 }
 
 export interface SoakFailure {
   /** Seed of the program alone. */
   readonly seed: number;
   readonly message: string;
-  /** As short as it would get; empty where a fresh device does not fail with it. */
+  /** As short as it would get; whole where a fresh device did not fail with it. */
   readonly program: readonly Step[];
+  readonly shortened: boolean;
 }
 
 export interface SoakReport extends SoakProgress {
   readonly failure: SoakFailure | undefined;
   /** When memory was first at rest. */
-  readonly residentAtFirst: number;
+  readonly atFirst: ProcessResources;
+  readonly atMost: ProcessResources;
 }
 
 const STEPS = 120;
 const SHRINK_MS = 120_000;
-/** Programs after which the process holds what it will always hold. */
-const WARM_UP = 20;
+/** What depends on who is first does not fail every time. */
+const ATTEMPTS = 3;
+/** After which the process holds what it will always hold. */
+const WARM_UP_MS = 60_000;
+const MINUTE_MS = 60_000;
 
-const descriptors = (): number => readdirSync('/proc/self/fd').length;
-const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-const programOf = (seed: number): Step[] =>
-  randomProgram(new Random(seed, 'program'), { steps: STEPS, faults: true, restarts: true });
+const message = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
-async function failureOf(options: SoakOptions, seed: number, program: readonly Step[]): Promise<string | undefined> {
+class Soak {
+  readonly #options: SoakOptions;
+  readonly #start = performance.now();
+  #world: World;
+  #programs = 0;
+  #atFirst: ProcessResources | undefined;
+  #atMost = processResources();
+
+  constructor(options: SoakOptions, world: World) {
+    this.#options = options;
+    this.#world = world;
+  }
+
+  async run(): Promise<SoakReport> {
+    const { seed: first, minutes, signal, onProgress } = this.#options;
+    const end = this.#start + minutes * MINUTE_MS;
+    let failure: SoakFailure | undefined;
+    let sampled = this.#start;
+    while (performance.now() < end && !signal?.aborted && failure === undefined) {
+      const seed = first + this.#programs;
+      try {
+        await this.#world.run(this.#program(seed));
+        this.#programs++;
+        this.#atMost = greatest(this.#atMost, processResources());
+        if (performance.now() - sampled >= MINUTE_MS) {
+          sampled += MINUTE_MS;
+          const leak = this.#watch();
+          onProgress?.(this.#progress());
+          if (leak !== undefined) failure = { seed, message: leak, program: [], shortened: false };
+        }
+      } catch (error) {
+        await this.#world.close().catch(() => undefined);
+        failure = await this.#minimise(seed, message(error));
+      }
+    }
+    const progress = this.#progress();
+    await this.#world.close().catch(() => undefined);
+    return { ...progress, failure, atFirst: this.#atFirst ?? progress.resources, atMost: this.#atMost };
+  }
+
+  #program(seed: number): Step[] {
+    const steps = this.#options.steps ?? STEPS;
+    return randomProgram(new Random(seed, 'program'), { steps, faults: true, restarts: true });
+  }
+
+  #watch(): string | undefined {
+    this.#options.collectGarbage?.();
+    const now = processResources();
+    if (this.#atFirst !== undefined) return leakOf(this.#atFirst, now);
+    if (performance.now() - this.#start >= WARM_UP_MS) this.#atFirst = now;
+    return undefined;
+  }
+
+  #progress(): SoakProgress {
+    const { log, counts, restarts, resets, faults } = this.#world;
+    return {
+      programs: this.#programs,
+      steps: this.#programs * (this.#options.steps ?? STEPS),
+      commands: log.count,
+      counts: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+      restarts,
+      resets,
+      faults,
+      minutes: (performance.now() - this.#start) / MINUTE_MS,
+      resources: processResources(),
+    };
+  }
+
+  async #minimise(seed: number, found: string): Promise<SoakFailure> {
+    const { backend, firmware } = this.#options;
+    const failure = async (program: readonly Step[]): Promise<string | undefined> => {
+      for (let times = 0; times < ATTEMPTS; times++) {
+        const why = await failureOf(backend, firmware, seed, program);
+        if (why !== undefined) return why;
+      }
+      return undefined;
+    };
+    const fails = async (program: readonly Step[]): Promise<boolean> => (await failure(program)) !== undefined;
+    const whole = this.#program(seed);
+    if (!(await fails(whole))) return { seed, message: found, program: whole, shortened: false };
+    const program = await shrink(whole, fails, SHRINK_MS);
+    return { seed, message: (await failure(program)) ?? found, program, shortened: true };
+  }
+}
+
+/** What a program finds on a device of its own; undefined where all is as it must be. */
+export async function failureOf(
+  backend: Backend,
+  firmware: FirmwareImage,
+  seed: number,
+  program: readonly Step[],
+): Promise<string | undefined> {
   let world: World | undefined;
   try {
-    world = await World.open(options.backend, options.firmware, seed);
+    world = await World.open(backend, firmware, seed);
     await world.run(program);
     return undefined;
   } catch (error) {
@@ -67,47 +172,8 @@ async function failureOf(options: SoakOptions, seed: number, program: readonly S
   }
 }
 
-async function minimise(options: SoakOptions, seed: number, found: string): Promise<SoakFailure> {
-  const fails = async (program: readonly Step[]): Promise<boolean> =>
-    (await failureOf(options, seed, program)) !== undefined;
-  const whole = programOf(seed);
-  if (!(await fails(whole))) return { seed, message: found, program: [] };
-  const program = await shrink(whole, fails, SHRINK_MS);
-  return { seed, message: (await failureOf(options, seed, program)) ?? found, program };
-}
-
 /** Ends at the first failure, or when the time is over. */
 export async function soak(options: SoakOptions): Promise<SoakReport> {
-  const start = performance.now();
-  const end = start + options.minutes * 60_000;
-  let [programs, steps, restarts, residentAtFirst] = [0, 0, 0, 0];
-  let failure: SoakFailure | undefined;
-  let world = await World.open(options.backend, options.firmware, options.seed);
-  const progress = (): SoakProgress => ({
-    programs,
-    steps,
-    restarts: restarts + world.restarts,
-    minutes: (performance.now() - start) / 60_000,
-    residentBytes: process.memoryUsage.rss(),
-    descriptors: descriptors(),
-  });
-  while (performance.now() < end && !options.signal?.aborted) {
-    const seed = options.seed + programs;
-    try {
-      await world.run(programOf(seed));
-    } catch (error) {
-      restarts += world.restarts;
-      await world.close().catch(() => undefined);
-      failure = await minimise(options, seed, message(error));
-      world = await World.open(options.backend, options.firmware, seed);
-      break;
-    }
-    programs++;
-    steps += STEPS;
-    if (programs === WARM_UP) residentAtFirst = process.memoryUsage.rss();
-    options.onProgress?.(progress());
-  }
-  const report = { ...progress(), failure, residentAtFirst };
-  await world.close();
-  return report;
+  const world = await World.open(options.backend, options.firmware, options.seed);
+  return new Soak(options, world).run();
 }

@@ -25,7 +25,7 @@ export interface PinnedBuffer {
 export type PinningContext = Pick<Context, 'id' | 'allocateHost' | 'attachHost' | 'mapHost' | 'unmapHost'>;
 
 /** What an unmap fails with where the mapping has gone already. */
-const GONE: ReadonlySet<string> = new Set(['DEVICE_CLOSED', 'DEVICE_RESET']);
+const GONE: ReadonlySet<string> = new Set(['DEVICE_CLOSED', 'DEVICE_RESET', 'CHIP_BAD_ARGUMENT']);
 
 const SMALLEST_CLASS = 256;
 /** Classes up to here are cut from slabs; larger ones have pages of their own. */
@@ -208,7 +208,7 @@ export class PinnedMemory {
     try {
       this.#context.unmapHost(iova);
     } catch (error) {
-      // A closed context has unmapped everything itself, and a reset that of every context.
+      // A closed context has unmapped everything itself, and a reset, be it behind the driver, that of every context.
       if (!(error instanceof MtiaError) || !GONE.has(error.code)) throw error;
     }
     pages.free();

@@ -36,11 +36,12 @@ function wordsOf(work: NodeWork): readonly NodeWord[] {
 
 /** Where the address of a buffer would be, and what it would be. */
 export function addressOf({ value, buffer }: NodeWord, bound: ReadonlyMap<DeviceBuffer, DeviceBuffer>): bigint {
-  return buffer === undefined ? value : value + (bound.get(buffer) ?? buffer).address;
+  return buffer === undefined ? value : value + (bound.get(buffer) ?? buffer).keptAddress;
 }
 
 export function layOutGraph(nodes: readonly GraphNode[]): GraphLayout {
   const buffers = [...new Set(nodes.flatMap(({ work }) => wordsOf(work).flatMap(({ buffer }) => buffer ?? [])))];
+  for (const buffer of buffers) buffer.checkUsable();
   const segments = buffers.slice(0, GRAPH_SEGMENTS);
   // A stable sort: within a depth the order of the capture stays.
   const order = nodes.map((_, index) => index).sort((a, b) => depthOf(nodes, a) - depthOf(nodes, b));
@@ -78,7 +79,7 @@ export function basesOf(
   segments: readonly DeviceBuffer[],
   bound: ReadonlyMap<DeviceBuffer, DeviceBuffer>,
 ): BigUint64Array<ArrayBuffer> {
-  return BigUint64Array.from(segments, (buffer) => (bound.get(buffer) ?? buffer).address);
+  return BigUint64Array.from(segments, (buffer) => (bound.get(buffer) ?? buffer).keptAddress);
 }
 
 function depthOf(nodes: readonly GraphNode[], index: number): number {

@@ -13,7 +13,7 @@ import {
   MtiaError,
   type Queue,
 } from '../driver/index.js';
-import { HOST_COMMAND, WAIT_MODE } from '../hw/index.js';
+import { HOST_COMMAND, SIGNAL_FAILS_ALONE, WAIT_MODE } from '../hw/index.js';
 import type { StreamOrder } from '../memmgr/index.js';
 import type { Capture } from './capture.js';
 import { abortedBy, type Dependency, isDeviceAbort } from './dependency.js';
@@ -45,6 +45,8 @@ export class CommandStream implements StreamOrder {
   #deviceUs = 0;
   /** First failure of a command that no synchronize() has reported. */
   #failure: MtiaError | undefined;
+  /** How many commands come before it. */
+  #failedAt = 0;
   /** Whether the device has seen a failure since it was last told that it is reported. */
   #deviceFailed = false;
   /** Resolves with the latest command, in whichever way it ends. */
@@ -141,9 +143,11 @@ export class CommandStream implements StreamOrder {
     return refused;
   }
 
-  /** A failure of the host's own part of a command. */
-  fail(error: MtiaError): void {
-    this.#failure ??= error;
+  /** A failure of the host's own part of a command, behind `position` others: all that were enqueued when absent. */
+  fail(error: MtiaError, position = this.#enqueued): void {
+    if (this.#failure !== undefined && this.#failedAt <= position) return;
+    this.#failure = error;
+    this.#failedAt = position;
   }
 
   /** Resolves when every command so far has completed; rejects with the first failure that was not reported yet. */
@@ -165,12 +169,13 @@ export class CommandStream implements StreamOrder {
     this.checkOpen();
     const semaphore = this.#semaphore;
     const frontier = new Map(this.#frontier).set(this, this.#enqueued);
-    const recording = new Recording(semaphore, ++semaphore.value, frontier);
+    const recording = new Recording(this, semaphore, ++semaphore.value, frontier);
     const { value } = recording;
     const done = this.signal(semaphore, value, (deviceUs, failure) => recording.reach(deviceUs, failure));
     done.catch((error: MtiaError) => {
       recording.reach(this.#deviceUs, this.#failure ?? error);
-      if (error.code !== 'DEVICE_CLOSED') void this.#semaphores.release(semaphore, value, value);
+      // Whether a later value is sound, its own signal says: the stream may have recovered by now.
+      if (error.code !== 'DEVICE_CLOSED') void this.#semaphores.release(semaphore, value, SIGNAL_FAILS_ALONE);
     });
     return recording;
   }
@@ -185,10 +190,12 @@ export class CommandStream implements StreamOrder {
     // What was refused on the host is unknown to the device.
     const d = this.#failure === undefined ? 0 : value;
     const inheritance = this.#inheritance;
+    const position = this.#enqueued;
     return this.submit({ opcode: HOST_COMMAND.SIGNAL, a: semaphore.number, b: value, d }).then(async (record) => {
       // As it is now: completions that follow in the same interrupt must not count.
       const deviceUs = this.#deviceUs;
-      const failure = this.#failure;
+      // What was refused since then is no concern of who waits for this.
+      const failure = this.#failedAt <= position ? this.#failure : undefined;
       reach(deviceUs, failure ?? (await inheritance));
       return record;
     });
@@ -199,7 +206,7 @@ export class CommandStream implements StreamOrder {
     this.checkOpen();
     const { semaphore, value, hostSignals = false } = dependency;
     this.#semaphores.check(semaphore);
-    if (semaphore === this.#semaphore) return;
+    if (dependency.stream === this) return;
     if (dependency.frontier !== undefined) this.#passBehind(dependency.frontier);
     if (dependency.reached && dependency.failure === undefined) return;
     const c = dependency.failure === undefined ? WAIT_MODE.ABORTS : WAIT_MODE.FAILED;
@@ -246,10 +253,10 @@ export class CommandStream implements StreamOrder {
 
   readonly #fail = (error: MtiaError): void => {
     this.#outstanding--;
+    // Of those #inheritance knows more.
+    if (!isDeviceAbort(error)) this.fail(error, this.#completed);
     if (!this.broken) this.#completed++;
     this.#deviceFailed = true;
-    // Of those #inheritance knows more.
-    if (!isDeviceAbort(error)) this.#failure ??= error;
   };
 
   /** What is known to be done already needs no entry. */

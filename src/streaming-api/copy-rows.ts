@@ -14,7 +14,7 @@ function checkExtent(what: string, total: number, offset: number, stride: number
   if (end > total) throw invalidArgument(`${rows} rows every ${stride} bytes leave the ${what} of ${total} bytes`);
 }
 
-/** The ranges of a copy with `rows`; rows that follow each other on both sides are one. */
+/** The ranges of a copy with `rows`, at least one: rows that follow each other on both sides are one, and so is none. */
 export function copyRows(destinationBytes: number, sourceBytes: number, options: CopyOptions): readonly CopyRange[] {
   const { rows = 1, bytes = 0, destinationOffset = 0, sourceOffset = 0 } = options;
   const { destinationStride = bytes, sourceStride = bytes } = options;
@@ -22,10 +22,10 @@ export function copyRows(destinationBytes: number, sourceBytes: number, options:
   if (options.bytes === undefined || !isCount(bytes)) throw invalidArgument('a copy of rows needs the bytes of a row');
   checkExtent('destination', destinationBytes, destinationOffset, destinationStride, rows, bytes);
   checkExtent('source', sourceBytes, sourceOffset, sourceStride, rows, bytes);
-  if (destinationStride === bytes && sourceStride === bytes) {
-    return rows * bytes === 0 ? [] : [{ destinationOffset, sourceOffset, bytes: rows * bytes }];
+  const empty = rows * bytes === 0;
+  if (empty || (destinationStride === bytes && sourceStride === bytes)) {
+    return [{ destinationOffset, sourceOffset, bytes: rows * bytes }];
   }
-  if (bytes === 0) return [];
   return Array.from({ length: rows }, (_, row) => ({
     destinationOffset: destinationOffset + row * destinationStride,
     sourceOffset: sourceOffset + row * sourceStride,

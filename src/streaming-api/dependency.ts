@@ -1,9 +1,12 @@
 /** What a stream can wait for: a value of a semaphore, and what is known on the host of how it came about. */
 import { MtiaError } from '../driver/index.js';
+import type { StreamOrder } from '../memmgr/index.js';
 import type { Frontier } from './recording.js';
 import type { Semaphore } from './semaphores.js';
 
 export interface Dependency {
+  /** That reaches it; absent where anybody may. */
+  readonly stream?: StreamOrder;
   readonly semaphore: Semaphore;
   readonly value: number | bigint;
   /** The host signals it, at a time of its own. */

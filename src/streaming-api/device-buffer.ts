@@ -34,10 +34,15 @@ export class DeviceBuffer extends OwnedBuffer {
   }
 
   /** In checking mode the error says who freed the buffer. */
-  protected override checkUsable(): void {
+  override checkUsable(): void {
     const freedAt = this.freed ? this.#allocation.freedAt?.() : undefined;
     if (freedAt === undefined) super.checkUsable();
     else throw new MtiaError('DEVICE_CLOSED', `the device buffer of ${this.bytes} bytes was freed\n${freedAt}`);
+  }
+
+  /** For graphs, which keep the memory of a buffer that is freed. */
+  get keptAddress(): bigint {
+    return this.#allocation.address;
   }
 
   /** Address on the device, as kernels see it: `buffer.address + 64n`. */

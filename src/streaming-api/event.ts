@@ -54,7 +54,7 @@ export class Event {
   elapsedDeviceUs(end: Event): number {
     const from = this.#reached();
     const to = end.#reached();
-    if (from.semaphore !== to.semaphore) throw invalidArgument('device time elapses between two events of one stream');
+    if (from.stream !== to.stream) throw invalidArgument('device time elapses between two events of one stream');
     return to.deviceUs - from.deviceUs;
   }
 

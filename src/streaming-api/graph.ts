@@ -54,7 +54,9 @@ export class Graph implements AsyncDisposable {
   #capturing: Stream | undefined;
   #layout: GraphLayout | undefined;
   #memory: DeviceBuffer | undefined;
+  /** Commands that may use the memory still: those of a device that was lost for ever. */
   #replays = new UseCount();
+  readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   /** Use Device.createGraph, Device.capture or Stream.endCapture. */
@@ -125,7 +127,9 @@ export class Graph implements AsyncDisposable {
   replay(stream: Stream = this.#host.defaultStream, options: ReplayOptions = {}): Promise<CompletionRecord> {
     try {
       const done = this.#replay(stream, options);
-      done.catch(() => undefined);
+      const ended = (): boolean => this.#running.delete(done);
+      this.#running.add(done);
+      done.then(ended, ended);
       return done;
     } catch (error) {
       return stream.commands.refuse(error);
@@ -185,7 +189,7 @@ export class Graph implements AsyncDisposable {
         // A capture that makes no graph has nothing to give back.
       }
     }
-    await new Promise<void>((resolve) => this.#replays.whenIdle(resolve));
+    await Promise.allSettled(this.#running);
     this.reset();
     this.#onClosed(this);
   }

@@ -57,7 +57,8 @@ export class HostFunctions {
     } catch (cause) {
       const message = `a function that the stream called threw: ${cause instanceof Error ? cause.message : cause}`;
       const failure = new MtiaError('HOST_FUNCTION_ERROR', message, { cause });
-      this.#commands.fail(failure);
+      // Its wait is the next to complete: what was enqueued behind it comes after the failure.
+      this.#commands.fail(failure, this.#commands.completed);
       // The next function is no concern of this failure.
       await this.#semaphores.release(semaphore, value, SIGNAL_FAILS_ALONE);
       await held.catch(() => undefined);

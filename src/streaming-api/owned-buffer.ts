@@ -50,7 +50,8 @@ export abstract class OwnedBuffer implements Disposable {
     else this.uses.whenIdle(giveBack);
   }
 
-  protected checkUsable(): void {
+  /** Throws where the buffer was freed. */
+  checkUsable(): void {
     if (this.#freed) throw closedError(`the ${this.#name} of ${this.bytes} bytes`);
   }
 }

@@ -8,6 +8,7 @@ import type { Semaphore } from './semaphores.js';
 export type Frontier = ReadonlyMap<StreamOrder, number>;
 
 export class Recording implements Dependency {
+  readonly stream: StreamOrder;
   readonly semaphore: Semaphore;
   /** The stream raises the semaphore to it. */
   readonly value: number;
@@ -21,7 +22,8 @@ export class Recording implements Dependency {
   #deviceUs = 0;
   #settle: () => void = () => undefined;
 
-  constructor(semaphore: Semaphore, value: number, frontier: Frontier) {
+  constructor(stream: StreamOrder, semaphore: Semaphore, value: number, frontier: Frontier) {
+    this.stream = stream;
     this.semaphore = semaphore;
     this.value = value;
     this.frontier = frontier;

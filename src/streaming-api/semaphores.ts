@@ -41,6 +41,18 @@ export class Semaphores {
     this.#free.push(semaphore);
   }
 
+  /** As `give`, of one that may be poisoned. */
+  async recycle(semaphore: Semaphore): Promise<void> {
+    try {
+      await this.reset(semaphore, 0n);
+    } catch {
+      // A device that is closed or lost has no use for it.
+      return;
+    }
+    semaphore.value = 0;
+    this.give(semaphore);
+  }
+
   /** Throws where the semaphore is of another device, or older than the latest reset of its device. */
   check(semaphore: Semaphore): void {
     if (this.#all.has(semaphore)) return;

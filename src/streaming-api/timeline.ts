@@ -135,7 +135,7 @@ export class Timeline implements Disposable {
     const released = this.poison(this.#value + 1n, closed);
     this.#closed = true;
     this.#onClosed(this);
-    this.#uses.whenIdle(() => void released.then(() => this.#semaphores.give(this.semaphore)));
+    this.#uses.whenIdle(() => void released.then(() => this.#semaphores.recycle(this.semaphore)));
   }
 
   [Symbol.dispose](): void {

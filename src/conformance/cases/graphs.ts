@@ -1,9 +1,10 @@
 /** Capture, instantiation, replay: what a graph does, keeps, refuses. */
 import assert from 'node:assert/strict';
+import { FaultInjectingFunction } from '../../driver/index.js';
 import type { Device, DeviceBuffer, Stream } from '../../streaming-api/index.js';
 import { Event } from '../../streaming-api/index.js';
 import { category, conformanceCase } from '../case.js';
-import { equalBytes, rejectsWith } from '../expectations.js';
+import { equalBytes, rejectsWith, settlesWithin } from '../expectations.js';
 import type { Fixture } from '../fixture.js';
 
 const ONE_PE = { columns: 1, rows: 1 } as const;
@@ -272,6 +273,51 @@ export const graphCases = category('graph', { requires: ['kernels'] }, [
     await graph.close();
     assert.ok(device.memoryStats().dram.allocated_bytes <= before + 5 * 4096);
     await rejectsWith('DEVICE_CLOSED', graph.replay(stream));
+  }),
+
+  conformanceCase('closes with a device that is lost while it replays', 'LIFE-3', {}, async (fixture) => {
+    const faulty = new FaultInjectingFunction(fixture.card().pci);
+    const device = await fixture.device({ card: { pci: faulty } });
+    const { first } = await twoWords(device);
+    const endless = await device.capture(device.defaultStream, (stream) => {
+      addOne(device, stream, first);
+      stream.launch(device.kernel('ENDLESS'), { grid: ONE_PE });
+    });
+    const lost = rejectsWith('DEVICE_LOST', endless.replay());
+    faulty.faults.ejected = true;
+    device.defaultStream.recordEvent();
+    await lost;
+    await settlesWithin(2000, 'close', device.close());
+  }),
+
+  conformanceCase('copies across the host interface to buffers that are freed', 'GRA-4', {}, async (fixture) => {
+    const { device, stream } = await setUp(fixture);
+    const { first, second } = await twoWords(device);
+    const output = device.allocateHost(8);
+    const graph = await device.capture(stream, () => {
+      stream.copyToDevice(first, Uint32Array.of(7, 8));
+      stream.copy(second, first);
+      stream.copyToHost(output, first);
+    });
+    first.free();
+    const other = await device.allocate(8);
+    await graph.replay(stream);
+    await graph.replay(stream, { bindings: [[second, other]] });
+    assert.deepEqual([...output.as(Uint32Array)], [7, 8]);
+    assert.deepEqual(await words(stream, second), [7, 8]);
+    assert.deepEqual(await words(stream, other), [7, 8]);
+  }),
+
+  conformanceCase('refuses the end where a buffer was freed in the capture', 'GRA-5', {}, async (fixture) => {
+    const { device, stream } = await setUp(fixture);
+    const { first } = await twoWords(device);
+    const graph = device.createGraph();
+    graph.captureBegin(stream);
+    stream.fill(first, 1);
+    first.free();
+    await rejectsWith('DEVICE_CLOSED', async () => graph.captureEnd());
+    assert.equal(stream.isCapturing, false);
+    await stream.synchronize();
   }),
 
   conformanceCase('closes once its replays are done', 'GRA-4', {}, async (fixture) => {

@@ -116,6 +116,24 @@ export const memcpyCases = category('async memcpy', { requires: ['memory'] }, [
     equalBytes(await contents(device, buffer), before, 'the buffer');
   }),
 
+  conformanceCase('copies nothing in the order of the stream', 'CPY-1', {}, async (fixture) => {
+    const { device, stream } = await setUp(fixture);
+    const buffer = await filled(device, fixture.random.bytes(64));
+    const { held, release } = hold(stream);
+    let released = false;
+    const copies = [
+      stream.copyToDevice(buffer, new Uint8Array(0)),
+      stream.copyToDevice(buffer, new Uint8Array(8), { rows: 0, bytes: 8, destinationStride: 16 }),
+      stream.copyToHost(new Uint8Array(8), buffer, { rows: 0, bytes: 8, sourceStride: 16 }),
+      stream.copy(buffer, buffer, { rows: 8, bytes: 0, sourceStride: 8 }),
+    ].map((copy) => copy.then(() => assert.ok(released, 'a copy of nothing passed what was before it')));
+    setTimeout(() => {
+      released = true;
+      release();
+    }, 20);
+    await Promise.all([held, ...copies]);
+  }),
+
   conformanceCase('refuses rows that leave a side, overlap, or have no length', 'NEG-1', {}, async (fixture) => {
     const { device, stream } = await setUp(fixture);
     const buffer = await filled(device, new Uint8Array(64));

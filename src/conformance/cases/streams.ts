@@ -179,6 +179,95 @@ export const streamCases = category('streams and events', {}, [
     },
   ),
 
+  conformanceCase(
+    'says by an event only what failed before it',
+    'FAIL-1',
+    { requires: ['queues'] },
+    async (fixture) => {
+      const { device, first, second } = await two(fixture);
+      const buffer = await device.allocate(64);
+      const sound = first.recordEvent();
+      second.waitEvent(sound);
+      const called = first.launchHostFunction(() => {
+        throw new Error('too late for the second event');
+      });
+      const odd = first.fill(buffer, 0, { offset: 1 });
+      const failed = first.recordEvent();
+      await rejectsWith('HOST_FUNCTION_ERROR', called);
+      await rejectsWith('INVALID_ARGUMENT', odd);
+      await sound.synchronize();
+      await second.synchronize();
+      await rejectsWith('HOST_FUNCTION_ERROR', failed.synchronize());
+      await rejectsWith('HOST_FUNCTION_ERROR', first.synchronize());
+    },
+  ),
+
+  conformanceCase(
+    'aborts what waits for the failure of a stream that was closed',
+    'FAIL-2',
+    { requires: ['queues', 'semaphores', 'memory'] },
+    async (fixture) => {
+      const { device, second } = await two(fixture);
+      const buffer = await device.allocate(64);
+      second.fill(buffer, 0, { offset: 1 });
+      const failed = second.recordEvent();
+      await second.close();
+      const later = await device.createStream();
+      later.waitEvent(failed);
+      const { cause } = await rejectsWith('ABORTED', later.fill(buffer, 7));
+      assert.equal((cause as { code?: string }).code, 'INVALID_ARGUMENT');
+      await rejectsWith('ABORTED', later.synchronize());
+    },
+  ),
+
+  conformanceCase(
+    'aborts what waits for events of an aborted stream, and nothing that waits for later ones',
+    'FAIL-4',
+    { requires: ['queues', 'semaphores'] },
+    async (fixture) => {
+      const { device, first, second } = await two(fixture);
+      const third = await device.createStream();
+      for (let times = 0; times < 10; times++) {
+        void first.launchHostFunction(() => aWhile());
+        const events = Array.from({ length: 3 }, () => first.recordEvent());
+        for (const event of events) second.waitEvent(event);
+        await first.abort('no longer wanted');
+        third.waitStream(first);
+        await third.synchronize();
+        await rejectsWith('ABORTED', second.synchronize());
+        second.waitStream(first);
+        await second.synchronize();
+      }
+    },
+  ),
+
+  conformanceCase(
+    'gives new streams nothing of a timeline that was closed',
+    'STR-6',
+    { requires: ['queues', 'semaphores'] },
+    async (fixture) => {
+      const { device, first, timeline } = await withTimeline(fixture);
+      first.waitTimeline(timeline, 1);
+      timeline.close();
+      await rejectsWith('ABORTED', first.synchronize());
+      await aWhile();
+      const [producer, consumer] = [await device.createStream(), await device.createStream()];
+      const order: string[] = [];
+      let release = (): void => undefined;
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      void producer.launchHostFunction(() => held);
+      void producer.launchHostFunction(() => void order.push('producer'));
+      consumer.waitStream(producer);
+      void consumer.launchHostFunction(() => void order.push('consumer'));
+      await aWhile();
+      release();
+      await Promise.all([producer.synchronize(), consumer.synchronize()]);
+      assert.deepEqual(order, ['producer', 'consumer']);
+    },
+  ),
+
   conformanceCase('counts a timeline in 64 bits', 'STR-6', { requires: ['queues', 'semaphores'] }, async (fixture) => {
     const high = 2n ** 63n + 1n;
     const { first, second, timeline } = await withTimeline(fixture, high);

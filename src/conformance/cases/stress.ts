@@ -7,34 +7,24 @@ import { category, conformanceCase } from '../case.js';
 import { equalBytes, settlesWithin } from '../expectations.js';
 import type { Fixture } from '../fixture.js';
 import { copyGraph, ROW_ELEMENTS } from '../programs/copy-graph.js';
+import { type ProgramOptions, randomProgram } from '../programs/random-program.js';
 import { shrink } from '../programs/shrink.js';
-import { type ProgramOptions, randomProgram, type Step } from '../programs/step.js';
-import { World } from '../programs/world.js';
+import type { Step } from '../programs/step.js';
 import { WHOLE_GRID } from '../session.js';
+import { failureOf } from '../soak.js';
 
 const PROGRAM_DEADLINE_MS = 30_000;
 const SHRINK_MS = 5_000;
 
-async function failureOf(fixture: Fixture, seed: number, program: readonly Step[]): Promise<string | undefined> {
-  let world: World | undefined;
-  try {
-    world = await World.open(fixture.backend, fixture.firmware, seed);
-    await world.run(program);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  } finally {
-    await world?.close().catch(() => undefined);
-  }
-}
-
 /** Fails with a program that is as short as it would get. */
 async function expectProgram(fixture: Fixture, options: ProgramOptions): Promise<void> {
+  const { backend, firmware } = fixture;
   const seed = fixture.random.integer(0, 2 ** 31);
   const program = randomProgram(fixture.random, options);
-  const failure = await failureOf(fixture, seed, program);
+  const failure = await failureOf(backend, firmware, seed, program);
   if (failure === undefined) return;
-  const fails = async (part: readonly Step[]): Promise<boolean> => (await failureOf(fixture, seed, part)) !== undefined;
+  const fails = async (part: readonly Step[]): Promise<boolean> =>
+    (await failureOf(backend, firmware, seed, part)) !== undefined;
   const short = await shrink(program, fails, SHRINK_MS);
   const steps = short.map((step) => JSON.stringify(step)).join('\n');
   assert.fail(`${failure}\nshortest program found that fails:\n${steps}`);

@@ -1,39 +1,68 @@
-/** Random programs over the Streaming API: steps as plain data, so that a program can be printed, repeated and made shorter. */
-import type { Random } from '../random.js';
+/** Steps of random programs over the Streaming API: plain data, so that a program can be printed, repeated and made shorter. */
 
-/** Between host and device. */
-export interface Transfer {
-  readonly buffer: number;
-  readonly stream: number;
-  readonly offset: number;
-  readonly bytes: number;
-  readonly pinned: boolean;
-}
+/** Streams, buffers, graphs, events are named by small numbers; what a number stands for changes as the program runs. */
+export const STREAMS = 4;
+export const BUFFERS = 10;
+export const GRAPHS = 3;
+export const EVENTS = 4;
+export const TIMELINES = 2;
 
-/** Streams and buffers are named by small numbers; what a number stands for changes as the program runs. */
-export type Step =
-  | { readonly do: 'allocate'; readonly buffer: number; readonly words: number; readonly memory: 'lpddr' | 'sram' }
-  | { readonly do: 'free'; readonly buffer: number }
-  | ({ readonly do: 'write' } & Transfer)
-  | ({ readonly do: 'read' } & Transfer)
-  | { readonly do: 'fill'; readonly buffer: number; readonly stream: number; readonly pattern: number }
-  | { readonly do: 'copy'; readonly from: number; readonly to: number; readonly stream: number; readonly bytes: number }
+/** How a stream comes to be behind the one that used a buffer last. */
+export const ORDERS = ['stream', 'event', 'timeline'] as const;
+export type Order = (typeof ORDERS)[number];
+
+/** What a command does to the bytes of buffers, in a stream or in a graph. */
+export type Work =
+  | {
+      readonly do: 'write';
+      readonly buffer: number;
+      readonly offset: number;
+      readonly bytes: number;
+      readonly from: 'array' | 'pinned' | 'gzip';
+      readonly seed: number;
+    }
+  | {
+      readonly do: 'write rows';
+      readonly buffer: number;
+      readonly offset: number;
+      readonly rows: number;
+      readonly bytes: number;
+      readonly stride: number;
+      readonly seed: number;
+    }
+  | {
+      readonly do: 'fill';
+      readonly buffer: number;
+      readonly offset: number;
+      readonly words: number;
+      readonly pattern: number;
+    }
+  | {
+      readonly do: 'copy';
+      readonly from: number;
+      readonly to: number;
+      readonly fromOffset: number;
+      readonly toOffset: number;
+      readonly bytes: number;
+    }
+  | {
+      readonly do: 'copy rows';
+      readonly from: number;
+      readonly to: number;
+      readonly rows: number;
+      readonly bytes: number;
+      readonly fromStride: number;
+      readonly toStride: number;
+    }
   | {
       readonly do: 'record';
       readonly buffer: number;
-      readonly stream: number;
       readonly columns: number;
       readonly rows: number;
+      readonly first: number;
     }
-  | { readonly do: 'fail'; readonly stream: number; readonly kernel: FailingKernel }
-  | { readonly do: 'misuse'; readonly stream: number; readonly buffer: number; readonly kind: Misuse }
-  | { readonly do: 'model'; readonly stream: number; readonly rows: number }
-  | { readonly do: 'open stream'; readonly stream: number }
-  | { readonly do: 'close stream'; readonly stream: number }
-  | { readonly do: 'synchronize'; readonly stream: number }
-  | { readonly do: 'wait'; readonly stream: number; readonly other: number }
-  | { readonly do: 'fault'; readonly fault: FaultKind }
-  | { readonly do: 'restart'; readonly how: Restart };
+  | { readonly do: 'add'; readonly buffer: number; readonly times: number };
+export type WorkKind = Work['do'];
 
 export const FAILING_KERNELS = {
   RETURN_VALUE: { code: 'KERNEL_ERROR', word: 99n },
@@ -44,125 +73,97 @@ export const FAILING_KERNELS = {
   ENDLESS: { code: 'KERNEL_TIMEOUT', word: 0n },
 } as const;
 export type FailingKernel = keyof typeof FAILING_KERNELS;
+/** A graph has no deadline of its own for a node. */
+export const FAILING_NODES = ['RETURN_VALUE', 'ILLEGAL_INSTRUCTION', 'OUT_OF_BOUNDS', 'ILLEGAL_COMMAND'] as const;
 
 export const MISUSES = ['beyond the end', 'odd fill', 'no such kernel', 'no such grid', 'freed buffer'] as const;
 export type Misuse = (typeof MISUSES)[number];
+
+export const HOST_CALLS = ['returns', 'resolves', 'throws'] as const;
+export type HostCall = (typeof HOST_CALLS)[number];
+
+export const READS = ['array', 'pinned', 'shared', 'function'] as const;
+/** `shared` is pinned memory that workers may attach; `function`: a host function looks at pinned memory. */
+export type Read = (typeof READS)[number];
 
 export const FAULT_KINDS = [
   'none',
   'interrupts lost',
   'interrupts late',
   'interrupts repeated',
+  'interrupts spurious',
   'doorbells repeated',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** `close`: with work under way; `reset`: behind the driver's back; `eject`: the card leaves the bus. */
-export const RESTARTS = ['close', 'reset', 'eject'] as const;
+/**
+ * All with work under way. `close`; `reset`: behind the driver's back; `eject`: the card leaves the bus; each is followed by
+ * a new device. `device reset`: Device.reset; `revive`: Device.reset of a device that was lost.
+ */
+export const RESTARTS = ['close', 'reset', 'eject', 'device reset', 'revive'] as const;
 export type Restart = (typeof RESTARTS)[number];
 
-export const STREAMS = 4;
-export const BUFFERS = 10;
-const MOST_WORDS = 16_384;
-
-type Make = (random: Random) => Step;
-
-const stream = (random: Random): number => random.integer(0, STREAMS - 1);
-const buffer = (random: Random): number => random.integer(0, BUFFERS - 1);
-/** Mostly small, so that programs are quick and meet every boundary of a line. */
-const bytes = (random: Random): number => random.integer(0, random.pick([16, 300, 5_000, 70_000]));
-
-const copyOf =
-  (kind: 'write' | 'read'): Make =>
-  (random) => ({
-    do: kind,
-    buffer: buffer(random),
-    stream: stream(random),
-    offset: random.integer(0, 200),
-    bytes: bytes(random),
-    pinned: random.next() < 0.3,
-  });
-
-/** How often each kind of step comes up. */
-const KINDS: readonly (readonly [weight: number, make: Make])[] = [
-  [
-    8,
-    (random) => ({
-      do: 'allocate',
-      buffer: buffer(random),
-      words: random.integer(1, random.pick([64, 1024, MOST_WORDS])),
-      memory: random.next() < 0.2 ? 'sram' : 'lpddr',
-    }),
-  ],
-  [3, (random) => ({ do: 'free', buffer: buffer(random) })],
-  [14, copyOf('write')],
-  [14, copyOf('read')],
-  [
-    8,
-    (random) => ({
-      do: 'fill',
-      buffer: buffer(random),
-      stream: stream(random),
-      pattern: random.integer(0, 2 ** 32 - 1),
-    }),
-  ],
-  [
-    10,
-    (random) => ({
-      do: 'copy',
-      from: buffer(random),
-      to: buffer(random),
-      stream: stream(random),
-      bytes: bytes(random),
-    }),
-  ],
-  [
-    8,
-    (random) => ({
-      do: 'record',
-      buffer: buffer(random),
-      stream: stream(random),
-      columns: random.integer(1, 8),
-      rows: random.integer(1, 8),
-    }),
-  ],
-  [
-    2,
-    (random) => ({
-      do: 'fail',
-      stream: stream(random),
-      kernel: random.pick(Object.keys(FAILING_KERNELS) as FailingKernel[]),
-    }),
-  ],
-  [3, (random) => ({ do: 'misuse', stream: stream(random), buffer: buffer(random), kind: random.pick(MISUSES) })],
-  [3, (random) => ({ do: 'model', stream: stream(random), rows: random.integer(1, 4) })],
-  [3, (random) => ({ do: 'open stream', stream: stream(random) })],
-  [1, (random) => ({ do: 'close stream', stream: stream(random) })],
-  [5, (random) => ({ do: 'synchronize', stream: stream(random) })],
-  [5, (random) => ({ do: 'wait', stream: stream(random), other: stream(random) })],
-];
-const FAULTS: Make = (random) => ({ do: 'fault', fault: random.pick(FAULT_KINDS) });
-const RESTART: Make = (random) => ({ do: 'restart', how: random.pick(RESTARTS) });
-
-export interface ProgramOptions {
-  readonly steps: number;
-  /** Interrupts and doorbells that go wrong now and then; the card must be wrapped in a FaultInjectingFunction. */
-  readonly faults?: boolean;
-  /** Cards that are closed, reset or ejected with work under way. */
-  readonly restarts?: boolean;
+interface OnStream {
+  readonly stream: number;
 }
 
-export function randomProgram(random: Random, { steps, faults = false, restarts = false }: ProgramOptions): Step[] {
-  const kinds = [...KINDS];
-  if (faults) kinds.push([1.5, FAULTS]);
-  if (restarts) kinds.push([0.6, RESTART]);
-  const total = kinds.reduce((sum, [weight]) => sum + weight, 0);
-  return Array.from({ length: steps }, () => {
-    let at = random.next() * total;
-    const chosen = kinds.find(([weight]) => {
-      at -= weight;
-      return at < 0;
-    });
-    return (chosen ?? kinds[0])?.[1](random) as Step;
-  });
-}
+export type Step =
+  | {
+      readonly do: 'allocate';
+      readonly buffer: number;
+      readonly words: number;
+      readonly memory: 'lpddr' | 'sram';
+      /** `stream`: in the order of one; `pool`: from a pool of its own. */
+      readonly from: 'device' | 'stream' | 'pool';
+      readonly stream: number;
+    }
+  | ({ readonly do: 'free'; readonly buffer: number; readonly behind: boolean } & OnStream)
+  | ({ readonly do: 'work'; readonly by: Order; readonly work: Work } & OnStream)
+  | ({ readonly do: 'list'; readonly by: Order; readonly works: readonly Work[] } & OnStream)
+  | ({
+      readonly do: 'read';
+      readonly by: Order;
+      readonly buffer: number;
+      readonly offset: number;
+      readonly bytes: number;
+      readonly into: Read;
+    } & OnStream)
+  | ({
+      readonly do: 'capture';
+      readonly graph: number;
+      /** Drawn in, where it is another one. */
+      readonly other: number;
+      readonly works: readonly Work[];
+      readonly reads: readonly number[];
+      readonly fails: (typeof FAILING_NODES)[number] | 'none';
+    } & OnStream)
+  | ({ readonly do: 'bad capture'; readonly how: 'synchronize' | 'unjoined'; readonly other: number } & OnStream)
+  | ({ readonly do: 'replay'; readonly graph: number; readonly by: Order; readonly bind: number } & OnStream)
+  | ({ readonly do: 'update graph'; readonly graph: number; readonly seed: number } & OnStream)
+  | { readonly do: 'close graph'; readonly graph: number }
+  | ({ readonly do: 'host function'; readonly call: HostCall } & OnStream)
+  | ({ readonly do: 'fail'; readonly kernel: FailingKernel } & OnStream)
+  /** Aborted by its signal: `fill` at once, a kernel that never ends a little later. */
+  | ({ readonly do: 'cancel'; readonly buffer: number; readonly what: 'fill' | 'kernel' } & OnStream)
+  | ({ readonly do: 'misuse'; readonly buffer: number; readonly kind: Misuse } & OnStream)
+  | ({ readonly do: 'model'; readonly model: number; readonly seed: number } & OnStream)
+  | ({ readonly do: 'open stream'; readonly priority: number } & OnStream)
+  | ({ readonly do: 'close stream' } & OnStream)
+  | ({ readonly do: 'synchronize' } & OnStream)
+  | { readonly do: 'synchronize device' }
+  | ({ readonly do: 'abort' } & OnStream)
+  | ({ readonly do: 'wait'; readonly other: number; readonly by: Order } & OnStream)
+  | ({ readonly do: 'record event'; readonly event: number } & OnStream)
+  | ({ readonly do: 'wait event'; readonly event: number } & OnStream)
+  | { readonly do: 'await event'; readonly event: number }
+  | ({ readonly do: 'signal timeline'; readonly timeline: number } & OnStream)
+  | ({ readonly do: 'wait timeline'; readonly timeline: number; readonly back: number } & OnStream)
+  | { readonly do: 'await timeline'; readonly timeline: number; readonly back: number }
+  | ({ readonly do: 'hold' } & OnStream)
+  | { readonly do: 'flip a bit'; readonly buffer: number; readonly word: number; readonly bit: number }
+  | { readonly do: 'trim' }
+  | { readonly do: 'fault'; readonly fault: FaultKind }
+  | { readonly do: 'restart'; readonly how: Restart };
+
+export type StepKind = Step['do'];
+export type StepOf<K extends StepKind> = Extract<Step, { readonly do: K }>;

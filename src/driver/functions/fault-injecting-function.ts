@@ -60,11 +60,15 @@ class FaultyInterrupt implements InterruptSubscription {
     faults: Faults,
     random: () => number,
     forget: (interrupt: FaultyInterrupt) => void,
+    injected: () => void,
   ) {
     this.#listener = listener;
     this.#forget = forget;
     this.#inner = subscribe(() => {
-      if (faults.ejected || random() < faults.dropInterrupts) return;
+      if (faults.ejected) return;
+      const dropped = random() < faults.dropInterrupts;
+      if (dropped || faults.delayInterruptsMs > 0 || faults.repeatInterrupts > 0) injected();
+      if (dropped) return;
       for (let times = 0; times <= faults.repeatInterrupts; times++) this.#deliver(faults.delayInterruptsMs);
     });
   }
@@ -104,6 +108,8 @@ class FaultyInterrupt implements InterruptSubscription {
 
 export class FaultInjectingFunction implements PciFunction {
   readonly faults: Faults = { ...NO_FAULTS };
+  /** Interrupts and doorbells that went wrong so far. */
+  injected = 0;
   readonly #inner: PciFunction;
   readonly #random: () => number;
   readonly #interrupts = new Set<FaultyInterrupt>();
@@ -125,7 +131,10 @@ export class FaultInjectingFunction implements PciFunction {
 
   /** Raises every vector that somebody listens to, for no reason. */
   raiseSpuriousInterrupts(): void {
-    for (const interrupt of [...this.#interrupts]) interrupt.raise();
+    for (const interrupt of [...this.#interrupts]) {
+      this.injected++;
+      interrupt.raise();
+    }
   }
 
   configRead(offset: number, width: 1 | 2 | 4): number {
@@ -147,8 +156,10 @@ export class FaultInjectingFunction implements PciFunction {
     if (faults.ejected) return;
     let times = 1;
     if (bar === BAR0 && isDoorbell(offset)) {
-      if (this.#random() < faults.dropDoorbells) return;
-      if (this.#random() < faults.repeatDoorbells) times = 2;
+      const dropped = this.#random() < faults.dropDoorbells;
+      if (!dropped && this.#random() < faults.repeatDoorbells) times = 2;
+      if (dropped || times > 1) this.injected++;
+      if (dropped) return;
     }
     const written =
       bar === BAR0 && faults.corruptWrite !== undefined ? faults.corruptWrite(offset, BigInt(value)) : value;
@@ -190,6 +201,7 @@ export class FaultInjectingFunction implements PciFunction {
       this.faults,
       this.#random,
       (closed) => this.#interrupts.delete(closed),
+      () => this.injected++,
     );
     this.#interrupts.add(interrupt);
     return interrupt;
