@@ -31,7 +31,7 @@ function outcomeOf(
 }
 
 async function openStream(world: World, { stream, priority }: StepOf<'open stream'>): Promise<void> {
-  if (stream === 0 || world.streams.has(stream) || !world.backend.capabilities.has('queues')) return;
+  if (stream === 0 || world.streams.has(stream) || world.streams.size >= world.device.properties.streams) return;
   const on = new TrackedStream(await world.device.createStream({ priority }));
   await world.renewProgress(on);
   world.streams.set(stream, on);
