@@ -211,6 +211,21 @@ static bool ranges_agree(const struct se_path *path, const struct row *row, uint
   return false;
 }
 
+/* Rows of `columns` values with gaps between them, which stay as they are. */
+static bool scales_agree(const struct se_path *path, const struct row *row, const struct row *second, uint32_t columns,
+                         struct draws *draws, struct arithmetic_difference *difference) {
+  const uint32_t pitch = columns + draw_below(draws, 4), rows = pitch == 0 ? 0 : MOST_VALUES / pitch, used = draw_below(draws, 8);
+  uint8_t row_scale[sizeof second->values + 1];
+  memcpy(row_scale + 1, second->values, sizeof second->values);
+  const struct se_factors factors = {.row_scale = used & 1 ? row_scale + 1 : NULL,
+                                     .column_scale = used & 2 ? second->values : NULL,
+                                     .column_bias = used & 4 ? second->values : NULL};
+  struct row expected = *row, found = *row;
+  se_portable.scale(&factors, expected.values, rows, columns, pitch);
+  path->scale(&factors, found.values, rows, columns, pitch);
+  return rows_agree(path, "scales", used, &found, &expected, MOST_VALUES, difference);
+}
+
 static void draw_table(struct se_table *table, struct draws *draws) {
   const uint32_t segments = draw_below(draws, 4) == 0 ? 240 : 1 + draw_below(draws, 240);
   const float low = -6, high = 6;
@@ -232,6 +247,7 @@ static bool functions_agree(const struct se_path *path, uint32_t count, struct d
   for (uint32_t i = 0; i < MOST_VALUES; i += 5) second.values[i] = draw_below(draws, 2) == 0 ? values.values[i] : -values.values[i];
 
   if (!ranges_agree(path, &values, count, difference)) return false;
+  if (!scales_agree(path, &values, &second, count, draws, difference)) return false;
   expected = found = values;
   se_portable.relu(expected.values, count);
   path->relu(found.values, count);

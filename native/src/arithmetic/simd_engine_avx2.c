@@ -5,6 +5,7 @@
 #include <string.h>
 #include "numeric_format.h"
 #include "simd_engine_range.h"
+#include "simd_engine_scale.h"
 
 #define AVX2 __attribute__((target("avx2,fma,f16c")))
 #define INLINE static inline __attribute__((always_inline))
@@ -177,6 +178,10 @@ DEFINE_OPERATION(minimum, choose_ps(_mm256_castsi256_ps(nan_lanes(a)), a, _mm256
 
 AVX2 static void range(struct se_range *range, const float *values, uint32_t count) {
   se_range_extend(range, values, count);
+}
+
+AVX2 static void scale(const struct se_factors *factors, float *values, uint32_t rows, uint32_t columns, uint32_t pitch) {
+  se_scale_rows(factors, values, rows, columns, pitch);
 }
 
 const struct se_path se_avx2 = {.name = "avx2", SE_PATH_MEMBERS};

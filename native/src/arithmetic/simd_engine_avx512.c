@@ -4,6 +4,7 @@
 #include <immintrin.h>
 #include "numeric_format.h"
 #include "simd_engine_range.h"
+#include "simd_engine_scale.h"
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")))
 #define INLINE static inline __attribute__((always_inline))
@@ -171,6 +172,10 @@ DEFINE_OPERATION(minimum, _mm512_mask_mov_ps(_mm512_min_ps(a, b), nan_lanes(a), 
 
 AVX512 static void range(struct se_range *range, const float *values, uint32_t count) {
   se_range_extend(range, values, count);
+}
+
+AVX512 static void scale(const struct se_factors *factors, float *values, uint32_t rows, uint32_t columns, uint32_t pitch) {
+  se_scale_rows(factors, values, rows, columns, pitch);
 }
 
 const struct se_path se_avx512 = {.name = "avx512", SE_PATH_MEMBERS};

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "numeric_format.h"
 #include "simd_engine_range.h"
+#include "simd_engine_scale.h"
 
 #define INLINE static inline __attribute__((always_inline))
 #define LANES 4u
@@ -167,6 +168,10 @@ DEFINE_OPERATION(maximum, vbslq_f32(vorrq_u32(vcgtq_f32(a, b), nan_lanes(a)), a,
 DEFINE_OPERATION(minimum, vbslq_f32(vorrq_u32(vcltq_f32(a, b), nan_lanes(a)), a, b))
 
 static void range(struct se_range *range, const float *values, uint32_t count) { se_range_extend(range, values, count); }
+
+static void scale(const struct se_factors *factors, float *values, uint32_t rows, uint32_t columns, uint32_t pitch) {
+  se_scale_rows(factors, values, rows, columns, pitch);
+}
 
 const struct se_path se_neon = {.name = "neon", SE_PATH_MEMBERS};
 #else

@@ -3,6 +3,7 @@
 #include "numeric_format.h"
 #include "simd_engine.h"
 #include "simd_engine_range.h"
+#include "simd_engine_scale.h"
 
 /* ---- One value: from memory, to memory ---- */
 
@@ -105,5 +106,9 @@ DEFINE_OPERATION(maximum, a > b || a != a ? a : b)
 DEFINE_OPERATION(minimum, a < b || a != a ? a : b)
 
 static void range(struct se_range *range, const float *values, uint32_t count) { se_range_extend(range, values, count); }
+
+static void scale(const struct se_factors *factors, float *values, uint32_t rows, uint32_t columns, uint32_t pitch) {
+  se_scale_rows(factors, values, rows, columns, pitch);
+}
 
 const struct se_path se_portable = {.name = "portable", SE_PATH_MEMBERS};

@@ -22,6 +22,12 @@ struct se_table {
 
 struct se_range;
 
+/* What rows of values are scaled by; NULL: by nothing. */
+struct se_factors {
+  const uint8_t *row_scale; /* a float a row, at any address */
+  const float *column_scale, *column_bias;
+};
+
 struct se_path {
   const char *name;
   /* Indexed by DATA_TYPE. Memory may have any alignment and never overlaps `values`. */
@@ -36,6 +42,8 @@ struct se_path {
   void (*operation[SE_OPERATIONS])(float *first, const float *second, uint32_t count);
   /* Extends the range by values: se_range_extend, compiled for the path. */
   void (*range)(struct se_range *range, const float *values, uint32_t count);
+  /* values = (values * row scale) * column scale + column bias, in rows that begin `pitch` apart: se_scale_rows, likewise. */
+  void (*scale)(const struct se_factors *factors, float *values, uint32_t rows, uint32_t columns, uint32_t pitch);
 };
 
 /* Members of a path out of functions that each implementation names alike: load_fp16, store_bf16, relu, add, ... */
@@ -47,7 +55,7 @@ struct se_path {
 #define SE_PATH_MEMBERS                                           \
   .load = SE_PER_TYPE(load), .store = SE_PER_TYPE(store),         \
   .accumulate = SE_PER_TYPE(accumulate), .relu = relu,            \
-  .range = range,                                                 \
+  .range = range, .scale = scale,                                 \
   .table = apply_table, .operation = {                            \
     [MTIA_SE_OPERATION_ADD] = add,                                \
     [MTIA_SE_OPERATION_SUBTRACT] = subtract,                      \

@@ -55,35 +55,21 @@ uint64_t se_vectors_bytes(const struct se_vectors *vectors, uint64_t rows, uint6
   return bytes;
 }
 
-static void spread_over_rows(float *factors, const uint8_t *source, uint32_t rows, uint32_t pitch) {
-  for (uint32_t row = 0; row < rows; row++) {
-    float factor;
-    memcpy(&factor, source + row * sizeof factor, sizeof factor);
-    for (uint32_t column = 0; column < pitch; column++) factors[row * pitch + column] = factor;
-  }
-}
-
-static void repeat_in_rows(float *factors, const uint8_t *source, uint32_t rows, uint32_t columns, uint32_t pitch) {
-  for (uint32_t row = 0; row < rows; row++) {
-    memcpy(factors + row * pitch, source, columns * sizeof *factors);
-    memset(factors + row * pitch + columns, 0, (pitch - columns) * sizeof *factors);
-  }
+/* Part of a vector of columns, aligned as the path wants it; NULL: not used. */
+static const float *columns_of(float *aligned, const uint8_t *source, uint64_t column, uint32_t columns) {
+  if (source == NULL) return NULL;
+  memcpy(aligned, source + column * sizeof *aligned, columns * sizeof *aligned);
+  return aligned;
 }
 
 void se_vectors_apply(const struct se_path *path, const struct se_vectors *vectors, float *values, uint64_t row, uint32_t rows,
                       uint64_t column, uint32_t columns, uint32_t pitch) {
-  float factors[SE_CHUNK] __attribute__((aligned(64)));
-  const uint32_t count = rows * pitch;
-  if (vectors->at[VECTOR_ROW_SCALE] != NULL) {
-    spread_over_rows(factors, vectors->at[VECTOR_ROW_SCALE] + row * sizeof(float), rows, pitch);
-    path->operation[MTIA_SE_OPERATION_MULTIPLY](values, factors, count);
-  }
-  if (vectors->at[VECTOR_COLUMN_SCALE] != NULL) {
-    repeat_in_rows(factors, vectors->at[VECTOR_COLUMN_SCALE] + column * sizeof(float), rows, columns, pitch);
-    path->operation[MTIA_SE_OPERATION_MULTIPLY](values, factors, count);
-  }
-  if (vectors->at[VECTOR_COLUMN_BIAS] != NULL) {
-    repeat_in_rows(factors, vectors->at[VECTOR_COLUMN_BIAS] + column * sizeof(float), rows, columns, pitch);
-    path->operation[MTIA_SE_OPERATION_ADD](values, factors, count);
-  }
+  const uint8_t *const *const at = vectors->at;
+  if (at[VECTOR_ROW_SCALE] == NULL && at[VECTOR_COLUMN_SCALE] == NULL && at[VECTOR_COLUMN_BIAS] == NULL) return;
+  float scale[SE_CHUNK] __attribute__((aligned(64))), bias[SE_CHUNK] __attribute__((aligned(64)));
+  const struct se_factors factors = {
+      .row_scale = at[VECTOR_ROW_SCALE] == NULL ? NULL : at[VECTOR_ROW_SCALE] + row * sizeof(float),
+      .column_scale = columns_of(scale, at[VECTOR_COLUMN_SCALE], column, columns),
+      .column_bias = columns_of(bias, at[VECTOR_COLUMN_BIAS], column, columns)};
+  path->scale(&factors, values, rows, columns, pitch);
 }
