@@ -20,11 +20,14 @@ static inline void accumulator_bias(uint64_t accumulator, uint64_t cb, uint64_t 
 /* A block of the second operand: 64 bytes of k for 32 columns. */
 #define MML_BLOCK_BYTES (MML_K_BYTES * 32u)
 
+static inline uint64_t mml_shape_word(uint64_t m, uint64_t n, uint64_t type, uint64_t blocks) {
+  return MTIA_FIELD(MTIA_MML_M, m) | MTIA_FIELD(MTIA_MML_N, n) | MTIA_FIELD(MTIA_MML_K_BYTES, MML_K_BYTES) |
+         MTIA_FIELD(MTIA_MML_TYPE, type) | MTIA_FIELD(MTIA_MML_K_BLOCKS, blocks);
+}
+/* For a shape word: A lies as rows of k, MML_STRIDE apart, and the MLU transposes it on its way. */
+#define MML_TRANSPOSE_A MTIA_FIELD(MTIA_MML_TRANSPOSE_A, 1)
 static inline void mml_shape(uint64_t m, uint64_t n, uint64_t type, uint64_t blocks) {
-  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_SHAPE,
-                            MTIA_FIELD(MTIA_MML_M, m) | MTIA_FIELD(MTIA_MML_N, n) |
-                                MTIA_FIELD(MTIA_MML_K_BYTES, MML_K_BYTES) | MTIA_FIELD(MTIA_MML_TYPE, type) |
-                                MTIA_FIELD(MTIA_MML_K_BLOCKS, blocks));
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_SHAPE, mml_shape_word(m, n, type, blocks));
 }
 static inline void mml_stride(uint64_t bytes) { MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_STRIDE, bytes); }
 /* An MML whose operands but the second offset are one word, so that a loop advances them with one addition. */
@@ -39,6 +42,22 @@ static inline void mml_words(uint64_t operands, uint64_t offset_b) {
 static inline void mml(uint64_t accumulator, uint64_t cb_a, uint64_t offset_a, uint64_t cb_b, uint64_t offset_b) {
   mml_words(mml_operands(accumulator, cb_a, offset_a, cb_b), offset_b);
 }
+/*
+ * Contexts: MML registers of their own, 0 (which mml_shape and mml_stride set) to MTIA_MML_CONTEXTS - 1, for products of
+ * several shapes without setting registers in between. Not on v1. context is a constant.
+ */
+static inline __attribute__((always_inline)) void mml_context(const uint64_t context, uint64_t shape, uint64_t stride) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_SHAPE + context * MTIA_MML_CONTEXT_REGISTERS, shape);
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_STRIDE + context * MTIA_MML_CONTEXT_REGISTERS, stride);
+}
+/* Each mml_words with mml_advancing goes on by these bytes in A and in B, from its own offsets on. */
+static inline __attribute__((always_inline)) void mml_advance_by(const uint64_t context, uint64_t bytes_a, uint64_t bytes_b) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_INCREMENT + context * MTIA_MML_CONTEXT_REGISTERS, bytes_b << 32 | bytes_a);
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MML_OFFSET + context * MTIA_MML_CONTEXT_REGISTERS, 0);
+}
+/* For the operands of mml_words. */
+static inline uint64_t mml_in_context(uint64_t context) { return MTIA_FIELD(MTIA_MML_CONTEXT, context); }
+static inline uint64_t mml_advancing(void) { return MTIA_FIELD(MTIA_MML_ADVANCE, 1); }
 /* The second operand is 2:4 sparse, in packed blocks of this many bytes. Not on v1. */
 static inline uint64_t mml_sparse_block_bytes(uint64_t type) { return type == MTIA_TYPE_INT8 ? 1024 + 256 : 1024 + 128; }
 static inline void mml_sparse(uint64_t accumulator, uint64_t cb_a, uint64_t offset_a, uint64_t cb_b, uint64_t offset_b) {

@@ -11,6 +11,7 @@ static const struct suite {
               {"memory", test_memory},
               {"units", test_units},
               {"quantize", test_quantize},
+              {"multiply", test_multiply},
               {"sparse", test_sparse},
               {"counters", test_counters},
               {"links", test_links},

@@ -54,6 +54,7 @@ void test_order(void);
 void test_memory(void);
 void test_units(void);
 void test_quantize(void);
+void test_multiply(void);
 void test_sparse(void);
 void test_counters(void);
 void test_links(void);

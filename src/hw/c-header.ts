@@ -1,4 +1,5 @@
 /** Renders the hardware description as the C header that native/ and firmware/ include. */
+import * as command from './command-registers.js';
 import { ERROR_CODES } from './error-codes.js';
 import * as kernels from './kernels.js';
 import type { StructLayout } from './layout.js';
@@ -61,7 +62,9 @@ function unitCommandMacros(): string[] {
       `{${unit.UNIT_COMMANDS.map((c) => `[${hex(c.code)}] = ${operands.UNIT[c.unit]}`).join(', ')}}`,
     ),
     '',
-    ...unit.COMMAND_REGISTERS.map((r) => macro(`COMMAND_REGISTER_${r.name}`, String(r.index))),
+    ...command.COMMAND_REGISTERS.map((r) => macro(`COMMAND_REGISTER_${r.name}`, String(r.index))),
+    macro('MML_CONTEXTS', String(command.MML_CONTEXTS)),
+    macro('MML_CONTEXT_REGISTERS', String(command.MML_CONTEXT_REGISTERS)),
     '',
     '/* Field positions: low bit and width. */',
     ...unit.UNIT_COMMANDS.flatMap((c) =>

@@ -1,11 +1,12 @@
 /** Renders the hardware description as docs/hardware.md. */
 import { allStructs } from './c-header.js';
+import { COMMAND_REGISTERS, MML_CONTEXT_REGISTERS } from './command-registers.js';
 import { ERROR_CODES } from './error-codes.js';
 import { placeFields } from './layout.js';
 import { REGIONS } from './memory-map.js';
 import { REGISTER_BLOCKS } from './registers.js';
 import { SPECIFICATION_FIGURES, SPECIFICATIONS } from './specification.js';
-import { COMMAND_REGISTERS, UNIT_COMMANDS } from './unit-commands.js';
+import { UNIT_COMMANDS } from './unit-commands.js';
 
 const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
@@ -97,7 +98,11 @@ export function renderDocumentation(): string {
     '',
     ...table(
       ['index', 'command register', 'contents'],
-      COMMAND_REGISTERS.map((r) => [r.index, r.name, r.doc]),
+      COMMAND_REGISTERS.map((r) => [
+        r.index + (r.count === undefined ? '' : ` + n * ${MML_CONTEXT_REGISTERS}, n < ${r.count}`),
+        r.name,
+        r.doc,
+      ]),
     ),
     ...unitCommandTables(),
     '## Structures',

@@ -1,4 +1,5 @@
 /** The one hardware description: specifications, memory map, registers, commands, structures, error codes. */
+export * from './command-registers.js';
 export * from './error-codes.js';
 export * from './graph-image.js';
 export * from './kernels.js';

@@ -16,6 +16,7 @@
  * its table raises COMMAND_INDEX_FAULT; mtval = the index.
  */
 
+import { MML_CONTEXTS } from './command-registers.js';
 import type { UnitName } from './unit-operands.js';
 
 export interface CommandField {
@@ -34,57 +35,6 @@ export interface UnitCommand {
   readonly fields: readonly CommandField[];
   readonly doc: string;
 }
-
-export interface CommandRegister {
-  readonly name: string;
-  readonly index: number;
-  readonly doc: string;
-}
-
-/** Sticky operands: a kernel sets them once for many commands. */
-export const COMMAND_REGISTERS: readonly CommandRegister[] = [
-  { name: 'DMA_SHAPE', index: 0, doc: 'rows (15:0), bytes of a row (47:16)' },
-  { name: 'DMA_GLOBAL_STRIDE', index: 1, doc: 'bytes from row to row outside the PE' },
-  { name: 'DMA_LOCAL_STRIDE', index: 2, doc: 'bytes from row to row in the circular buffer, a multiple of 4' },
-  {
-    name: 'MML_SHAPE',
-    index: 3,
-    doc: 'rows m (7:0), columns n (15:8), bytes of k (23:16), data type (31:24), blocks along k (39:32)',
-  },
-  { name: 'MML_STRIDE', index: 4, doc: 'bytes from row to row of A (31:0), a multiple of 4' },
-  { name: 'SE_SHAPE', index: 5, doc: 'rows (15:0), elements of a row (31:16)' },
-  {
-    name: 'SE_SOURCE_STRIDE',
-    index: 6,
-    doc: 'bytes from row to row of the first source (31:0) and of the second (63:32)',
-  },
-  { name: 'SE_DESTINATION_STRIDE', index: 7, doc: 'bytes from row to row of the destination' },
-  {
-    name: 'MLU_SHAPE',
-    index: 8,
-    doc: 'rows (15:0), elements of a row (31:16), bytes of an element (39:32), elements of the source that are left out between two (47:40)',
-  },
-  { name: 'MLU_SOURCE_STRIDE', index: 9, doc: 'bytes from row to row of the source' },
-  { name: 'MLU_DESTINATION_STRIDE', index: 10, doc: 'bytes from row to row of the destination' },
-  {
-    name: 'DMA_MULTICAST',
-    index: 13,
-    doc: 'group of DMA_IN: axis (7:0; see MULTICAST_AXIS), bit per member (15:8): place along that row or column of the job, this PE among them; zero after every job',
-  },
-  { name: 'DMA_INDEX_ROWS', index: 14, doc: 'rows of the table that DMA_IN_INDEXED may read' },
-  {
-    name: 'DMA_CACHE_HINT',
-    index: 15,
-    doc: 'bit 0: DMA_IN and DMA_IN_INDEXED are the last use of what they read: it leaves the SRAM cache, and is not written back if dirty',
-  },
-  {
-    name: 'ROW_SCALE',
-    index: 17,
-    doc: 'FP32 factors, one a row, at a read pointer: 1 to use them (0), circular buffer (15:8), offset (63:32)',
-  },
-  { name: 'COLUMN_SCALE', index: 18, doc: 'FP32 factors, one a column; as ROW_SCALE' },
-  { name: 'COLUMN_BIAS', index: 19, doc: 'FP32 summands, one a column; as ROW_SCALE' },
-];
 
 const rs1 = (name: string, low: number, bits: number, legal: string): CommandField => ({
   name,
@@ -117,6 +67,9 @@ const MML_FIELDS: readonly CommandField[] = [
   { name: 'kBytes', from: 'MML_SHAPE', low: 16, bits: 8, legal: '32 or 64' },
   { name: 'type', from: 'MML_SHAPE', low: 24, bits: 8, legal: 'INT8, FP16 or BF16' },
   { name: 'kBlocks', from: 'MML_SHAPE', low: 32, bits: 8, legal: '1 on v1, 1..64 on 2i' },
+  { name: 'transposeA', from: 'MML_SHAPE', low: 40, bits: 1, legal: '0 or 1' },
+  rs1('context', 24, 2, `0 on v1, 0..${MML_CONTEXTS - 1} on 2i`),
+  rs1('advance', 26, 1, '0 on v1, 0 or 1 on 2i'),
 ];
 
 export const UNIT_COMMANDS: readonly UnitCommand[] = [
@@ -276,7 +229,7 @@ export const UNIT_COMMANDS: readonly UnitCommand[] = [
     name: 'MML',
     code: 0x21,
     unit: 'DPE',
-    doc: 'accumulator[m][n] += A[m][k] * B[k][n] for one block (MML_SHAPE): A is m rows of k bytes, MML_STRIDE apart; B is k/4 rows of 32 groups of 4 bytes (group n holds the 4 bytes of k of column n), so 2048 bytes for 64 bytes of k. Blocks along k follow at +k bytes in A and +(k/4)*128 bytes in B (2i only; 1 on v1). Element-checked; moves no pointer.',
+    doc: 'accumulator[m][n] += A[m][k] * B[k][n] for one block (MML_SHAPE): A is m rows of k bytes, MML_STRIDE apart; B is k/4 rows of 32 groups of 4 bytes (group n holds the 4 bytes of k of column n), so 2048 bytes for 64 bytes of k. Blocks along k follow at +k bytes in A and +(k/4)*128 bytes in B (2i only; 1 on v1). With transposeA, A lies as rows of k of m elements each, MML_STRIDE apart, and passes through the MLU on its way (I23 section 3). context chooses the MML registers (2i: multi-context GEMM, I25). With advance (2i) the halves of MML_OFFSET are added to both offsets; when the command has been accepted, MML_INCREMENT is added to MML_OFFSET. Element-checked; moves no pointer.',
     fields: MML_FIELDS,
   },
   {

@@ -23,10 +23,27 @@ static inline bool field_is_legal(const struct pe *pe, const struct command_fiel
   return (value - field->minimum <= field->span) & ((value & field->remainder) == 0) & (set >> (value & 31) & 1);
 }
 
+static uint32_t first_register_of(const struct command_description *description, uint64_t rs1) {
+  const uint32_t first = description->first_register;
+  if (!description->has_contexts) return first;
+  return first + (uint32_t)(rs1 >> MTIA_MML_CONTEXT_LOW & (MTIA_MML_CONTEXTS - 1)) * MTIA_MML_CONTEXT_REGISTERS;
+}
+
+/* The field of rs1 that is not zero and not of this generation. */
+static uint32_t later_field(const struct command_description *description, uint64_t rs1) {
+  uint32_t i = 0;
+  while (description->fields[i].source != FROM_RS1 ||
+         (rs1 & description->later_bits) >> description->fields[i].low << (64 - description->fields[i].bits) == 0)
+    i++;
+  return i;
+}
+
 static bool decode(struct pe *pe, struct command *command, uint64_t rs1, uint64_t rs2) {
   const struct command_description *const description = command->description;
   if (pe->generation < description->first_generation) return command_illegal(command, FIELD_OF_COMMAND);
-  const uint64_t *const registers = &pe->cp.registers[command->hart][description->first_register];
+  if (pe->generation < 2 && (rs1 & description->later_bits) != 0)
+    return command_illegal(command, later_field(description, rs1));
+  const uint64_t *const registers = &pe->cp.registers[command->hart][first_register_of(description, rs1)];
   const uint64_t *const more = &pe->cp.registers[command->hart][description->second_register];
   for (uint32_t i = 0; i < description->register_count; i++) command->sticky[i] = registers[i];
   for (uint32_t i = 0; i < description->second_count; i++) command->sticky[description->register_count + i] = more[i];
@@ -206,9 +223,11 @@ static enum hart_custom issue_to_unit(struct pe *pe, struct command *command, ui
   if (!runs_now) {
     pending->resources |= command->resources;
     pending->list[pending->count++] = *command;
-    return HART_CUSTOM_DONE;
+  } else if (!execute(pe, command)) {
+    return trap(&command->fault, result, cause);
   }
-  if (!execute(pe, command)) return trap(&command->fault, result, cause);
+  if (command->description->accepted != NULL) command->description->accepted(pe, command);
+  if (!runs_now) return HART_CUSTOM_DONE;
   if (command->description->moves_pointer) drain(pe);
   return HART_CUSTOM_DONE;
 }

@@ -15,7 +15,7 @@ struct pe;
 struct command;
 
 #define PE_HARTS 2
-#define COMMAND_FIELDS 10
+#define COMMAND_FIELDS 13
 #define COMMAND_NEEDS 5
 #define COMMAND_STICKY 6
 /* Number that mtval gives an illegal command register which is no named field: this + index of the register. */
@@ -45,12 +45,16 @@ struct command_description {
   uint8_t second_register, second_count;  /* and more of them */
   uint8_t first_generation;               /* that has it; 0: every one */
   uint8_t moves_pointer;                  /* its end may let other commands go on */
+  uint64_t later_bits;                    /* of rs1: fields that the first generation does not have */
+  uint8_t has_contexts;                   /* the first registers are those of the context that rs1 names (MML) */
   /* Legality beyond single fields, needs and resources. False: command->fault is set. */
   bool (*prepare)(struct pe *pe, struct command *command);
   /* Does it. False: nothing has moved and command->fault is set. */
   bool (*execute)(struct pe *pe, struct command *command);
   /* Only of commands that stall their hart instead of waiting in the list: may it go on? */
   bool (*may_go_on)(const struct pe *pe, const struct command *command);
+  /* Once it can no longer be issued again: what it changes in the command registers. */
+  void (*accepted)(struct pe *pe, const struct command *command);
 };
 
 /* The command waits until a side of a buffer has that many bytes. */

@@ -72,7 +72,12 @@ static const struct command_field mml_fields[] = {
     RANGE(STICKY, MTIA_MML_K_BYTES, 32, 64, 32),
     ONE_OF(STICKY, MTIA_MML_TYPE, 1u << MTIA_TYPE_INT8 | 1u << MTIA_TYPE_FP16 | 1u << MTIA_TYPE_BF16),
     ANY(STICKY, MTIA_MML_K_BLOCKS), /* depends on the generation */
+    ANY(STICKY, MTIA_MML_TRANSPOSE_A),
+    ANY(RS1, MTIA_MML_CONTEXT),
+    ANY(RS1, MTIA_MML_ADVANCE),
 };
+#define MML_LATER_BITS \
+  ((uint64_t)(MTIA_MML_CONTEXTS - 1) << MTIA_MML_CONTEXT_LOW | (uint64_t)1 << MTIA_MML_ADVANCE_LOW)
 static const struct command_field reduce_fields[] = {
     RANGE(RS1, MTIA_REDUCE_ACCUMULATOR, 0, MTIA_LIMIT_ACCUMULATORS - 1, 1),
     BUFFER(RS1, MTIA_REDUCE_CB),
@@ -232,8 +237,9 @@ static const struct command_description descriptions[] = {
                                    .execute = dma_prefetch_execute},
     [MTIA_COMMAND_ACC_INIT] = {.name = "ACC_INIT", FIELDS(acc_init_fields), .prepare = acc_init_prepare,
                                .execute = acc_init_execute},
-    [MTIA_COMMAND_MML] = {.name = "MML", FIELDS(mml_fields), REGISTERS(MML_SHAPE, 2), .prepare = mml_prepare,
-                          .execute = mml_execute},
+    [MTIA_COMMAND_MML] = {.name = "MML", FIELDS(mml_fields), REGISTERS(MML_SHAPE, MTIA_MML_CONTEXT_REGISTERS),
+                          .has_contexts = 1, .later_bits = MML_LATER_BITS, .prepare = mml_prepare,
+                          .execute = mml_execute, .accepted = mml_accepted},
     [MTIA_COMMAND_REDUCE] = {.name = "REDUCE", FIELDS(reduce_fields), .prepare = reduce_prepare, .execute = reduce_execute},
     [MTIA_COMMAND_RE_ROW_RANGE] = {.name = "RE_ROW_RANGE", FIELDS(re_row_range_fields), .first_generation = 2,
                                    .prepare = re_row_range_prepare, .execute = re_row_range_execute},
@@ -244,8 +250,9 @@ static const struct command_description descriptions[] = {
                                   .execute = reduce_send_execute},
     [MTIA_COMMAND_REDUCE_RECEIVE] = {.name = "REDUCE_RECEIVE", FIELDS(reduce_link_fields),
                                      .prepare = reduce_receive_prepare, .execute = reduce_receive_execute},
-    [MTIA_COMMAND_MML_SPARSE] = {.name = "MML_SPARSE", FIELDS(mml_fields), REGISTERS(MML_SHAPE, 2), .first_generation = 2,
-                                 .prepare = mml_sparse_prepare, .execute = mml_sparse_execute},
+    [MTIA_COMMAND_MML_SPARSE] = {.name = "MML_SPARSE", FIELDS(mml_fields),
+                                 REGISTERS(MML_SHAPE, MTIA_MML_CONTEXT_REGISTERS), .first_generation = 2, .has_contexts = 1,
+                                 .prepare = mml_sparse_prepare, .execute = mml_sparse_execute, .accepted = mml_accepted},
     [MTIA_COMMAND_SE_LOAD_TABLE] = {.name = "SE_LOAD_TABLE", FIELDS(se_load_table_fields),
                                     .prepare = se_load_table_prepare, .execute = se_load_table_execute},
     [MTIA_COMMAND_SE_UNARY] = {.name = "SE_UNARY", FIELDS(se_unary_fields), REGISTERS(SE_SHAPE, 3),

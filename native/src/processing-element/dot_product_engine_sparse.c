@@ -21,9 +21,11 @@ SAME_FIELD(N);
 SAME_FIELD(K_BYTES);
 SAME_FIELD(TYPE);
 SAME_FIELD(K_BLOCKS);
+SAME_FIELD(TRANSPOSE_A);
+SAME_FIELD(CONTEXT);
+SAME_FIELD(ADVANCE);
 
 #define GROUP 4 /* elements of k, of which two are kept */
-#define WIDEST_K_BYTES 64
 
 /* A block of k in its packed form. */
 struct packed {
@@ -46,12 +48,7 @@ static uint32_t packed_bytes(const struct packed *packed) {
 bool mml_sparse_prepare(struct pe *pe, struct command *command) {
   const struct mml mml = mml_of(command);
   const struct packed packed = packed_of(&mml);
-  if (mml.k_blocks == 0 || mml.k_blocks > pe->time.mml_blocks)
-    return command_illegal(command, MTIA_MML_SPARSE_K_BLOCKS_FIELD);
-  if ((mml.stride & 3) != 0) return command_illegal_sticky(command, 1);
-  command_uses_accumulator(command, mml.accumulator);
-  return command_needs_block(pe, command, (uint32_t)command->field[MTIA_MML_SPARSE_CB_A_FIELD], SIDE_DATA,
-                             MTIA_MML_SPARSE_OFFSET_A_FIELD, mml.m, mml.k_blocks * mml.k_bytes, mml.stride) &&
+  return mml_prepare_first(pe, command, &mml) &&
          command_needs_block(pe, command, (uint32_t)command->field[MTIA_MML_SPARSE_CB_B_FIELD], SIDE_DATA,
                              MTIA_MML_SPARSE_OFFSET_B_FIELD, mml.k_blocks, packed_bytes(&packed), packed_bytes(&packed));
 }
@@ -140,8 +137,7 @@ bool mml_sparse_execute(struct pe *pe, struct command *command) {
   const struct packed packed = packed_of(&mml);
   const uint64_t k_bytes = (uint64_t)mml.k_bytes * mml.k_blocks;
   struct block a, b;
-  if (!command_place_block(pe, command, &a, (uint32_t)command->field[MTIA_MML_SPARSE_CB_A_FIELD], SIDE_DATA,
-                           MTIA_MML_SPARSE_OFFSET_A_FIELD, mml.m, k_bytes, mml.stride) ||
+  if (!mml_place_first(pe, command, &mml, &a) ||
       !command_place_block(pe, command, &b, (uint32_t)command->field[MTIA_MML_SPARSE_CB_B_FIELD], SIDE_DATA,
                            MTIA_MML_SPARSE_OFFSET_B_FIELD, mml.k_blocks, packed_bytes(&packed), packed_bytes(&packed)))
     return false;
@@ -149,11 +145,12 @@ bool mml_sparse_execute(struct pe *pe, struct command *command) {
     if (!positions_ascend(&packed, block_row(&b, block), mml.n))
       return command_illegal(command, MTIA_MML_SPARSE_OFFSET_B_FIELD);
 
+  uint8_t a_rows[MATMUL_ROWS][WIDEST_K_BYTES] __attribute__((aligned(64)));
   uint8_t dense[WIDEST_K_BYTES / 4 * MATMUL_B_ROW_BYTES] __attribute__((aligned(64)));
   struct matmul_operands operands = {.b = dense, .m = mml.m, .n = mml.n, .k_bytes = mml.k_bytes, .blocks = 1};
   matmul_function *const function = mml_function_of(pe, mml.type);
   for (uint32_t block = 0; block < mml.k_blocks; block++) {
-    for (uint32_t row = 0; row < mml.m; row++) operands.a[row] = block_row(&a, row) + (uint64_t)block * mml.k_bytes;
+    mml_first_rows(&mml, &a, block, a_rows, operands.a);
     unpack(&packed, block_row(&b, block), mml.n, dense);
     if (all_finite(&mml, operands.a))
       function(&pe->accumulators[mml.accumulator], &operands);
@@ -162,7 +159,7 @@ bool mml_sparse_execute(struct pe *pe, struct command *command) {
   }
   mml_added(pe, &mml, k_bytes / 2);
   /* Twice the k a pass (I25 section 3.3); chained blocks fill passes together. */
-  mml_take_time(pe, &mml, command, divide_up(k_bytes, 2 * pe->time.dpe_k_bytes),
-                mml.m * k_bytes + (uint64_t)packed_bytes(&packed) * mml.k_blocks * mml.n / MATMUL_COLUMNS);
+  mml_take_time(pe, &mml, command, divide_up(k_bytes, 2 * pe->time.dpe_k_bytes), mml.m * k_bytes,
+                (uint64_t)packed_bytes(&packed) * mml.k_blocks * mml.n / MATMUL_COLUMNS);
   return true;
 }

@@ -57,6 +57,11 @@ static void take_time(struct pe *pe, const struct layout *layout, const struct c
   command_finish(pe, command, start, start + busy, start + busy + MLU_LATENCY);
 }
 
+uint64_t mlu_stream(struct pe *pe, uint64_t ready, uint64_t bytes) {
+  const uint64_t busy = later(divide_up(bytes, MLU_BYTES_PER_CYCLE), cycles_of(bytes, pe->time.local_memory));
+  return time_line_take(pe, LINE_MLU, ready, busy) + busy + MLU_LATENCY;
+}
+
 /* The element size is a constant in each copy of this function. */
 static inline __attribute__((always_inline)) void gather(uint8_t *to, const uint8_t *from, const struct layout *layout,
                                                          const uint32_t bytes) {

@@ -109,6 +109,8 @@ static inline uint32_t data_type_bytes(uint64_t type) {
 
 /* From request to data of SRAM or LPDDR, in cycles (fabric_interface.c). */
 uint64_t memory_latency(const struct pe *pe, uint64_t address);
+/* Passes bytes through the memory layout unit to the dot-product engine, from `ready` on; when they are there. */
+uint64_t mlu_stream(struct pe *pe, uint64_t ready, uint64_t bytes);
 
 /* Commands of the units: prepare and execute. */
 bool dma_prepare(struct pe *pe, struct command *command);
@@ -119,6 +121,7 @@ bool dma_prefetch_prepare(struct pe *pe, struct command *command);
 bool dma_prefetch_execute(struct pe *pe, struct command *command);
 bool mml_prepare(struct pe *pe, struct command *command);
 bool mml_execute(struct pe *pe, struct command *command);
+void mml_accepted(struct pe *pe, const struct command *command);
 bool mml_sparse_prepare(struct pe *pe, struct command *command);
 bool mml_sparse_execute(struct pe *pe, struct command *command);
 bool acc_init_prepare(struct pe *pe, struct command *command);
