@@ -18,8 +18,8 @@ const DRIVER_CONTEXT = 0;
 const ADMINISTRATION_QUEUE = 0;
 const HIGHEST_PRIORITY = LIMITS.QUEUE_PRIORITIES - 1;
 
-/** How long close() waits for firmware that may be stuck in what is being closed. */
-const CLOSE_DEADLINE_MS = 2_000;
+/** How long close() waits for firmware that may be stuck in what is being closed: of its two seconds the rest is for the card. */
+const CLOSE_DEADLINE_MS = 1_500;
 
 async function withinDeadline(work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;

@@ -15,7 +15,7 @@ import {
   WATCHDOG_REPORT_BYTES,
 } from '../hw/index.js';
 import type { CardRegisters } from './card-registers.js';
-import { deviceError, MtiaError } from './errors.js';
+import { closedError, deviceError, MtiaError } from './errors.js';
 import type { FirmwareImage } from './firmware-image.js';
 import type { PciFunction } from './pci-function.js';
 
@@ -93,23 +93,34 @@ function abiMismatch(version: number): MtiaError {
   );
 }
 
-/** Boots the image; returns when the control firmware is ready for commands. */
+/**
+ * Boots the image; returns when the control firmware is ready for commands.
+ *
+ * @param signal nobody waits for the card any more: DEVICE_CLOSED
+ */
 export async function boot(
   pci: PciFunction,
   registers: CardRegisters,
   firmware: FirmwareImage,
   memory: MemoryOptions = {},
+  signal?: AbortSignal,
 ): Promise<void> {
   // A card that a former owner left running starts afresh.
   if (registers.read32('BOOT_STATUS') > BOOT_STATUS.ROM_READY) pci.functionReset();
-  const rom = await waitForBoot(registers, [BOOT_STATUS.ROM_READY, BOOT_STATUS.FAILED], 'the boot ROM does not start');
+  const rom = await waitForBoot(registers, [BOOT_STATUS.ROM_READY, BOOT_STATUS.FAILED], {
+    complaint: 'the boot ROM does not start',
+    signal,
+  });
   if (rom === BOOT_STATUS.FAILED) throw bootFailure(registers, firmware);
   registers.writeMemory(MEMORY_MAP.LPDDR.base, firmware.bytes);
   registers.write64('BOOT_IMAGE_ADDRESS', MEMORY_MAP.LPDDR.base);
   registers.write64('BOOT_IMAGE_BYTES', BigInt(firmware.bytes.byteLength));
   registers.write32('BOOT_MEMORY', encodeMemorySetup(memory, Number(registers.read64('SRAM_BYTES'))));
   registers.write32('BOOT_DOORBELL', 1);
-  const status = await waitForBoot(registers, [BOOT_STATUS.READY, BOOT_STATUS.FAILED], 'the firmware does not start');
+  const status = await waitForBoot(registers, [BOOT_STATUS.READY, BOOT_STATUS.FAILED], {
+    complaint: 'the firmware does not start',
+    signal,
+  });
   if (status === BOOT_STATUS.FAILED) throw bootFailure(registers, firmware);
   const spoken = registers.read32('FIRMWARE_ABI');
   if (spoken !== PROTOCOL_VERSION) throw registers.offTheBus ? offTheBus() : abiMismatch(spoken);
@@ -137,11 +148,21 @@ function encodeMemorySetup({ ecc = true, sramCacheBytes = 0 }: MemoryOptions, sr
   return MEMORY_SETUP.ASKED | granules | (ecc ? MEMORY_SETUP.ECC : 0);
 }
 
-async function waitForBoot(registers: CardRegisters, awaited: readonly number[], complaint: string): Promise<number> {
+interface BootWait {
+  readonly complaint: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function waitForBoot(
+  registers: CardRegisters,
+  awaited: readonly number[],
+  { complaint, signal }: BootWait,
+): Promise<number> {
   const start = performance.now();
   for (let look = 0; ; look++) {
     const status = registers.read32('BOOT_STATUS');
     if (awaited.includes(status)) return status;
+    if (signal?.aborted === true) throw closedError('the card');
     if (registers.offTheBus) throw offTheBus();
     if (performance.now() - start > BOOT_DEADLINE_MS) {
       throw new MtiaError('DEVICE_TIMEOUT', `${complaint} (boot status ${status}); reset the card and open it again`);

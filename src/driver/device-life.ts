@@ -76,7 +76,8 @@ export class DeviceLife {
   /** Ends every context in order, as far as the device still does. */
   async close(): Promise<void> {
     try {
-      for (const context of [...this.#contexts]) await this.#closeContext(context);
+      // All at once: firmware that is stuck costs the deadline of one.
+      await Promise.all([...this.#contexts].map((context) => this.#closeContext(context)));
       await this.#administration.queue.close();
     } catch (error) {
       // Only a lost device refuses; the card itself is still closed.

@@ -56,6 +56,7 @@ export class Device implements Card {
   #announceLoss: (error: MtiaError) => void = () => undefined;
   #loss: MtiaError | undefined;
   #closing: Promise<void> | undefined;
+  readonly #ending = new AbortController();
 
   /**
    * Boots the firmware on a card and takes the card over: closing the device closes it, and so does a failure here.
@@ -180,8 +181,9 @@ export class Device implements Card {
     this.#life.end(resetError(this.name, reason), () => this.#pci.functionReset());
     try {
       identify(this.#pci, this.#registers);
-      await boot(this.#pci, this.#registers, this.#firmware, this.#options.memory);
+      await boot(this.#pci, this.#registers, this.#firmware, this.#options.memory, this.#ending.signal);
     } catch (cause) {
+      if (this.#ending.signal.aborted) throw closedError(this.#pci.name);
       const loss = this.#diagnose() ?? deviceError('DEVICE_LOST', {}, { cause });
       this.#lose(this.#life, loss);
       throw loss;
@@ -229,7 +231,8 @@ export class Device implements Card {
   }
 
   async #close(): Promise<void> {
-    // A reset ends by itself; cut short it would leave a card that is half booted.
+    // A card that is half booted is reset by whoever opens it next.
+    this.#ending.abort();
     await this.#resetting?.catch(() => undefined);
     await this.#eachAttachment((attachment) => attachment.close());
     await this.#life.close();

@@ -29,6 +29,7 @@ export {
   type PeCounters,
   type StepResult,
   type UnitCounters,
+  workersMayOpenCards,
 } from './emulator/index.js';
 export { decodeError, type ErrorMessage, encodeError } from './error-message.js';
 export {

@@ -5,7 +5,7 @@ import type { CardRegisters } from './card-registers.js';
 import type { MtiaError } from './errors.js';
 import { InterruptVectors } from './interrupt-vectors.js';
 import type { HostPages, PciFunction } from './pci-function.js';
-import { QUEUE_ENTRIES, Queue } from './queue.js';
+import { QUEUE_ENTRIES, Queue, type QueueParts } from './queue.js';
 import { ringBytes } from './ring.js';
 import type { Watchdog } from './watchdog.js';
 
@@ -38,6 +38,15 @@ export interface QueueIdentity {
 /** `quiet` settles when the device does nothing more for the queue; undefined where it is quiet already. */
 export type OnQueueClosed = (queue: Queue, quiet: Promise<unknown> | undefined) => void;
 
+function openOrUndo(parts: QueueParts, undo: () => void): Queue {
+  try {
+    return new Queue(parts);
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
 export class QueueSet {
   readonly #parts: QueueSetParts;
   readonly #queues = new Set<Queue>();
@@ -55,7 +64,15 @@ export class QueueSet {
     const rings = pci.allocateHost(ringBytes(QUEUE_ENTRIES));
     const ringsIova = space.map(rings, 'read-write');
     const vector = this.#vectors.of(number);
-    const queue: Queue = new Queue({
+    // A card that was reset behind the driver has forgotten the mapping.
+    const unmapRings = (): void => {
+      try {
+        space.unmap(ringsIova);
+      } finally {
+        rings.free();
+      }
+    };
+    const parts: QueueParts = {
       number,
       context,
       life,
@@ -73,16 +90,15 @@ export class QueueSet {
       release: (quiet) => {
         this.#queues.delete(queue);
         this.#rings.delete(queue);
-        // A card that was reset behind the driver has forgotten the mapping.
         try {
-          space.unmap(ringsIova);
+          unmapRings();
         } finally {
-          rings.free();
           onClosed(queue, quiet);
         }
       },
       onLost: (error) => this.#parts.onLost(error),
-    });
+    };
+    const queue = openOrUndo(parts, unmapRings);
     this.#queues.add(queue);
     this.#rings.set(queue, rings);
     return queue;

@@ -92,14 +92,12 @@ export class Queue implements Watched {
     this.#outstanding = new Array<Outstanding | undefined>(parts.entries).fill(undefined);
     this.#freeSlots = Array.from({ length: parts.entries }, (_, index) => parts.entries - 1 - index);
     this.#interrupt = parts.subscribe(() => this.drain());
-    parts.page.enable({
-      context: parts.context,
-      submissionBase: parts.ringsIova,
-      completionBase: parts.ringsIova + BigInt(completionRingOffset(parts.entries)),
-      entries: parts.entries,
-      vector: parts.vector,
-      priority: parts.priority,
-    });
+    try {
+      this.#enable();
+    } catch (error) {
+      this.#interrupt.close();
+      throw error;
+    }
     parts.watchdog.add(this);
   }
 
@@ -297,6 +295,18 @@ export class Queue implements Watched {
     } finally {
       this.#parts.release(this.#aborts);
     }
+  }
+
+  #enable(): void {
+    const { page, context, ringsIova, entries, vector, priority } = this.#parts;
+    page.enable({
+      context,
+      submissionBase: ringsIova,
+      completionBase: ringsIova + BigInt(completionRingOffset(entries)),
+      entries,
+      vector,
+      priority,
+    });
   }
 
   #place({ command, resolve, reject }: Waiting): void {

@@ -1,5 +1,5 @@
 /** The emulated chip, complete or in a reduced configuration. */
-import { type CardLimits, openEmulatorWithDebug } from '../../driver/index.js';
+import { type CardLimits, openEmulatorWithDebug, workersMayOpenCards } from '../../driver/index.js';
 import { DebugPort } from '../../firmware-emu/index.js';
 import type { Generation } from '../../hw/index.js';
 import type { Backend } from '../backend.js';
@@ -10,6 +10,9 @@ const LPDDR_BYTES = 256 * 1024 * 1024;
 
 /** What v1 does not have (I25 section 3.3). */
 const MISSING: Readonly<Record<Generation, readonly Capability[]>> = { v1: ['broadcast', 'decompression'], '2i': [] };
+
+/** What MTIA_FFI=ffi-napi cannot do. */
+const THREADS: readonly Capability[] = ['workers', 'executor'];
 
 /** A card with less than its generation has. */
 interface Reduction {
@@ -22,7 +25,7 @@ function backend(generation: Generation, { name, limits, missing }: Reduction): 
   return {
     name,
     generation,
-    capabilities: without(...MISSING[generation], ...missing),
+    capabilities: without(...MISSING[generation], ...missing, ...(workersMayOpenCards() ? [] : THREADS)),
     openCard: ({ threads = 1, matmulPath, limits: asked }) => {
       const { pci, debug } = openEmulatorWithDebug({
         generation,

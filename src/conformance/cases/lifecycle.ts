@@ -2,12 +2,20 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Device as CardDevice, FaultInjectingFunction, type InterruptSubscription } from '../../driver/index.js';
-import { BOOT_STATUS, HOST_COMMAND, registerOffset } from '../../hw/index.js';
+import {
+  Device as CardDevice,
+  type DmaRights,
+  FaultInjectingFunction,
+  type HostPages,
+  type InterruptSubscription,
+  MtiaError,
+  type RegisterWidth,
+} from '../../driver/index.js';
+import { BOOT_STATUS, HOST_COMMAND, PCI, registerOffset } from '../../hw/index.js';
 import { category, conformanceCase } from '../case.js';
 import { rejectsWith, settlesWithin } from '../expectations.js';
 
-const CLOSE_DEADLINE_MS = 2_500;
+const CLOSE_DEADLINE_MS = 2_000;
 const BOOT_STATUS_OFFSET = registerOffset('BAR0', 'BOOT_STATUS');
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
@@ -37,6 +45,39 @@ class AbandonedFunction extends FaultInjectingFunction {
 
   override close(): void {
     // The card belongs to the next driver.
+  }
+}
+
+/** Counts what is mapped and who listens, and takes no writes to queue pages where it is told so. */
+class CountingFunction extends FaultInjectingFunction {
+  mappings = 0;
+  listeners = 0;
+  refuses = false;
+
+  override dmaMap(context: number, iova: bigint, pages: HostPages, rights: DmaRights): void {
+    super.dmaMap(context, iova, pages, rights);
+    this.mappings++;
+  }
+
+  override dmaUnmap(context: number, iova: bigint, bytes: number): void {
+    super.dmaUnmap(context, iova, bytes);
+    this.mappings--;
+  }
+
+  override onInterrupt(vector: number, listener: () => void): InterruptSubscription {
+    const subscription = super.onInterrupt(vector, listener);
+    this.listeners++;
+    const close = (): void => {
+      subscription.close();
+      this.listeners--;
+    };
+    return { ref: () => subscription.ref(), unref: () => subscription.unref(), close };
+  }
+
+  override barWrite(bar: number, offset: number, width: RegisterWidth, value: bigint | number): void {
+    const inPage = bar === 0 && offset >= PCI.QUEUE_PAGE_OFFSET + PCI.QUEUE_PAGE_BYTES;
+    if (this.refuses && inPage) throw new MtiaError('DEVICE_LOST', 'the page takes no writes');
+    super.barWrite(bar, offset, width, value);
   }
 }
 
@@ -123,6 +164,55 @@ export const lifecycleCases = category('lifecycle', {}, [
       const refused = rejectsWith('DEVICE_CLOSED', done);
       await settlesWithin(CLOSE_DEADLINE_MS, 'close', card.close());
       await refused;
+    },
+  ),
+
+  conformanceCase(
+    'closes several contexts in time though the firmware answers none of them',
+    'LIFE-3',
+    { requires: ['boot'] },
+    async (fixture) => {
+      const faulty = new FaultInjectingFunction(fixture.card().pci);
+      const card = await fixture.driver({ card: { pci: faulty } });
+      for (let count = 0; count < 4; count++) await card.createContext();
+      const queue = await (await card.createContext()).createQueue();
+      faulty.faults.dropDoorbells = 1;
+      const refused = rejectsWith('DEVICE_CLOSED', queue.submit({ opcode: HOST_COMMAND.NOP }));
+      await settlesWithin(CLOSE_DEADLINE_MS, 'close', card.close());
+      await refused;
+    },
+  ),
+
+  conformanceCase(
+    'closes in time during a reset after which the card does not boot',
+    'LIFE-3',
+    { requires: ['boot'] },
+    async (fixture) => {
+      const faulty = new FaultInjectingFunction(fixture.card().pci);
+      const card = await fixture.driver({ card: { pci: faulty } });
+      const doorbell = registerOffset('BAR0', 'BOOT_DOORBELL');
+      faulty.faults.corruptWrite = (offset, value) => (offset === doorbell ? undefined : value);
+      const refused = rejectsWith('DEVICE_CLOSED', card.reset());
+      await settlesWithin(CLOSE_DEADLINE_MS, 'close', card.close());
+      await refused;
+      await rejectsWith('DEVICE_CLOSED', card.createContext());
+    },
+  ),
+
+  conformanceCase(
+    'leaves no mapping and no listener behind where a queue cannot be opened',
+    'LIFE-2',
+    {},
+    async (fixture) => {
+      const faulty = new CountingFunction(fixture.card().pci);
+      const card = await fixture.driver({ card: { pci: faulty } });
+      const context = await card.createContext();
+      const before = [faulty.mappings, faulty.listeners];
+      faulty.refuses = true;
+      for (let time = 0; time < 3; time++) await rejectsWith('DEVICE_LOST', context.createQueue());
+      faulty.refuses = false;
+      assert.deepEqual([faulty.mappings, faulty.listeners], before);
+      await (await context.createQueue()).submit({ opcode: HOST_COMMAND.NOP });
     },
   ),
 

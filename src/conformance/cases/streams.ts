@@ -531,7 +531,7 @@ export const streamCases = category('streams and events', {}, [
   conformanceCase(
     'makes ten thousand streams one after another',
     'STR-8',
-    { requires: ['queues'], deadlineMs: 30_000 },
+    { requires: ['queues'], deadlineMs: 90_000 },
     async (fixture) => {
       const device = await fixture.device();
       for (let times = 0; times < 10_000; times++) {

@@ -21,6 +21,7 @@ export {
   type UnitCounters,
 } from './debug-calls.js';
 export type { EmulatorOptions } from './emulated-device.js';
+export { workersMayOpenCards } from './library-path.js';
 
 /** Powers an emulated card on. */
 export function openEmulator(options: EmulatorOptions): PciFunction {

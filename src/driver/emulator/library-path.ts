@@ -22,16 +22,25 @@ function isBindingName(name: string): name is BindingName {
   return Object.hasOwn(BINDINGS, name);
 }
 
+/** Their native part keeps state for one environment: a call from a second one ends the process with a segmentation fault. */
+const MAIN_THREAD_ONLY: ReadonlySet<string> = new Set<BindingName>(['ffi-napi']);
+
+const bindingName = (): string => process.env.MTIA_FFI ?? 'koffi';
+
+/** Whether worker threads may open emulated cards, too. */
+export function workersMayOpenCards(): boolean {
+  return !MAIN_THREAD_ONLY.has(bindingName());
+}
+
 /** The binding that MTIA_FFI names; koffi when it is not set. */
-export function selectBinding(name: string = process.env.MTIA_FFI ?? 'koffi'): ForeignBinding {
+export function selectBinding(name: string = bindingName()): ForeignBinding {
   if (!isBindingName(name)) {
     throw new MtiaError('NATIVE_LIBRARY', `MTIA_FFI is "${name}"; set it to ${Object.keys(BINDINGS).join(' or ')}`);
   }
-  if (name === 'ffi-napi' && !isMainThread) {
-    // Its native part keeps state for one environment: a call from a second one ends the process with a segmentation fault.
+  if (MAIN_THREAD_ONLY.has(name) && !isMainThread) {
     throw new MtiaError(
       'NATIVE_LIBRARY',
-      'ffi-napi works on the main thread only; set MTIA_FFI=koffi for worker threads',
+      `${name} works on the main thread only; set MTIA_FFI=koffi for worker threads`,
     );
   }
   try {
