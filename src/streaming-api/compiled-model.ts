@@ -103,7 +103,8 @@ export class CompiledModel implements AsyncDisposable {
     const start = performance.now();
     this.#checkOpen();
     const data = checkInputs(inputs, this.inputs);
-    const { signal, outputs } = options;
+    const { signal, outputs, stream } = options;
+    if (stream !== undefined) this.#loaded.image.checkBelongsTo(stream.owner, 'the model');
     if (outputs !== undefined) checkOutputs(outputs, this.outputs);
     if (signal?.aborted === true) throw abortedError(signal);
     const free = this.#pool.take();

@@ -218,7 +218,7 @@ export class Graph implements AsyncDisposable {
     const layout = this.#captured();
     const { commands } = stream;
     commands.checkNotCapturing('the replay of a graph');
-    memory.checkBelongsTo(stream.owner);
+    memory.checkBelongsTo(stream.owner, 'the graph');
     const bound = this.#bind(layout, bindings);
     const others = [...bound.values()].map((buffer) => buffer.uses);
     const uses = [memory.uses, this.#replays, ...others];

@@ -28,10 +28,14 @@ export abstract class OwnedBuffer implements Disposable {
     return this.#freed;
   }
 
-  /** Throws where the buffer is not of the device that `owner` stands for, or older than its latest reset. */
-  checkBelongsTo(owner: BufferOwner): void {
+  /**
+   * Throws where the buffer is not of the device that `owner` stands for, or older than its latest reset.
+   *
+   * @param what it is to whoever called: a graph or a model where it holds one
+   */
+  checkBelongsTo(owner: BufferOwner, what = 'the buffer'): void {
     if (this.#owner === owner) return;
-    throw this.#owner.failure ?? owner.failure ?? invalidArgument('the buffer belongs to another device');
+    throw this.#owner.failure ?? owner.failure ?? invalidArgument(`${what} belongs to another device`);
   }
 
   /** Gives the memory back once the commands that were enqueued with this buffer are done. Idempotent. */

@@ -12,6 +12,7 @@ import { Device } from '../../streaming-api/index.js';
 import { category, conformanceCase } from '../case.js';
 import { equalBytes, rejectsWith } from '../expectations.js';
 import type { Fixture } from '../fixture.js';
+import { copyGraph, ROW_ELEMENTS } from '../programs/copy-graph.js';
 
 const { NOP, WAIT } = HOST_COMMAND;
 /** Every driver listens to it. */
@@ -139,6 +140,27 @@ export const multiDeviceCases = category('multi-device', {}, [
     const event = second.defaultStream.recordEvent();
     await rejectsWith('INVALID_ARGUMENT', () => stream.waitEvent(event));
     await second.synchronize();
+  }),
+
+  conformanceCase('refuses models and graphs of another device', 'MUL-2', {}, async (fixture) => {
+    const [first, second] = [await fixture.device(), await fixture.device()];
+    const foreign = second.defaultStream;
+    await using model = await first.loadModel(copyGraph(fixture.backend.generation, 1));
+    const buffer = await first.allocate(4096);
+    await using graph = await first.capture(first.defaultStream, (stream) => stream.fill(buffer, 3));
+    const x = new Float32Array(ROW_ELEMENTS);
+    const refusals = [
+      await rejectsWith('INVALID_ARGUMENT', () => model.run({ x }, { stream: foreign })),
+      await rejectsWith('INVALID_ARGUMENT', () => graph.replay(foreign)),
+    ];
+    assert.deepEqual(
+      refusals.map(({ message }) => /the (model|graph) belongs to another device/.test(message)),
+      [true, true],
+    );
+    await model.run({ x });
+    await graph.replay(first.defaultStream);
+    await second.synchronize().catch(() => undefined);
+    await foreign.fill(await second.allocate(4096), 1);
   }),
 
   conformanceCase(
