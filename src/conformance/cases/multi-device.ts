@@ -142,26 +142,31 @@ export const multiDeviceCases = category('multi-device', {}, [
     await second.synchronize();
   }),
 
-  conformanceCase('refuses models and graphs of another device', 'MUL-2', {}, async (fixture) => {
-    const [first, second] = [await fixture.device(), await fixture.device()];
-    const foreign = second.defaultStream;
-    await using model = await first.loadModel(copyGraph(fixture.backend.generation, 1));
-    const buffer = await first.allocate(4096);
-    await using graph = await first.capture(first.defaultStream, (stream) => stream.fill(buffer, 3));
-    const x = new Float32Array(ROW_ELEMENTS);
-    const refusals = [
-      await rejectsWith('INVALID_ARGUMENT', () => model.run({ x }, { stream: foreign })),
-      await rejectsWith('INVALID_ARGUMENT', () => graph.replay(foreign)),
-    ];
-    assert.deepEqual(
-      refusals.map(({ message }) => /the (model|graph) belongs to another device/.test(message)),
-      [true, true],
-    );
-    await model.run({ x });
-    await graph.replay(first.defaultStream);
-    await second.synchronize().catch(() => undefined);
-    await foreign.fill(await second.allocate(4096), 1);
-  }),
+  conformanceCase(
+    'refuses models and graphs of another device',
+    'MUL-2',
+    { requires: ['kernels'] },
+    async (fixture) => {
+      const [first, second] = [await fixture.device(), await fixture.device()];
+      const foreign = second.defaultStream;
+      await using model = await first.loadModel(copyGraph(fixture.backend.generation, 1));
+      const buffer = await first.allocate(4096);
+      await using graph = await first.capture(first.defaultStream, (stream) => stream.fill(buffer, 3));
+      const x = new Float32Array(ROW_ELEMENTS);
+      const refusals = [
+        await rejectsWith('INVALID_ARGUMENT', () => model.run({ x }, { stream: foreign })),
+        await rejectsWith('INVALID_ARGUMENT', () => graph.replay(foreign)),
+      ];
+      assert.deepEqual(
+        refusals.map(({ message }) => /the (model|graph) belongs to another device/.test(message)),
+        [true, true],
+      );
+      await model.run({ x });
+      await graph.replay(first.defaultStream);
+      await second.synchronize().catch(() => undefined);
+      await foreign.fill(await second.allocate(4096), 1);
+    },
+  ),
 
   conformanceCase(
     'refuses a context to a second driver of the same card',
