@@ -211,7 +211,8 @@ export class CommandStream implements StreamOrder {
     if (dependency.reached && dependency.failure === undefined) return;
     const c = dependency.failure === undefined ? WAIT_MODE.ABORTS : WAIT_MODE.FAILED;
     this.#inheritance = this.#inherit(this.#inheritance, dependency);
-    const done = this.submit({ opcode: HOST_COMMAND.WAIT, a: semaphore.number, b: value, c, hostSignals });
+    const command = { opcode: HOST_COMMAND.WAIT, a: semaphore.number, b: value, c, hostSignals };
+    const done = this.submit(command, [semaphore.waits]);
     done.catch(ignore);
   }
 

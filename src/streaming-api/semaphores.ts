@@ -1,12 +1,15 @@
 /** The firmware's timeline semaphores: one for each stream and each timeline. */
 import { type Context, invalidArgument, MtiaError } from '../driver/index.js';
 import { TIMELINE_SEMAPHORES } from '../hw/index.js';
+import { UseCount } from './use-count.js';
 
 export interface Semaphore {
   readonly context: Context;
   readonly number: number;
   /** The last value that a stream was told to raise it to. It outlives the stream, as the semaphore does. */
   value: number;
+  /** Commands that wait for a value of it. */
+  readonly waits: UseCount;
 }
 
 /** Its waiters pass, whatever they wait for. */
@@ -31,14 +34,14 @@ export class Semaphores {
         `all ${TIMELINE_SEMAPHORES} timeline semaphores are in use; close a stream or a timeline first`,
       );
     }
-    const semaphore = { context: this.#context, number, value: 0 };
+    const semaphore = { context: this.#context, number, value: 0, waits: new UseCount() };
     this.#all.add(semaphore);
     return semaphore;
   }
 
-  /** The semaphore must be sound, and nobody may wait for it. */
+  /** The semaphore must be sound. It goes to somebody else when nobody waits for it any more. */
   give(semaphore: Semaphore): void {
-    this.#free.push(semaphore);
+    semaphore.waits.whenIdle(() => this.#free.push(semaphore));
   }
 
   /** As `give`, of one that may be poisoned. */

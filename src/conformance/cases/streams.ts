@@ -242,6 +242,26 @@ export const streamCases = category('streams and events', {}, [
   ),
 
   conformanceCase(
+    'lets a stream go on that waits for one that was closed, whatever is made meanwhile',
+    'STR-2',
+    { requires: ['queues', 'semaphores'] },
+    async (fixture) => {
+      const { device, first, second } = await two(fixture);
+      let release = (): void => undefined;
+      const held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      void first.launchHostFunction(() => held);
+      first.waitStream(second);
+      await second.close();
+      const timelines = [await device.createTimeline(), await device.createTimeline()];
+      release();
+      await settlesWithin(2000, 'the stream that waits', first.synchronize());
+      for (const timeline of timelines) timeline.close();
+    },
+  ),
+
+  conformanceCase(
     'gives new streams nothing of a timeline that was closed',
     'STR-6',
     { requires: ['queues', 'semaphores'] },

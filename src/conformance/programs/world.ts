@@ -44,7 +44,7 @@ export interface LoadedModel {
 /** Launch arguments of the default stream; pinned ones once it has launched something. */
 const DEFAULT_STREAM_ALLOCATIONS = 1;
 
-const STEP_MS = 8_000;
+const STEP_MS = 60_000;
 
 const ignore = (): void => undefined;
 
