@@ -24,7 +24,7 @@ struct mtia_open_parameters {
   uint32_t queues;            /* the administration queue included; 0 = as specified, else at most that */
   uint32_t interrupt_vectors; /* 0 = as specified, else at most that */
   uint32_t without_broadcast; /* 1 = the work queue engine takes one PE at a time, as on v1 */
-  uint32_t reserved;          /* zero */
+  uint32_t pe_niceness;       /* 0 to 19: added to the nice value that the threads of PEs inherit */
 };
 
 /* Instructions that the units' arithmetic is computed with; every path gives the same bits. */

@@ -23,7 +23,7 @@ static void arguments(void) {
   bad[7].queues = MTIA_LIMIT_QUEUES + 1;
   bad[8].interrupt_vectors = MTIA_LIMIT_MSIX_VECTORS + 1;
   bad[9].without_broadcast = 2;
-  bad[10].reserved = 1;
+  bad[10].pe_niceness = 20;
   for (size_t index = 0; index < sizeof(bad) / sizeof(bad[0]); index++) CHECK_EQUAL(mtia_open(&bad[index], &device), MTIA_ERROR_CHIP_BAD_ARGUMENT);
   CHECK_EQUAL(mtia_open(NULL, &device), MTIA_ERROR_CHIP_BAD_ARGUMENT);
   CHECK_EQUAL(mtia_open(&good, NULL), MTIA_ERROR_CHIP_BAD_ARGUMENT);

@@ -16,7 +16,7 @@ export const CAPABILITIES = {
   debug: 'a debug door can halt the chip and read harts',
   'shared host memory': 'pinned memory can be attached by other threads of the process',
   workers: 'worker threads may open devices of their own',
-  executor: 'worker threads of an executor open cards like this one by themselves: emulated ones',
+  executor: 'an executor can open a card like this one by itself: an emulated one',
 } as const satisfies Readonly<Record<string, string>>;
 
 export type Capability = keyof typeof CAPABILITIES;

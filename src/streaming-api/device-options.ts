@@ -17,6 +17,11 @@ export interface DeviceOptions {
   /** Host threads that execute processing elements; the number of processors when absent. */
   readonly threads?: number;
   /**
+   * What is added to the nice value of the threads of an emulated card's processing elements, 0 to 19; 0 when absent. Above 0
+   * the event loop has the processors first where there are too few for both. INVALID_ARGUMENT outside.
+   */
+  readonly niceness?: number;
+  /**
    * Instructions with which the host computes what the units of an emulated card compute; what MTIA_MATMUL names when
    * absent, and the fastest that this host has when that is not set. Results are the same bit by bit.
    * CHIP_MATMUL_PATH where the host lacks them.

@@ -51,9 +51,10 @@ export interface HostAllocationOptions {
 }
 
 /** The card at the index that is asked for, an emulated one of the generation asked for, or the first of this host. */
-function openCard({ index, generation, threads, matmulPath }: DeviceOptions): PciFunction {
+function openCard({ index, generation, threads, niceness, matmulPath }: DeviceOptions): PciFunction {
   const emulation = {
     ...(threads === undefined ? {} : { threads }),
+    ...(niceness === undefined ? {} : { niceness }),
     ...(matmulPath === undefined ? {} : { matmulPath }),
   };
   if (index === undefined && generation !== undefined) return openEmulator({ ...emulation, generation });

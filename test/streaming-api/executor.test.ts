@@ -10,7 +10,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compileModel, encodeCompiledGraph, parseModel, readModel, writeOnnxModel } from '../../src/compiler/index.js';
 import { Random } from '../../src/conformance/random.js';
 import { rankingInputs, rankingModel } from '../../src/conformance/small-models.js';
-import { createExecutor, type ExecutorOptions, type TensorData } from '../../src/streaming-api/index.js';
+import { openEmulator } from '../../src/driver/index.js';
+import {
+  createExecutor,
+  Device,
+  type Executor,
+  type ExecutorOptions,
+  type TensorData,
+} from '../../src/streaming-api/index.js';
 import { runChild } from './child-process.js';
 import { openTestDevice } from './test-device.js';
 
@@ -139,6 +146,93 @@ describe('the event loop', () => {
     const { pauseMs, wholeMs } = await longestPause(() => device.loadModel(path, { batch: 1 }));
     await annotate(`loadModel: ${wholeMs.toFixed(0)} ms, longest pause ${pauseMs.toFixed(1)} ms`);
     expect(pauseMs).toBeLessThan(wholeMs / 2);
+  });
+});
+
+describe('the card of an executor', () => {
+  /** A card that a test can take off the bus and put back. */
+  async function cardOfMine(): Promise<{
+    readonly device: Device;
+    readonly eject: () => void;
+    readonly insert: () => void;
+  }> {
+    const pci = openEmulator({ generation: '2i', threads: 1 });
+    const command = (value: number) => () => pci.configWrite(PCI_COMMAND, 2, value);
+    return { device: await Device.open({ pci }), eject: command(0), insert: command(PCI_MEMORY_AND_BUS_MASTER) };
+  }
+  const PCI_COMMAND = 4;
+  const PCI_MEMORY_AND_BUS_MASTER = 6;
+
+  const request = (executor: Executor): Record<string, TensorData> =>
+    Object.fromEntries(
+      executor.inputs.map(({ name, type, shape }) => {
+        const elements = shape.reduce((product, size) => product * size, 1);
+        return [name, type === 'int64' ? new BigInt64Array(elements) : new Float32Array(elements)] as const;
+      }),
+    );
+  const codes = (settled: readonly PromiseSettledResult<unknown>[]): readonly string[] =>
+    settled.map((result) => (result.status === 'fulfilled' ? 'answered' : String(result.reason.code)));
+
+  it("may be the caller's, who goes on using it", async () => {
+    const { device } = await cardOfMine();
+    await using model = await device.loadModel(FILMS, { batch: 1 });
+    const executor = await createExecutor(FILMS, { device, threads: 2, maxBatch: 4 });
+    const inputs = request(executor);
+    const [alone, ...together] = await Promise.all([
+      model.run(inputs),
+      ...Array.from({ length: 20 }, () => executor.run(inputs)),
+    ]);
+    for (const { outputs } of together) expect(outputs).toEqual(alone.outputs);
+    await executor.close();
+    expect((await model.run(inputs)).outputs).toEqual(alone.outputs);
+    await expect(createExecutor(FILMS, { device, peThreads: 1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await device.close();
+  });
+
+  it('may be reset under load: what was under way is tried once more', async () => {
+    const { device } = await cardOfMine();
+    await using executor = await createExecutor(FILMS, { device, threads: 2, maxBatch: 2 });
+    const inputs = request(executor);
+    const expected = (await executor.run(inputs)).outputs;
+    for (let reset = 0; reset < 2; reset++) {
+      const runs = Array.from({ length: 60 }, () => executor.run(inputs));
+      await runs[0];
+      await device.reset('the test asks for it');
+      for (const { outputs } of await Promise.all(runs)) expect(outputs).toEqual(expected);
+    }
+    expect(executor.stats()).toMatchObject({ failed: 0, workersLost: 0 });
+    await executor.close();
+    await device.close();
+  });
+
+  it('says that it is lost where nobody brings it back, to every request, and serves again when somebody does', async () => {
+    const { device, eject, insert } = await cardOfMine();
+    await using executor = await createExecutor(FILMS, { device, threads: 1, maxBatch: 2 });
+    const inputs = request(executor);
+    const expected = (await executor.run(inputs)).outputs;
+    const runs = Array.from({ length: 40 }, () => executor.run(inputs));
+    const settled = Promise.allSettled(runs);
+    await runs[0];
+    eject();
+    const ends = codes(await settled);
+    expect(new Set(ends)).toEqual(new Set(['answered', 'DEVICE_LOST']));
+    await expect(executor.run(inputs)).rejects.toMatchObject({ code: 'DEVICE_LOST' });
+    insert();
+    await device.reset('it is in its slot again').catch(() => undefined);
+    expect((await executor.run(inputs)).outputs).toEqual(expected);
+    await executor.close();
+    await device.close();
+  });
+
+  it('fails what waits when the caller closes it', async () => {
+    const { device } = await cardOfMine();
+    await using executor = await createExecutor(FILMS, { device, threads: 1, maxBatch: 1 });
+    const inputs = request(executor);
+    const runs = Array.from({ length: 40 }, () => executor.run(inputs));
+    const settled = Promise.allSettled(runs);
+    await runs[0];
+    await device.close();
+    expect(new Set(codes(await settled))).toEqual(new Set(['answered', 'DEVICE_CLOSED']));
   });
 });
 

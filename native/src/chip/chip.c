@@ -88,6 +88,7 @@ static void power_on(struct chip *chip) {
 
 static int32_t start_threads(struct chip *chip, const struct mtia_open_parameters *parameters) {
   int32_t status = dma_engine_start(chip);
+  chip->scheduler.niceness = (int)parameters->pe_niceness;
   if (status == MTIA_ERROR_OK) status = scheduler_start(chip, thread_count(parameters));
   if (status == MTIA_ERROR_OK) status = control_core_start(chip);
   return status;

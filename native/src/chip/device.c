@@ -12,6 +12,7 @@
 #define MAGIC 0x4d544941u
 #define CLOSED (1u << 31)
 #define MOST_PE_THREADS 1024u
+#define MOST_NICENESS 19u
 #define LPDDR_GRANULE_BYTES (1ull << 20)
 
 struct mtia_device {
@@ -31,7 +32,7 @@ static bool are_parameters(const struct mtia_open_parameters *parameters) {
   const struct mtia_specification *specification = &specifications[parameters->generation - 1];
   uint64_t most = (uint64_t)specification->lpddr_maximum_bytes;
   if (parameters->queues > specification->queues || parameters->interrupt_vectors > specification->interrupt_vectors) return false;
-  if (parameters->without_broadcast > 1 || parameters->reserved != 0) return false;
+  if (parameters->without_broadcast > 1 || parameters->pe_niceness > MOST_NICENESS) return false;
   return parameters->lpddr_bytes <= most && parameters->lpddr_bytes % LPDDR_GRANULE_BYTES == 0 &&
          parameters->pe_threads <= MOST_PE_THREADS && parameters->matmul_path <= MTIA_MATMUL_NEON;
 }

@@ -1,5 +1,6 @@
 #include "scheduler.h"
 #include <stdio.h>
+#include <unistd.h>
 #include "chip.h"
 
 #define PE_BIT(pe) (1ull << (pe))
@@ -99,6 +100,8 @@ static void *scheduler_body(void *argument) {
   struct scheduler_thread *self = argument;
   struct scheduler *scheduler = &self->chip->scheduler;
   uint32_t from = 0, pe = 0;
+  /* On Linux of this thread alone. Where it fails, everything works at the priority it has. */
+  if (scheduler->niceness != 0) (void)nice(scheduler->niceness);
   uint64_t spin_ns = 0;
   for (;;) {
     uint32_t ticket = event_count_prepare(&scheduler->work);

@@ -33,6 +33,7 @@ struct scheduler {
   _Atomic bool paused, stopping;
   struct event_count work;
   struct event_count quiet; /* a PE stopped running while paused */
+  int niceness; /* of the threads, on top of what they inherit */
   uint32_t thread_count;
   struct scheduler_thread threads[CHIP_PES];
   /* Counters of each PE as of its last slice. */

@@ -75,7 +75,7 @@ export const OPEN_PARAMETERS = defineStruct('mtia_open_parameters', 40, 'Argumen
   { name: 'queues', type: 'u32', doc: 'the administration queue included; 0 = as specified' },
   { name: 'interrupt_vectors', type: 'u32', doc: '0 = as specified' },
   { name: 'without_broadcast', type: 'u32', doc: '1 = the work queue engine takes one PE at a time' },
-  { name: 'reserved', type: 'u32', doc: 'zero' },
+  { name: 'pe_niceness', type: 'u32', doc: '0 to 19: added to the nice value that the threads of PEs inherit' },
 ]);
 
 export const MEMORY_COUNTERS = defineStruct('mtia_memory_counters', 88, 'Counters of the memories since power-on.', [

@@ -21,11 +21,16 @@ export interface EmulatorOptions {
   readonly lpddrBytes?: number;
   /** Host threads that execute PEs; the number of processors when absent. */
   readonly threads?: number;
+  /** Added to the nice value of those threads, 0 to 19: the event loop goes first then; 0 when absent. */
+  readonly niceness?: number;
   /** What MTIA_MATMUL says when absent, and the fastest that this host has when that is not set. Results are the same. */
   readonly matmulPath?: MatmulPath;
   /** What the card has less of than its generation. */
   readonly limits?: CardLimits;
 }
+
+/** Of Linux. */
+const MOST_NICENESS = 19;
 
 function isMatmulPath(name: string): name is MatmulPath {
   return Object.hasOwn(MATMUL_PATH, name);
@@ -128,6 +133,10 @@ export class EmulatedDevice {
 function openChip(library: CLibrary, name: string, options: EmulatorOptions): bigint {
   const { matmulPath: given } = options;
   const matmulPath = given === undefined ? matmulPathOfEnvironment() : checkMatmulPath('matmulPath', given);
+  const { niceness = 0 } = options;
+  if (!Number.isInteger(niceness) || niceness < 0 || niceness > MOST_NICENESS) {
+    throw invalidArgument(`niceness is ${niceness}; give 0 to ${MOST_NICENESS}`);
+  }
   const { queues, interruptVectors, broadcast } = options.limits ?? {};
   const parameters = new Uint8Array(OPEN_PARAMETERS.size);
   encodeStruct(OPEN_PARAMETERS, new DataView(parameters.buffer), 0, {
@@ -139,6 +148,7 @@ function openChip(library: CLibrary, name: string, options: EmulatorOptions): bi
     queues: queues ?? 0,
     interrupt_vectors: interruptVectors ?? 0,
     without_broadcast: broadcast === false ? 1 : 0,
+    pe_niceness: niceness,
   });
   const handle = new BigUint64Array(1);
   const status = library.mtia_open(parameters, new Uint8Array(handle.buffer));

@@ -3,33 +3,51 @@ import { availableParallelism } from 'node:os';
 import type { ComputeType } from '../../compiler/index.js';
 import { type FirmwareImage, invalidArgument } from '../../driver/index.js';
 import type { Generation } from '../../hw/index.js';
+import type { Device } from '../device.js';
 
+const MOST_DEFAULT_THREADS = 4;
+
+/** INVALID_ARGUMENT, naming the option, where one is out of range. */
 export interface ExecutorOptions {
   /**
-   * Worker threads, each with a card of its own; half of the processors when absent, and one at least. Each keeps one of
-   * libuv's pool threads busy while it works: for more than three, start the process with a larger UV_THREADPOOL_SIZE (4).
+   * Worker threads, each with a context and a queue of its own on the card: 1 to 30, as long as the card has queues left (else
+   * TOO_MANY). Half of the processors when absent, but 1 at least and 4 at most: one copies while another computes, and more
+   * gain little. Each keeps one of libuv's pool threads busy while it works: for more than three, start the process with a
+   * larger UV_THREADPOOL_SIZE (4). Weights are uploaded once for each thread.
    */
   readonly threads?: number;
-  /** Batches that one worker thread has in flight: while one computes, the next is copied; 2 when absent. */
+  /** Batches that one worker thread has in flight, 1 or more: while one computes, the next is copied; 2 when absent. */
   readonly instances?: number;
-  /** Rows that run together at most; 32 when absent, and 1 for a model of a fixed shape. */
+  /**
+   * Rows that run together at most, 1 or more; 32 when absent, and 1 for a model of a fixed shape, whose requests cannot be
+   * batched (INVALID_ARGUMENT for more).
+   */
   readonly maxBatch?: number;
   /** Milliseconds that a request waits for others while an instance is free; 0 when absent: none waits for company. */
   readonly maxDelay?: number;
-  /** Requests that may wait; 1024 when absent. */
+  /** Requests that may wait, 1 or more; 1024 when absent. */
   readonly queueLimit?: number;
   /** What run() does when the queue is full: fail with EXECUTOR_FULL, or wait for room. 'reject' when absent. */
   readonly whenFull?: 'reject' | 'wait';
-  /** For requests that name no deadline of their own; none when absent. */
+  /** Milliseconds, above 0, for requests that name no deadline of their own; none when absent. */
   readonly deadlineMs?: number;
-  /** Which chip to emulate; '2i' when absent. */
+  /**
+   * The card to run on; the executor opens one of its own when absent, and closes that with itself. A device of the caller's
+   * stays open, may be used beside the executor, and is the caller's to reset where it is lost: the executor then goes on.
+   */
+  readonly device?: Device;
+  /** Which chip to emulate where there is no `device`; '2i' when absent. */
   readonly generation?: Generation;
-  /** A bundle file, its bytes, or an image that was read already; the bundle of this package when absent. */
+  /**
+   * Firmware where there is no `device`: a bundle file, its bytes, or an image that was read already; the bundle of this
+   * package when absent. INVALID_BUNDLE or BAD_SIGNATURE where it cannot be booted.
+   */
   readonly firmware?: string | Uint8Array | FirmwareImage;
+  /** Boots a bundle that nobody signed; false when absent. */
   readonly allowUnsignedFirmware?: boolean;
-  /** Type in which matrices are multiplied; what suits the model when absent. */
+  /** Type in which matrices are multiplied: 'auto', 'bf16', 'fp16' or 'int8'; what suits the model when absent. */
   readonly dtype?: ComputeType;
-  /** Host threads that execute the PEs of each card; the processors divided among the cards when absent. */
+  /** Host threads that execute the PEs of the card where there is no `device`, 1 or more; the number of processors when absent. */
   readonly peThreads?: number;
 }
 
@@ -62,13 +80,13 @@ export interface ExecutorLimits {
   readonly queueLimit: number;
   readonly whenFull: 'reject' | 'wait';
   readonly deadlineMs: number | undefined;
-  readonly peThreads: number;
+  /** As many as the card has by itself when undefined. */
+  readonly peThreads: number | undefined;
 }
 
 /** Options with their defaults. Throws INVALID_ARGUMENT, naming the option, where one is out of range. */
 export function limitsOf(options: ExecutorOptions): ExecutorLimits {
-  const processors = availableParallelism();
-  const threads = count('threads', options.threads ?? Math.max(1, Math.floor(processors / 2)));
+  const threads = count('threads', options.threads ?? defaultThreads());
   if (options.maxBatch !== undefined) count('maxBatch', options.maxBatch);
   const { whenFull = 'reject', maxDelay = 0, deadlineMs } = options;
   if (whenFull !== 'reject' && whenFull !== 'wait')
@@ -82,8 +100,12 @@ export function limitsOf(options: ExecutorOptions): ExecutorLimits {
     queueLimit: count('queueLimit', options.queueLimit ?? 1024),
     whenFull,
     deadlineMs,
-    peThreads: count('peThreads', options.peThreads ?? Math.max(1, Math.floor(processors / threads))),
+    peThreads: options.peThreads === undefined ? undefined : count('peThreads', options.peThreads),
   };
+}
+
+function defaultThreads(): number {
+  return Math.min(MOST_DEFAULT_THREADS, Math.max(1, Math.floor(availableParallelism() / 2)));
 }
 
 export function checkDeadline(deadlineMs: number | undefined): void {

@@ -1,13 +1,13 @@
 /** Compiled graphs across worker threads: requests of many callers, gathered into batches. */
 import type { CompiledGraph, GraphTensor } from '../../compiler/compiled-graph.js';
 import { AbortListeners, closedError, MtiaError } from '../../driver/index.js';
-import { readFirmware } from '../firmware.js';
 import { fixedShape } from '../graph-source.js';
 import type { TensorData } from '../model-types.js';
 import { unpack } from '../tensor-data.js';
 import { rowsOf } from './batch-sizes.js';
 import { CompilerThread } from './compiler-thread.js';
 import type { GraphSet } from './compiler-worker.js';
+import { ExecutorCard, isCardFailure } from './executor-card.js';
 import {
   checkDeadline,
   type ExecutorLimits,
@@ -16,7 +16,7 @@ import {
   limitsOf,
 } from './executor-options.js';
 import { ExecutorStatistics } from './executor-statistics.js';
-import { type RunReport, shareGraph, toSharedMemory } from './messages.js';
+import { type RunReport, shareGraph } from './messages.js';
 import { type ExecutorResult, type ExecutorRunOptions, Request, RequestCheck } from './request.js';
 import { RequestQueue } from './request-queue.js';
 import { packRows, type Slab, unpackRows } from './slab.js';
@@ -24,43 +24,46 @@ import { WorkerThread } from './worker-thread.js';
 
 /** What a graph may take on the device where no request has a deadline: a kernel without end would keep its card. */
 const RUN_DEADLINE_MS = 30_000;
-/** Threads that a request may end before it fails: it may be what ends them. */
+/** Times that thread or card may end under a request before it fails: it may be what ends them. */
 const MOST_LOSSES = 2;
 
 /**
- * Makes an executor: compiles the model on a thread of its own for every power of two up to `maxBatch`, opens a card in
- * each worker thread, and proves that batches change no bit of a row.
+ * Makes an executor: compiles the model on a thread of its own for every power of two up to `maxBatch`, has each worker
+ * thread attach the card, and proves that batches change no bit of a row.
  *
  * ```ts
  * await using executor = await createExecutor('model.pt2', { threads: 2, maxBatch: 64, maxDelay: 1 });
  * const { outputs } = await executor.run({ x: new Float32Array(13) }, { deadlineMs: 50 });
  * ```
+ *
+ * Rejects with INVALID_ARGUMENT (an option is out of range, or does not go with another), INVALID_MODEL, UNSUPPORTED_OPERATOR,
+ * FIRMWARE_MISMATCH, OUT_OF_DEVICE_MEMORY, TOO_MANY (more threads than the card has queues), or what Device.open rejects with.
  */
 export async function createExecutor(model: string | CompiledGraph, options: ExecutorOptions = {}): Promise<Executor> {
   const limits = limitsOf(options);
-  const { generation = '2i' } = options;
-  const firmware = readFirmware(options.firmware, options.allowUnsignedFirmware ?? false);
-  const { version, protocolVersion, generations, kernels } = firmware;
-  const image = { bytes: toSharedMemory(firmware.bytes), version, protocolVersion, generations, kernels };
-  const card = { generation, firmware: image, peThreads: limits.peThreads };
-  // They open their cards while the model is compiled.
-  const workers = await Promise.all(
-    Array.from({ length: limits.threads }, () => WorkerThread.start(card, limits.instances)),
-  );
+  const card = await ExecutorCard.open(options, limits);
+  const workers: WorkerThread[] = [];
   try {
-    return await Executor.start(await readGraphs(model, options), workers, limits);
+    // The threads start while the model is compiled.
+    const started = Array.from({ length: limits.threads }, () => WorkerThread.start(limits.instances));
+    workers.push(...(await Promise.all(started)));
+    return await Executor.start(await readGraphs(model, card, options), card, workers, limits);
   } catch (error) {
     await Promise.all(workers.map((worker) => worker.close()));
+    await card.close();
     throw error;
   }
 }
 
-async function readGraphs(model: string | CompiledGraph, options: ExecutorOptions): Promise<GraphSet> {
-  const { generation = '2i', maxBatch, dtype } = options;
+async function readGraphs(
+  model: string | CompiledGraph,
+  { device }: ExecutorCard,
+  { maxBatch, dtype }: ExecutorOptions,
+): Promise<GraphSet> {
   if (typeof model === 'object') return fixedShape(shareGraph(model), maxBatch);
   const compiler = new CompilerThread();
   try {
-    return await compiler.compileBatches(model, generation, { dtype, maxBatch });
+    return await compiler.compileBatches(model, device.properties.generation, { dtype, maxBatch });
   } finally {
     await compiler.close();
   }
@@ -79,6 +82,7 @@ export class Executor implements AsyncDisposable {
   readonly #maxRows: number;
   readonly #requestCheck: RequestCheck;
   readonly #limits: ExecutorLimits;
+  readonly #card: ExecutorCard;
   readonly #workers: readonly WorkerThread[];
   readonly #queue = new RequestQueue();
   /** Calls that wait for room in the queue. */
@@ -90,21 +94,44 @@ export class Executor implements AsyncDisposable {
   #scheduled = false;
   #draining = false;
   #whenIdle: (() => void)[] = [];
+  /** Why nothing can run, where nobody here brings the card back. */
+  #loss: MtiaError | undefined;
   #closing: Promise<void> | undefined;
 
   /** Use createExecutor. */
-  static async start(set: GraphSet, workers: readonly WorkerThread[], limits: ExecutorLimits): Promise<Executor> {
-    const executor = new Executor(set, workers, limits);
+  static async start(
+    set: GraphSet,
+    card: ExecutorCard,
+    workers: readonly WorkerThread[],
+    limits: ExecutorLimits,
+  ): Promise<Executor> {
+    const executor = new Executor(set, card, workers, limits);
     const { graphs, batched } = set;
     const { instances } = limits;
     const loads = workers.map((worker, index) =>
-      worker.load(graphs, { instances, checkRows: batched && index === 0, onChange: () => executor.#pump() }),
+      worker.load(graphs, {
+        share: () => card.share(),
+        instances,
+        checkRows: batched && index === 0,
+        onChange: () => executor.#pump(),
+      }),
     );
     for (const result of await Promise.allSettled(loads)) if (result.status === 'rejected') throw result.reason;
+    card.listen({
+      down: () => executor.#suspend(),
+      up: () => executor.#resume(),
+      lost: (error) => executor.#lose(error),
+    });
     return executor;
   }
 
-  private constructor({ graphs, batched }: GraphSet, workers: readonly WorkerThread[], limits: ExecutorLimits) {
+  private constructor(
+    { graphs, batched }: GraphSet,
+    card: ExecutorCard,
+    workers: readonly WorkerThread[],
+    limits: ExecutorLimits,
+  ) {
+    this.#card = card;
     this.#graphs = graphs;
     this.#batched = batched;
     this.#limits = limits;
@@ -131,11 +158,12 @@ export class Executor implements AsyncDisposable {
    * Computes the outputs for one request: one row, or several one behind the other up to `maxBatch`. What else runs
    * changes no bit of them. Inputs are copied and may change afterwards.
    *
-   * Rejects with SHAPE_MISMATCH, EXECUTOR_FULL, ABORTED, DEADLINE_EXCEEDED, WORKER_LOST, DEVICE_CLOSED, or what the
-   * device reports.
+   * Rejects with SHAPE_MISMATCH, EXECUTOR_FULL, ABORTED, DEADLINE_EXCEEDED, WORKER_LOST, DEVICE_LOST, DEVICE_RESET,
+   * DEVICE_CLOSED, or what the device reports.
    */
   async run(inputs: Readonly<Record<string, TensorData>>, options: ExecutorRunOptions = {}): Promise<ExecutorResult> {
     if (this.#draining) throw closedError('the executor');
+    if (this.#loss !== undefined) throw this.#loss;
     checkDeadline(options.deadlineMs);
     const { signal, deadlineMs = this.#limits.deadlineMs } = options;
     if (signal?.aborted === true) throw abortedError(signal);
@@ -181,7 +209,7 @@ export class Executor implements AsyncDisposable {
     });
   }
 
-  /** Drains, closes the cards and ends the threads. Idempotent. */
+  /** Drains, ends the threads, and closes the card unless it is the caller's. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -200,6 +228,21 @@ export class Executor implements AsyncDisposable {
     await this.drain();
     clearTimeout(this.#delay);
     await Promise.all(this.#workers.map((worker) => worker.close()));
+    await this.#card.close();
+  }
+
+  #suspend(): void {
+    for (const worker of this.#workers) worker.suspend();
+  }
+
+  #resume(): void {
+    this.#loss = undefined;
+    for (const worker of this.#workers) worker.resume();
+  }
+
+  #lose(error: MtiaError): void {
+    this.#loss = error;
+    this.#failWaiting(error);
   }
 
   get #idle(): boolean {
@@ -297,6 +340,7 @@ export class Executor implements AsyncDisposable {
       );
       const report = await worker.run(slab, { graph: batch.graphNumber, deadlineMs: runDeadline(requests) });
       running = false;
+      this.#card.worked();
       this.#statistics.batch(batch.rows);
       this.#answer(batch, slab, report);
     } catch (error) {
@@ -333,12 +377,12 @@ export class Executor implements AsyncDisposable {
     }
   }
 
-  /** A thread that ended is tried once more; a batch that failed is taken apart, so that only those fail that have to. */
+  /** What ended with its thread or its card is tried once more; a batch that failed is taken apart, so that only those fail that have to. */
   #onFailure(requests: readonly Request[], error: unknown): void {
-    const lost = error instanceof MtiaError && error.code === 'WORKER_LOST';
+    const lost = isCardFailure(error) || (error instanceof MtiaError && error.code === 'WORKER_LOST');
     for (const request of [...requests].reverse()) {
       if (request.settled) continue;
-      const again = lost ? ++request.losses < MOST_LOSSES : requests.length > 1;
+      const again = lost ? this.#loss === undefined && ++request.losses < MOST_LOSSES : requests.length > 1;
       if (!again) {
         this.#fail(request, error);
         continue;
@@ -350,9 +394,14 @@ export class Executor implements AsyncDisposable {
 
   #failAll(): void {
     const cause = this.#workers[0]?.failure;
-    const error = new MtiaError('WORKER_LOST', 'no worker thread of the executor can be started any more', { cause });
-    for (const request of [...this.#queue.clear(), ...this.#heldBack]) this.#fail(request, error);
+    this.#failWaiting(
+      new MtiaError('WORKER_LOST', 'no worker thread of the executor can be started any more', { cause }),
+    );
     this.#draining = true;
+  }
+
+  #failWaiting(error: MtiaError): void {
+    for (const request of [...this.#queue.clear(), ...this.#heldBack]) this.#fail(request, error);
   }
 }
 

@@ -1,27 +1,13 @@
 /** What the main thread and worker threads say to each other. Tensors and weights lie in shared memory and stay there. */
 import type { CompiledGraph } from '../../compiler/compiled-graph.js';
-import { type FaultPlace, MtiaError } from '../../driver/errors.js';
-import type { FirmwareImage } from '../../driver/index.js';
-import type { ErrorName, Generation } from '../../hw/index.js';
-
-/** An MtiaError on its way between threads: structured clones lose its class and code. */
-interface ErrorMessage {
-  readonly code: ErrorName;
-  readonly message: string;
-  readonly place?: FaultPlace;
-  readonly cause?: unknown;
-}
+import { decodeError, type ErrorMessage, encodeError, MtiaError } from '../../driver/index.js';
+import type { SharedDevice } from '../shared-device.js';
 
 export type Answer<T> = { readonly value: T } | { readonly error: ErrorMessage };
 
-/** What a worker thread opens its card with, as soon as it runs. */
-export interface CardSetup {
-  readonly generation: Generation;
-  readonly firmware: FirmwareImage;
-  readonly peThreads: number;
-}
-
 export interface PrepareTask {
+  /** The card, for this thread to attach. What it has attached before it closes first. */
+  readonly device: SharedDevice;
   /** For each size of a batch, the smallest first. */
   readonly graphs: readonly CompiledGraph[];
   /** One for each instance. */
@@ -54,26 +40,14 @@ export async function answer<T>(work: () => T | Promise<T>): Promise<Answer<T>> 
     return { value: await work() };
   } catch (error) {
     if (!(error instanceof MtiaError)) throw error;
-    const { code, message, place, cause } = error;
-    return {
-      error: {
-        code,
-        message,
-        ...(place === undefined ? {} : { place }),
-        ...(cause === undefined ? {} : { cause: cause instanceof Error ? new Error(cause.message) : cause }),
-      },
-    };
+    return { error: encodeError(error) };
   }
 }
 
 /** What the other thread answered. */
 export function unwrap<T>(answered: Answer<T>): T {
   if ('value' in answered) return answered.value;
-  const { code, message, place, cause } = answered.error;
-  throw new MtiaError(code, message, {
-    ...(place === undefined ? {} : { place }),
-    ...(cause === undefined ? {} : { cause }),
-  });
+  throw decodeError(answered.error);
 }
 
 /** The same bytes where every thread sees them. */

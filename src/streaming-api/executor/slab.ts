@@ -4,10 +4,16 @@ import type { TensorData } from '../model-types.js';
 import { typedArrayOver, unpack } from '../tensor-data.js';
 import { rowBytes } from './batch-sizes.js';
 
+export interface SlabTensors {
+  readonly inputs: Readonly<Record<string, TensorData>>;
+  readonly outputs: Readonly<Record<string, TensorData>>;
+}
+
 export class Slab {
   readonly memory: SharedArrayBuffer;
   readonly #inputBytes: number;
   readonly #inputs = new Map<CompiledGraph, readonly TensorData[]>();
+  readonly #tensors = new Map<CompiledGraph, SlabTensors>();
 
   /** Bytes that hold inputs and outputs of every graph. */
   static allocate(graphs: readonly CompiledGraph[]): SharedArrayBuffer {
@@ -34,6 +40,21 @@ export class Slab {
     const views = graph.inputs.map(({ type, offset, bytes }) => typedArrayOver(type, segment, offset, bytes));
     this.#inputs.set(graph, views);
     return views;
+  }
+
+  /** Views of a graph's tensors by name: a run copies out of the ones and into the others. */
+  tensors(graph: CompiledGraph): SlabTensors {
+    const known = this.#tensors.get(graph);
+    if (known !== undefined) return known;
+    const segment = this.outputs(graph);
+    const views = this.inputs(graph);
+    const inputs = graph.inputs.map(({ name }, index) => [name, views[index] ?? new Uint8Array()] as const);
+    const outputs = graph.outputs.map(({ name, type, offset, bytes }) => {
+      return [name, typedArrayOver(type, segment, offset, bytes)] as const;
+    });
+    const tensors = { inputs: Object.fromEntries(inputs), outputs: Object.fromEntries(outputs) };
+    this.#tensors.set(graph, tensors);
+    return tensors;
   }
 
   /** Where a graph's outputs lie, placed as in its segment. */

@@ -1,24 +1,26 @@
-/** One worker thread, kept alive by a piscina pool of one: a thread that ends is replaced, and gets its card anew. */
+/** One worker thread, kept alive by a piscina pool of one: a thread that ends is replaced, and attaches the card anew. */
 import type { Piscina } from 'piscina';
 import type { CompiledGraph } from '../../compiler/compiled-graph.js';
 import { MtiaError } from '../../driver/index.js';
-import {
-  type AbortTask,
-  type Answer,
-  type CardSetup,
-  type PrepareTask,
-  type RunReport,
-  type RunTask,
-  unwrap,
-} from './messages.js';
+import type { SharedDevice } from '../shared-device.js';
+import { isCardFailure } from './executor-card.js';
+import { type AbortTask, type Answer, type PrepareTask, type RunReport, type RunTask, unwrap } from './messages.js';
 import { Slab } from './slab.js';
 import { workerFile } from './worker-file.js';
 
 /** A thread that could not get ready this often in a row is given up. */
 const MOST_ATTEMPTS = 3;
-/** Boot of the firmware and upload of the weights of every batch size, on a busy machine. */
+/** Start of the thread and upload of the weights of every batch size, on a busy machine. */
 const PREPARE_MS = 120_000;
 const CLOSE_MS = 30_000;
+
+export interface LoadTask {
+  /** The card, for a thread that attaches it. */
+  readonly share: () => SharedDevice;
+  readonly instances: number;
+  readonly checkRows: boolean;
+  readonly onChange: () => void;
+}
 
 export class WorkerThread {
   readonly #pool: Piscina;
@@ -27,13 +29,16 @@ export class WorkerThread {
   #free: Slab[] = [];
   #graphs: readonly CompiledGraph[] = [];
   #onChange: () => void = () => undefined;
-  #state: 'starting' | 'ready' | 'dead' | 'closed' = 'starting';
+  #share: () => SharedDevice = () => {
+    throw new RangeError('the thread has no card yet');
+  };
+  /** `suspended`: the card is being reset, or is lost. */
+  #state: 'starting' | 'ready' | 'suspended' | 'dead' | 'closed' = 'starting';
   #losses = 0;
-  #restarting: Promise<void> | undefined;
+  #restarting: Promise<void> = Promise.resolve();
   #failure: unknown;
 
-  /** Starts the thread, which begins to open its card. */
-  static async start(card: CardSetup, instances: number): Promise<WorkerThread> {
+  static async start(instances: number): Promise<WorkerThread> {
     // Loaded here: programs without an executor need not wait for it.
     const { Piscina } = await import('piscina');
     return new WorkerThread(
@@ -44,10 +49,9 @@ export class WorkerThread {
         maxThreads: 1,
         // Each batch and the word that it is not wanted any more; close() waits behind neither.
         concurrentTasksPerWorker: 2 * instances + 1,
-        // A worker that waits in Atomics.wait() would not see the interrupts of its card.
+        // A worker that waits in Atomics.wait() would not see the interrupts of the card.
         atomics: 'disabled',
         recordTiming: false,
-        workerData: card,
       }),
     );
   }
@@ -88,11 +92,9 @@ export class WorkerThread {
    * Loads the models onto the card, with shared memory for `instances` batches. `onChange` is called when a successor of the
    * thread has become ready, and when there will be none. Rejects with what failed.
    */
-  async load(
-    graphs: readonly CompiledGraph[],
-    options: { readonly instances: number; readonly checkRows: boolean; readonly onChange: () => void },
-  ): Promise<void> {
-    const { instances, checkRows, onChange } = options;
+  async load(graphs: readonly CompiledGraph[], options: LoadTask): Promise<void> {
+    const { share, instances, checkRows, onChange } = options;
+    this.#share = share;
     this.#graphs = graphs;
     this.#slabs = Array.from({ length: instances }, () => new Slab(Slab.allocate(graphs), graphs));
     this.#free = [...this.#slabs];
@@ -121,13 +123,23 @@ export class WorkerThread {
     this.#perform('abort', { slab: this.#slabs.indexOf(slab) }).catch(() => undefined);
   }
 
-  /** Closes the card and ends the thread. No batch may be under way that is still wanted. */
+  /** Nothing can run: the card is being reset, or is lost. */
+  suspend(): void {
+    if (this.#state === 'ready' || this.#state === 'starting') this.#state = 'suspended';
+  }
+
+  /** The card works again. */
+  resume(): void {
+    if (this.#state === 'suspended') this.#restart();
+  }
+
+  /** Lets go of the card and ends the thread. No batch may be under way that is still wanted. */
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
     await this.#restarting;
     const alive = this.#state !== 'dead';
     this.#state = 'closed';
-    // Where the card cannot be closed, it goes with the process.
+    // What it cannot let go of in order is taken from it when it ends.
     if (alive) await withDeadline(CLOSE_MS, this.#perform('close', undefined)).catch(() => undefined);
     await this.#pool.destroy();
   }
@@ -139,13 +151,19 @@ export class WorkerThread {
 
   async #prepare(checkRows: boolean): Promise<void> {
     const slabs = this.#slabs.map(({ memory }) => memory);
-    unwrap(await this.#perform<void>('prepare', { graphs: this.#graphs, slabs, checkRows }));
+    const device = this.#share();
+    const task = { device, graphs: this.#graphs, slabs, checkRows };
+    unwrap(await this.#perform<void>('prepare', task, device.ports));
     if (this.#state === 'starting') this.#state = 'ready';
   }
 
-  async #perform<T>(name: string, task: PrepareTask | RunTask | AbortTask | undefined): Promise<Answer<T>> {
+  async #perform<T>(
+    name: string,
+    task: PrepareTask | RunTask | AbortTask | undefined,
+    ports?: SharedDevice['ports'],
+  ): Promise<Answer<T>> {
     try {
-      return (await this.#pool.run(task, { name })) as Answer<T>;
+      return await this.#pool.run(task, ports === undefined ? { name } : { name, transferList: [...ports] });
     } catch (cause) {
       throw new MtiaError('WORKER_LOST', 'the worker thread that ran the request ended', { cause });
     }
@@ -155,21 +173,25 @@ export class WorkerThread {
     if (this.#state === 'closed' || this.#state === 'dead') return;
     this.#losses++;
     // While it gets ready, whoever prepares it learns of the loss by the task that failed.
-    if (this.#state === 'starting') return;
-    this.#state = 'starting';
+    if (this.#state !== 'ready') return;
     // Piscina is still taking the old thread out of its list.
-    setImmediate(() => {
-      this.#restarting = this.#restart();
-    });
+    this.#state = 'starting';
+    setImmediate(() => this.#restart());
   }
 
-  async #restart(): Promise<void> {
+  #restart(): void {
+    this.#state = 'starting';
+    this.#restarting = this.#restarting.then(() => this.#tryToPrepare());
+  }
+
+  async #tryToPrepare(): Promise<void> {
     for (let attempt = 0; attempt < MOST_ATTEMPTS && this.#state === 'starting'; attempt++) {
       try {
         await withDeadline(PREPARE_MS, this.#prepare(false));
-        break;
       } catch (error) {
         this.#failure = error;
+        // Not the thread's fault: it is tried again when the card works.
+        if (isCardFailure(error) && this.#state === 'starting') this.#state = 'suspended';
       }
     }
     if (this.#state === 'starting') this.#state = 'dead';

@@ -1,37 +1,15 @@
-/** What a worker thread of an executor runs: a card of its own, the models on it, and the batches it is given. */
+/** What a worker thread of an executor runs: a context of its own on the card, the models in it, and the batches it is given. */
 import { setPriority } from 'node:os';
-import { workerData } from 'node:worker_threads';
 import type { CompiledGraph } from '../../compiler/compiled-graph.js';
 import { closedError, type MtiaError } from '../../driver/index.js';
 import type { CompiledModel } from '../compiled-model.js';
 import { Device } from '../device.js';
-import type { TensorData } from '../model-types.js';
-import { bytesOf } from '../typed-array.js';
-import {
-  type AbortTask,
-  type Answer,
-  answer,
-  type CardSetup,
-  type PrepareTask,
-  type RunReport,
-  type RunTask,
-} from './messages.js';
+import { type AbortTask, type Answer, answer, type PrepareTask, type RunReport, type RunTask } from './messages.js';
 import { checkRowIndependence } from './row-independence.js';
 import { Slab } from './slab.js';
 
-/**
- * The threads of the card inherit it: while they saturate the processors, the event loop of the main thread, which has to
- * hand out the next batch, still gets its turn at once.
- */
+/** While batches saturate the processors, the event loop of the main thread still gets its turn at once. */
 const NICENESS = 5;
-
-/** Errors after which the card is of no use any more. */
-const FATAL: ReadonlySet<string> = new Set<MtiaError['code']>([
-  'DEVICE_LOST',
-  'DEVICE_RESET',
-  'DEVICE_TIMEOUT',
-  'FIRMWARE_PANIC',
-]);
 
 interface Loaded {
   readonly graph: CompiledGraph;
@@ -39,21 +17,16 @@ interface Loaded {
 }
 
 class ExecutorWorker {
-  readonly #opening: Promise<Device>;
+  #device: Device | undefined;
   #slabs: readonly Slab[] = [];
   #loaded: readonly Loaded[] = [];
   /** By number of the slab. */
   readonly #running = new Map<number, AbortController>();
 
-  constructor({ generation, firmware, peThreads }: CardSetup) {
-    lowerPriority();
-    this.#opening = Device.open({ generation, firmware, threads: peThreads });
-    // Whoever prepares the worker hears of it.
-    this.#opening.catch(() => undefined);
-  }
-
-  async prepare({ graphs, slabs, checkRows }: PrepareTask): Promise<void> {
-    const device = await this.#opening;
+  async prepare({ device: shared, graphs, slabs, checkRows }: PrepareTask): Promise<void> {
+    await this.close();
+    const device = await Device.attach(shared);
+    this.#device = device;
     const loaded: Loaded[] = [];
     for (const graph of graphs) {
       loaded.push({ graph, model: await device.loadModel(graph, { concurrency: slabs.length }) });
@@ -72,15 +45,12 @@ class ExecutorWorker {
     this.#running.set(number, controller);
     try {
       const { signal } = controller;
-      const { outputs, deviceUs, graphUs, jobs } = await model.run(inputsIn(slab, graph), { deadlineMs, signal });
-      const segment = slab.outputs(graph);
-      for (const { name, offset } of graph.outputs) {
-        const data = outputs[name];
-        if (data !== undefined) segment.set(bytesOf(data), offset);
-      }
+      const { inputs, outputs } = slab.tensors(graph);
+      const { deviceUs, graphUs, jobs } = await model.run(inputs, { deadlineMs, signal, outputs });
       return { deviceUs, graphUs, jobs };
     } catch (error) {
-      if (FATAL.has((error as Partial<MtiaError>).code ?? '')) await this.#giveUp();
+      // Its queue has stopped, though the card may be well: a successor of the thread gets another.
+      if ((error as Partial<MtiaError>).code === 'DEVICE_TIMEOUT') process.exit(1);
       throw error;
     } finally {
       this.#running.delete(number);
@@ -92,14 +62,9 @@ class ExecutorWorker {
   }
 
   async close(): Promise<void> {
-    const device = await this.#opening;
-    await device.close();
-  }
-
-  /** Ends the thread: its successor opens a new card. */
-  async #giveUp(): Promise<void> {
-    await this.close().catch(() => undefined);
-    process.exit(1);
+    this.#loaded = [];
+    await this.#device?.close();
+    this.#device = undefined;
   }
 }
 
@@ -112,13 +77,8 @@ function lowerPriority(): void {
   }
 }
 
-/** Views of the slab: the model copies from them into pinned memory. */
-function inputsIn(slab: Slab, graph: CompiledGraph): Record<string, TensorData> {
-  const views = slab.inputs(graph);
-  return Object.fromEntries(graph.inputs.map(({ name }, index) => [name, views[index] ?? new Uint8Array()]));
-}
-
-const worker = new ExecutorWorker(workerData as CardSetup);
+lowerPriority();
+const worker = new ExecutorWorker();
 
 export function prepare(task: PrepareTask): Promise<Answer<void>> {
   return answer(() => worker.prepare(task));
