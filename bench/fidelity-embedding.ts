@@ -1,6 +1,7 @@
-/** Table-batched embedding with 8-bit rows, through the library's EMBEDDING_BAG kernel. */
+/** Table-batched embedding with 8-bit rows, through a kernel that works as the published one: a bag at a time. */
 import { randomNumbers } from '../src/conformance/random.js';
-import { DATA_TYPE, EMBEDDING_BAG_ARGUMENTS, EMBEDDING_TABLE, encodeStruct } from '../src/hw/index.js';
+import { DATA_TYPE, DATA_TYPE_BYTES, EMBEDDING_BAG_ARGUMENTS, EMBEDDING_TABLE, encodeStruct } from '../src/hw/index.js';
+import type { DeviceBuffer } from '../src/streaming-api/index.js';
 import type { FidelityDevice, Memory } from './fidelity-device.js';
 import { EMBEDDING_V1, PROVISIONED_WATTS, type PublishedEmbedding } from './fidelity-published.js';
 import type { FidelityRow } from './fidelity-rows.js';
@@ -9,38 +10,57 @@ import { seededIndices } from './seeded.js';
 /** Tables of a job: not published; one for each PE. */
 const TABLES = 64;
 const INDEX_BYTES = 8;
+const FP16_BYTES = DATA_TYPE_BYTES.FP16;
 const SEED = 31;
 
 /** Tables of 100 rows live in the SRAM, which caches them in the publication; those of a million rows in LPDDR. */
 const memoryOf = (rows: number): Memory => (rows <= 1000 ? 'sram' : 'lpddr');
 
-export type Bag = Pick<PublishedEmbedding, 'pooling' | 'rows' | 'elements'> & { readonly batch: number };
+export interface EmbeddingJob {
+  readonly tables: number;
+  /** Of a table; elements of a row, a multiple of 32. */
+  readonly rows: number;
+  readonly elements: number;
+  /** Indices of a bag; bags of a table. */
+  readonly pooling: number;
+  readonly batch: number;
+}
+
+export interface EmbeddingBuffers {
+  readonly tables: DeviceBuffer;
+  /** INT64, table by table, bag by bag. */
+  readonly indices: DeviceBuffer;
+  /** Bag by bag, table by table. */
+  readonly output: DeviceBuffer;
+}
 
 /** Device time of one launch in microseconds: 8-bit rows without scale, pooled to FP16. */
-export async function embeddingUs(target: FidelityDevice, { pooling, rows, elements, batch }: Bag): Promise<number> {
-  const memory = memoryOf(rows);
-  const perTable = batch * pooling;
-  const outputStride = TABLES * elements * 2;
-  const descriptors = new Uint8Array(TABLES * EMBEDDING_TABLE.size);
-  for (let table = 0; table < TABLES; table++) {
+export async function launchEmbedding(
+  target: FidelityDevice,
+  { tables, rows, elements, pooling, batch }: EmbeddingJob,
+  buffers: EmbeddingBuffers,
+): Promise<number> {
+  const outputStride = tables * elements * FP16_BYTES;
+  const descriptors = new Uint8Array(tables * EMBEDDING_TABLE.size);
+  for (let table = 0; table < tables; table++) {
     encodeStruct(EMBEDDING_TABLE, new DataView(descriptors.buffer), table * EMBEDDING_TABLE.size, {
       table_offset: table * rows * elements,
-      indices_offset: table * perTable * INDEX_BYTES,
-      output_offset: table * elements * 2,
+      indices_offset: table * batch * pooling * INDEX_BYTES,
+      output_offset: table * elements * FP16_BYTES,
       rows,
       bag_length: pooling,
       row_bytes: elements,
     });
   }
   return target.launchUs({
-    kernel: 'EMBEDDING_BAG',
+    kernel: 'TABLE_BATCHED_EMBEDDING',
     layout: EMBEDDING_BAG_ARGUMENTS,
     values: {
       descriptors: await target.allocateWith(descriptors, 'sram'),
-      tables: await target.allocate(TABLES * rows * elements, memory),
-      inputs: await target.allocateWith(seededIndices(TABLES * perTable, rows, randomNumbers(SEED)), 'sram'),
-      output: await target.allocate(batch * outputStride, 'sram'),
-      table_count: TABLES,
+      tables: buffers.tables,
+      inputs: buffers.indices,
+      output: buffers.output,
+      table_count: tables,
       batch,
       output_stride: outputStride,
       type: DATA_TYPE.INT8,
@@ -48,6 +68,21 @@ export async function embeddingUs(target: FidelityDevice, { pooling, rows, eleme
       sample_block: batch,
     },
   });
+}
+
+type Bag = Pick<PublishedEmbedding, 'pooling' | 'rows' | 'elements'> & { readonly batch: number };
+
+async function embeddingUs(target: FidelityDevice, { pooling, rows, elements, batch }: Bag): Promise<number> {
+  const indices = seededIndices(TABLES * batch * pooling, rows, randomNumbers(SEED));
+  return launchEmbedding(
+    target,
+    { tables: TABLES, rows, elements, pooling, batch },
+    {
+      tables: await target.allocate(TABLES * rows * elements, memoryOf(rows)),
+      indices: await target.allocateWith(indices, 'sram'),
+      output: await target.allocate(batch * TABLES * elements * FP16_BYTES, 'sram'),
+    },
+  );
 }
 
 function row(figures: PublishedEmbedding, batch: 64 | 256): FidelityRow {

@@ -28,7 +28,7 @@ enum buffer { CB_INPUT, CB_WEIGHT, CB_BIAS, CB_OUTPUT, CB_TABLE, CB_ROW_SCALE, C
 /* Bytes of both operands in a chunk, at most: nothing is multiplied before the first one is there. */
 #define LOAD_LIMIT (64 * 1024ull)
 /* A chunk shorter than this costs more instructions than keeping an operand saves traffic. */
-#define CHUNK_WORTH_KEEPING 256u
+#define CHUNK_WORTH_KEEPING 128u
 
 /* How this PE cuts its share of the job. */
 struct plan {

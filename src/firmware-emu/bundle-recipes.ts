@@ -119,6 +119,7 @@ export const EXTERNAL_KERNEL_ID = {
   HOLD: KERNEL_ID.FIRST_EXTERNAL + 16,
   GEMM_CONTEXTS: KERNEL_ID.FIRST_EXTERNAL + 17,
   BATCHED_MATRICES: KERNEL_ID.FIRST_EXTERNAL + 32,
+  TABLE_BATCHED_EMBEDDING: KERNEL_ID.FIRST_EXTERNAL + 33,
 } as const;
 export type ExternalKernelName = keyof typeof EXTERNAL_KERNEL_ID;
 
@@ -126,9 +127,9 @@ function external(name: ExternalKernelName, folder: string): KernelRecipe {
   return { name, id: EXTERNAL_KERNEL_ID[name], source: `firmware/${folder}/${name.toLowerCase()}.c` };
 }
 
-const BENCHMARK_KERNELS: readonly KernelRecipe[] = (['SCALAR_MIX', 'BATCHED_MATRICES'] as const).map((name) =>
-  external(name, 'benchmark-kernels'),
-);
+const BENCHMARK_KERNELS: readonly KernelRecipe[] = (
+  ['SCALAR_MIX', 'BATCHED_MATRICES', 'TABLE_BATCHED_EMBEDDING'] as const
+).map((name) => external(name, 'benchmark-kernels'));
 
 const TEST_KERNELS: readonly KernelRecipe[] = (Object.keys(EXTERNAL_KERNEL_ID) as ExternalKernelName[])
   .filter((name) => !BENCHMARK_KERNELS.some((kernel) => kernel.name === name))

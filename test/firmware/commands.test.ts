@@ -60,8 +60,8 @@ describe.each(['v1', '2i'] as const)('host commands on %s', (generation) => {
     session.host.fill(0);
     expect(await session.read(far, data.length)).toEqual(data);
     const pcie = generation === 'v1' ? 16 : 32;
-    // What is in reach of it (I23), what ECC leaves of it (I25 section 5).
-    const lpddr = generation === 'v1' ? 150 : 204.8 * 0.875;
+    // What is in reach of it, what ECC leaves of it (I25 section 5).
+    const lpddr = generation === 'v1' ? 176 * 0.425 : 204.8 * 0.875;
     expect(to.deviceUs).toBeCloseTo(data.length / pcie / 1000, 2);
     expect(across.deviceUs).toBeCloseTo((2 * data.length) / lpddr / 1000, 2);
   });

@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type MeasuredDevice, openMeasuredDevice } from '../../bench/context.js';
 import { FIDELITY_ROWS } from '../../bench/fidelity.js';
 import { FidelityDevice } from '../../bench/fidelity-device.js';
+import { launchEmbedding } from '../../bench/fidelity-embedding.js';
 import { BATCHED } from '../../bench/fidelity-operators.js';
+import { seededIndices } from '../../bench/seeded.js';
 import { BENCHMARK_BUNDLE } from '../../src/firmware-emu/index.js';
 import type { Generation } from '../../src/hw/index.js';
 import { load, type NumberType, randomNumbers, store } from './number-formats.js';
@@ -87,8 +89,10 @@ describe('device time of a published shape', () => {
     'FC INT8, SRAM, v1: 512 x 1024 x 1024': 1.15,
     'FC INT8, SRAM, v1: 2048 x 1024 x 1024': 1.15,
     'FC FP16, SRAM, v1: 1024 x 1024 x 1024': 1.15,
-    'FC INT8, LPDDR, v1: 2048 x 1024 x 1024': 1.1,
+    'FC INT8, LPDDR, v1: 512 x 1024 x 1024': 1.15,
+    'FC FP16, LPDDR, v1: 1024 x 1024 x 1024': 1.15,
     'TBE, LPDDR, v1: pooling 50, 1000000 rows of 64, batch 64': 1.15,
+    'TBE, LPDDR, v1: pooling 20, 1000000 rows of 256, batch 64': 1.15,
     'TBE, SRAM, v1: pooling 50, 100 rows of 64, batch 64': 1.15,
     'operators, SRAM, v1: tanh': 1.15,
     '2i statements: 2048 x 2048 x 2048 FP16 from SRAM': 1.1,
@@ -118,6 +122,38 @@ describe('device time of a published shape', () => {
 
 /** One binary of a kernel for both generations: what was written for v1 runs unchanged on 2i. */
 describe.each(GENERATIONS)('benchmark kernels compute, on %s', (generation) => {
+  test.each([
+    [1, 64],
+    [20, 32],
+    [50, 96],
+  ])('TABLE_BATCHED_EMBEDDING adds up bags of %d rows of %d bytes', async (pooling, elements) => {
+    const [TABLES, ROWS, SAMPLES] = [3, 40, 37] as const;
+    const tables = numbers(TABLES * ROWS * elements, 'INT8', 11);
+    const random = randomNumbers(12);
+    const indices = seededIndices(TABLES * SAMPLES * pooling, ROWS, random);
+    const job = { tables: TABLES, rows: ROWS, pooling, elements, batch: SAMPLES };
+    const target = new FidelityDevice(deviceOf(generation));
+    const output = await target.allocate(SAMPLES * TABLES * elements * 2, 'lpddr');
+    await launchEmbedding(target, job, {
+      tables: await target.allocateWith(tables.bytes, 'lpddr'),
+      indices: await target.allocateWith(indices, 'sram'),
+      output,
+    });
+    const result = new Uint8Array(output.bytes);
+    await target.device.defaultStream.copyToHost(result, output);
+    target.release();
+    expectElements(new DataView(result.buffer), SAMPLES * TABLES * elements, 'FP16', (index) => {
+      const [element, bag] = [index % elements, Math.floor(index / elements)];
+      const [table, sample] = [bag % TABLES, Math.floor(bag / TABLES)];
+      let sum = 0;
+      for (let i = 0; i < pooling; i++) {
+        const row = Number(indices[(table * SAMPLES + sample) * pooling + i]);
+        sum += at(tables, (table * ROWS + row) * elements + element);
+      }
+      return sum;
+    });
+  });
+
   const BATCH = 9;
   const run = (name: keyof typeof BATCHED, first: Elements, second: Elements): Promise<DataView> => {
     const { operation, output } = BATCHED[name];

@@ -2,9 +2,6 @@
 #include <string.h>
 #include "pe_internal.h"
 
-/* From request to data, and from data to acknowledgement, in cycles. Assumed: no latency is published. */
-#define SRAM_LATENCY 150
-#define LPDDR_LATENCY 300
 /* Bytes that the network carries at a time. Assumed, after the 32-byte alignment of v1. */
 #define NETWORK_GRANULE 32
 
@@ -151,7 +148,7 @@ static void copy(const struct pe *pe, const struct dma *dma, const struct block 
 }
 
 uint64_t memory_latency(const struct pe *pe, uint64_t address) {
-  return memory_kind_of(pe->environment.memory, address) == MEMORY_SRAM ? SRAM_LATENCY : LPDDR_LATENCY;
+  return memory_kind_of(pe->environment.memory, address) == MEMORY_SRAM ? pe->time.sram_latency : pe->time.lpddr_latency;
 }
 
 /* Bytes that a DMA takes of each memory, and when the last of those that were prefetched are there. */
@@ -218,7 +215,7 @@ static void take_time(struct pe *pe, const struct dma *dma, struct command *comm
     const uint64_t busy = cycles_of(lpddr, pe->time.lpddr);
     end = later(end, time_line_take(pe, LINE_LPDDR, start, busy) + busy);
   }
-  command_finish(pe, command, start, end, end + (lpddr != 0 ? LPDDR_LATENCY : SRAM_LATENCY));
+  command_finish(pe, command, start, end, end + (lpddr != 0 ? pe->time.lpddr_latency : pe->time.sram_latency));
   count_traffic(&pe->counters, &traffic, in);
   pe->counters.multicast_saved_bytes += bytes - divide_up(bytes, dma->members);
 }
@@ -329,7 +326,7 @@ bool dma_prefetch_prepare(struct pe *pe, struct command *command) {
 static void prefetch(struct pe *pe, const struct dma *dma, const struct command *command) {
   const struct cache_outcome outcome = look_up(pe, dma);
   const uint64_t busy = cycles_of(outcome.missed + outcome.written_back, pe->time.lpddr);
-  const uint64_t ready = time_line_take(pe, LINE_LPDDR, command->issue, busy) + busy + LPDDR_LATENCY;
+  const uint64_t ready = time_line_take(pe, LINE_LPDDR, command->issue, busy) + busy + pe->time.lpddr_latency;
   pe->counters.cache_missed_bytes += outcome.missed;
   pe->counters.cache_written_back_bytes += outcome.written_back;
   pe->counters.lpddr_read_bytes += outcome.missed;
