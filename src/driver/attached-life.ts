@@ -121,14 +121,17 @@ export class AttachedLife implements ContextAdministration {
 
   /** Ends every context in order, as far as the device still does. */
   async close(): Promise<void> {
-    for (const context of [...this.#contexts]) {
-      try {
-        await context.close();
-      } catch (error) {
-        this.#parts.logger.warn({ context: context.id, err: error }, 'context did not close in order');
-      }
-    }
+    // All at once: firmware that is stuck costs the deadline of one.
+    await Promise.all([...this.#contexts].map((context) => this.#closeContext(context)));
     this.#watchdog.stop();
+  }
+
+  async #closeContext(context: Context): Promise<void> {
+    try {
+      await context.close();
+    } catch (error) {
+      this.#parts.logger.warn({ context: context.id, err: error }, 'context did not close in order');
+    }
   }
 
   async #abort(queue: number, position: number, count: number): Promise<void> {

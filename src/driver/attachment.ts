@@ -126,7 +126,7 @@ export class Attachment implements CardShare {
   async #destroyContexts(): Promise<void> {
     const contexts = [...this.#contexts];
     this.#contexts = new Map();
-    for (const [context, queues] of contexts) await this.#destroyContext(context, queues);
+    await Promise.all(contexts.map(([context, queues]) => this.#destroyContext(context, queues)));
   }
 
   async #destroyContext(context: number, queues: ReadonlySet<number>): Promise<void> {

@@ -9,6 +9,7 @@ import { HOST_COMMAND, LIMITS } from '../../hw/index.js';
 import type { AttachedWorkerData } from '../attached-worker.js';
 import type { CardWorkerData } from '../card-worker.js';
 import { category, conformanceCase, unsupported } from '../case.js';
+import { rejectsWith } from '../expectations.js';
 import type { Fixture } from '../fixture.js';
 
 type End = CardWorkerData['end'];
@@ -156,6 +157,17 @@ export const threadCases = category('threads', { requires: ['workers', 'boot', '
     await Promise.all(attached);
     await session.expectWorking();
   }),
+
+  conformanceCase(
+    'leaves a card with fewer vectors than queues to one thread',
+    'INT-7',
+    { requires: ['limits'] },
+    async (fixture) => {
+      const device = await fixture.driver({ limits: { interruptVectors: LIMITS.QUEUES - 1 } });
+      await rejectsWith('INVALID_ARGUMENT', () => device.share());
+      await (await fixture.session({ on: device })).expectWorking();
+    },
+  ),
 
   ...attachedEnds,
 
