@@ -48,7 +48,7 @@ const report = await soak({
   onProgress: (progress) => console.log(line(progress)),
 });
 console.log(`\n${line(report)}`);
-console.log(`after the first minute: ${held(report.atFirst)}\nat most: ${held(report.atMost)}`);
+console.log(`in the first minutes: ${held(report.atFirst)}\nat most: ${held(report.atMost)}`);
 console.log(
   Object.entries(report.counts)
     .map(([kind, count]) => `${kind} ${count}`)

@@ -22,14 +22,21 @@ export function processResources(): ProcessResources {
   };
 }
 
-export function greatest(a: ProcessResources, b: ProcessResources): ProcessResources {
+type Choose = (...values: readonly number[]) => number;
+
+function combined(samples: readonly ProcessResources[], choose: Choose): ProcessResources {
+  const each = (key: keyof ProcessResources): number => choose(...samples.map((sample) => sample[key]));
   return {
-    residentBytes: Math.max(a.residentBytes, b.residentBytes),
-    heapBytes: Math.max(a.heapBytes, b.heapBytes),
-    externalBytes: Math.max(a.externalBytes, b.externalBytes),
-    descriptors: Math.max(a.descriptors, b.descriptors),
-    threads: Math.max(a.threads, b.threads),
+    residentBytes: each('residentBytes'),
+    heapBytes: each('heapBytes'),
+    externalBytes: each('externalBytes'),
+    descriptors: each('descriptors'),
+    threads: each('threads'),
   };
+}
+
+export function greatest(...samples: readonly ProcessResources[]): ProcessResources {
+  return combined(samples, Math.max);
 }
 
 /** How much more than at first is no leak: caches, buffers of the allocator, threads of Node that start when they are needed. */
@@ -41,10 +48,32 @@ const TOLERANCE: ProcessResources = {
   threads: 6,
 };
 
-/** Says what has leaked; undefined where all is as at first. Both are measured with garbage collected. */
-export function leakOf(first: ProcessResources, now: ProcessResources): string | undefined {
-  for (const key of Object.keys(TOLERANCE) as (keyof ProcessResources)[]) {
-    if (now[key] > first[key] + TOLERANCE[key]) return `a leak: ${key} rose from ${first[key]} to ${now[key]}`;
+/** What a card holds comes and goes with it: several samples together say what stays. */
+const WINDOW = 4;
+
+/** Compares what the process holds all the time with the most that it held at first. Samples are taken with garbage collected. */
+export class GrowthWatch {
+  readonly #first: ProcessResources[] = [];
+  readonly #recent: ProcessResources[] = [];
+
+  /** The most of the first samples; undefined before there is one. */
+  get atFirst(): ProcessResources | undefined {
+    return this.#first.length === 0 ? undefined : greatest(...this.#first);
   }
-  return undefined;
+
+  /** Says what has leaked; undefined where nothing stays above what there was at first. */
+  add(sample: ProcessResources): string | undefined {
+    if (this.#first.length < WINDOW) {
+      this.#first.push(sample);
+      return undefined;
+    }
+    this.#recent.push(sample);
+    if (this.#recent.length > WINDOW) this.#recent.shift();
+    if (this.#recent.length < WINDOW) return undefined;
+    const [first, least] = [greatest(...this.#first), combined(this.#recent, Math.min)];
+    for (const key of Object.keys(TOLERANCE) as (keyof ProcessResources)[]) {
+      if (least[key] > first[key] + TOLERANCE[key]) return `a leak: ${key} rose from ${first[key]} to ${least[key]}`;
+    }
+    return undefined;
+  }
 }

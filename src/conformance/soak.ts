@@ -4,7 +4,7 @@
  */
 import type { FirmwareImage } from '../driver/index.js';
 import type { Backend } from './backend.js';
-import { greatest, leakOf, type ProcessResources, processResources } from './process-resources.js';
+import { GrowthWatch, greatest, type ProcessResources, processResources } from './process-resources.js';
 import { randomProgram } from './programs/random-program.js';
 import { shrink } from './programs/shrink.js';
 import type { Step } from './programs/step.js';
@@ -53,7 +53,7 @@ export interface SoakFailure {
 
 export interface SoakReport extends SoakProgress {
   readonly failure: SoakFailure | undefined;
-  /** When memory was first at rest. */
+  /** The most in the first minutes. */
   readonly atFirst: ProcessResources;
   readonly atMost: ProcessResources;
 }
@@ -62,8 +62,6 @@ const STEPS = 120;
 const SHRINK_MS = 120_000;
 /** What depends on who is first does not fail every time. */
 const ATTEMPTS = 3;
-/** After which the process holds what it will always hold. */
-const WARM_UP_MS = 60_000;
 const MINUTE_MS = 60_000;
 
 const message = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -73,7 +71,7 @@ class Soak {
   readonly #start = performance.now();
   #world: World;
   #programs = 0;
-  #atFirst: ProcessResources | undefined;
+  readonly #growth = new GrowthWatch();
   #atMost = processResources();
 
   constructor(options: SoakOptions, world: World) {
@@ -105,7 +103,7 @@ class Soak {
     }
     const progress = this.#progress();
     await this.#world.close().catch(() => undefined);
-    return { ...progress, failure, atFirst: this.#atFirst ?? progress.resources, atMost: this.#atMost };
+    return { ...progress, failure, atFirst: this.#growth.atFirst ?? progress.resources, atMost: this.#atMost };
   }
 
   #program(seed: number): Step[] {
@@ -115,10 +113,7 @@ class Soak {
 
   #watch(): string | undefined {
     this.#options.collectGarbage?.();
-    const now = processResources();
-    if (this.#atFirst !== undefined) return leakOf(this.#atFirst, now);
-    if (performance.now() - this.#start >= WARM_UP_MS) this.#atFirst = now;
-    return undefined;
+    return this.#growth.add(processResources());
   }
 
   #progress(): SoakProgress {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { FaultInjectingFunction, MtiaError } from '../../driver/index.js';
 import type { Device } from '../../streaming-api/index.js';
 import { rejectsWith } from '../expectations.js';
+import { endCopies } from './peer-steps.js';
 import type { FaultKind, Restart, StepOf } from './step.js';
 import type { World } from './world.js';
 
@@ -102,6 +103,7 @@ const END: Readonly<Record<Restart, (world: World) => Promise<void>>> = {
 
 /** Ends the device with all that is under way, and goes on with a new one. */
 async function restart(world: World, { how }: StepOf<'restart'>): Promise<void> {
+  if (world.peer !== undefined) endCopies(world.peer.on);
   await END[how](world);
   world.forgetAll();
   world.restarts++;

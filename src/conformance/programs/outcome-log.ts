@@ -19,8 +19,10 @@ export interface Begun {
   readonly failed?: () => void;
 }
 
+/** How an abort ends what it meets; copies to another device end as host functions. */
+const ABORTS: readonly string[] = ['ABORTED', 'HOST_FUNCTION_ERROR'];
 /** How a device ends everything at once. */
-const ENDINGS: readonly string[] = ['DEVICE_CLOSED', 'DEVICE_LOST', 'DEVICE_RESET', 'ABORTED'];
+const ENDINGS: readonly string[] = [...ABORTS, 'DEVICE_CLOSED', 'DEVICE_LOST', 'DEVICE_RESET'];
 const SETTLE_MS = 60_000;
 
 export class OutcomeLog {
@@ -95,7 +97,7 @@ function judge(command: Begun, outcome: PromiseSettledResult<unknown>, uncertain
   const expected =
     fails?.includes(code) ||
     mayFail.includes(code) ||
-    (uncertain && code === 'ABORTED') ||
+    (uncertain && ABORTS.includes(code)) ||
     (ending && ENDINGS.includes(code));
   if (!expected) throw new Error(`${what}: ${code}: ${reason.message}`, { cause: reason });
   command.failed?.();

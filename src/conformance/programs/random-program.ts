@@ -223,6 +223,18 @@ const KINDS: Weighted<Step> = [
   [1.5, (random) => ({ do: 'await timeline', timeline: timeline(random), back: random.integer(0, 3) })],
   [1.5, (random) => ({ do: 'hold', stream: stream(random) })],
   [0.3, () => ({ do: 'trim' })],
+  [
+    1.5,
+    (random) => ({
+      do: 'copy to peer',
+      stream: stream(random),
+      by: by(random),
+      buffer: buffer(random),
+      fromOffset: random.integer(0, 100),
+      toOffset: random.integer(0, 100),
+      bytes: bytes(random),
+    }),
+  ],
 ];
 
 const FAULTS: Weighted<Step> = [

@@ -160,6 +160,14 @@ export type Step =
   | ({ readonly do: 'wait timeline'; readonly timeline: number; readonly back: number } & OnStream)
   | { readonly do: 'await timeline'; readonly timeline: number; readonly back: number }
   | ({ readonly do: 'hold' } & OnStream)
+  | ({
+      readonly do: 'copy to peer';
+      readonly by: Order;
+      readonly buffer: number;
+      readonly fromOffset: number;
+      readonly toOffset: number;
+      readonly bytes: number;
+    } & OnStream)
   | { readonly do: 'flip a bit'; readonly buffer: number; readonly word: number; readonly bit: number }
   | { readonly do: 'trim' }
   | { readonly do: 'fault'; readonly fault: FaultKind }

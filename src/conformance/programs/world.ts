@@ -17,6 +17,7 @@ import { type Account, compare } from './account.js';
 import { endGraph, type TrackedGraph } from './graph-steps.js';
 import type { TrackedEvent, TrackedTimeline } from './order-steps.js';
 import { OutcomeLog } from './outcome-log.js';
+import { checkPeer, type Peer } from './peer-steps.js';
 import { RUN } from './run.js';
 import type { Order, Step, StepKind, WorkKind } from './step.js';
 import { TrackedStream, worse } from './tracked-stream.js';
@@ -68,13 +69,15 @@ export class World {
   /** What a program found beside the outcome of commands; reported when it has settled. */
   readonly violations: string[] = [];
   freed: DeviceBuffer | undefined;
+  /** A second device; opened when it is first needed. */
+  peer: Peer | undefined;
   pool: MemoryPool | undefined;
   restarts = 0;
   resets = 0;
   card: FaultInjectingFunction;
   debug: DebugPort | undefined;
   device: Device;
-  readonly #firmware: FirmwareImage;
+  readonly firmware: FirmwareImage;
   /** Decides which interrupts and doorbells are met. */
   readonly #random: Random;
   #faultsBefore = 0;
@@ -96,7 +99,7 @@ export class World {
     device: Device,
   ) {
     this.backend = backend;
-    this.#firmware = firmware;
+    this.firmware = firmware;
     this.#random = random;
     this.card = card;
     this.device = device;
@@ -126,6 +129,7 @@ export class World {
 
   async close(): Promise<void> {
     await this.device.close();
+    await this.peer?.device.close();
   }
 
   count(kind: StepKind | WorkKind): void {
@@ -259,7 +263,7 @@ export class World {
     const { card, debug } = openCard(this.backend, this.#random);
     this.card = card;
     this.debug = debug;
-    this.device = await Device.open({ pci: card, firmware: this.#firmware });
+    this.device = await Device.open({ pci: card, firmware: this.firmware });
   }
 
   async #readBack(account: Account): Promise<void> {
@@ -275,6 +279,7 @@ export class World {
   async #cleanUp(): Promise<void> {
     for (const on of this.streams.values()) await this.synchronize(on, 'synchronize at the end');
     await this.settle();
+    await checkPeer(this);
     for (const graph of this.graphs.values()) await endGraph(graph);
     for (const { model } of this.models.values()) await model.close();
     for (const { timeline, values, number } of this.timelines.values()) {
