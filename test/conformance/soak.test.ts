@@ -47,7 +47,7 @@ describe('the soak', () => {
     expect(report.failure).toBeUndefined();
     expect(report.programs).toBeGreaterThan(0);
     expect(report.commands).toBeGreaterThan(0);
-    expect(report.counts['work']).toBeGreaterThan(0);
+    expect(report.counts.work).toBeGreaterThan(0);
   });
 
   it.each(['missing-fence', 'overlapping-allocations'])('finds %s', async (mutant) => {

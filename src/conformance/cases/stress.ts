@@ -6,6 +6,7 @@ import { Device } from '../../streaming-api/index.js';
 import { category, conformanceCase } from '../case.js';
 import { equalBytes, settlesWithin } from '../expectations.js';
 import type { Fixture } from '../fixture.js';
+import { ContextProgram, type ContextStep, randomContextProgram } from '../programs/contexts.js';
 import { copyGraph, ROW_ELEMENTS } from '../programs/copy-graph.js';
 import { type ProgramOptions, randomProgram } from '../programs/random-program.js';
 import { shrink } from '../programs/shrink.js';
@@ -39,6 +40,35 @@ const programs = [1, 2, 3, 4, 5, 6].map((number) =>
 const faultyPrograms = [1, 2].map((number) =>
   conformanceCase(`ends random program ${number} though interrupts go wrong`, 'FUZ-1', {}, (fixture) =>
     expectProgram(fixture, { steps: 60, faults: true }),
+  ),
+);
+
+const contextPrograms = [1, 2].map((number) =>
+  conformanceCase(
+    `keeps several contexts apart that open, close and are reset, program ${number}`,
+    'FUZ-1',
+    { requires: ['kernels', 'isolation', 'queues'] },
+    async (fixture) => {
+      const { firmware } = fixture;
+      const failure = async (program: readonly ContextStep[]): Promise<string | undefined> => {
+        const device = await fixture.driver();
+        try {
+          await new ContextProgram(device, firmware).run(program);
+          return undefined;
+        } catch (error) {
+          return String(error);
+        } finally {
+          await device.close();
+        }
+      };
+      const program = randomContextProgram(fixture.random, 80);
+      const found = await failure(program);
+      if (found === undefined) return;
+      const short = await shrink(program, async (part) => (await failure(part)) !== undefined, SHRINK_MS);
+      assert.fail(
+        `${found}\nshortest program found that fails:\n${short.map((step) => JSON.stringify(step)).join('\n')}`,
+      );
+    },
   ),
 );
 
@@ -141,6 +171,7 @@ export const stressCases = [
   ...category('stress and fuzz', { requires: ['kernels'], deadlineMs: PROGRAM_DEADLINE_MS }, [
     ...programs,
     ...faultyPrograms,
+    ...contextPrograms,
     conformanceCase('ends a program with cards that are closed, reset and ejected under load', 'FUZ-1', {}, (fixture) =>
       expectProgram(fixture, { steps: 100, faults: true, restarts: true }),
     ),

@@ -221,7 +221,7 @@ async function model(world: World, step: StepOf<'model'>, what: string): Promise
   const { inputs, expected } = step.model === RANKING ? rankingRun(world, step.seed) : copyRun(step.model, step.seed);
   const run = loaded.model.run(inputs, { stream: on.stream });
   loaded.runs.push(run);
-  const done = run.then(({ outputs }) => assert.deepEqual(outputs['y'], expected, what));
+  const done = run.then(({ outputs }) => assert.deepEqual(outputs.y, expected, what));
   world.begin(on, { what, done });
 }
 
@@ -249,8 +249,8 @@ async function load(world: World, number: number, what: string): Promise<LoadedM
     for (let number = 0; number < RANKING_INPUTS; number++) {
       const { inputs } = rankingRun(world, number);
       const [first, second] = await Promise.all([loaded.model.run(inputs), loaded.model.run(inputs)]);
-      const expected = world.outputs.get(`${number}`) ?? first.outputs['y'];
-      assert.deepEqual([first.outputs['y'], second.outputs['y']], [expected, expected], `${what}: ranking ${number}`);
+      const expected = world.outputs.get(`${number}`) ?? first.outputs.y;
+      assert.deepEqual([first.outputs.y, second.outputs.y], [expected, expected], `${what}: ranking ${number}`);
       world.outputs.set(`${number}`, expected as Float32Array);
     }
     world.models.set(number, loaded);
