@@ -16,6 +16,8 @@ import { failureOf } from '../soak.js';
 
 const PROGRAM_DEADLINE_MS = 30_000;
 const SHRINK_MS = 5_000;
+/** Enough that the number of a context, and its pages, come to somebody else. */
+const CONTEXT_STEPS = 300;
 
 /** Fails with a program that is as short as it would get. */
 async function expectProgram(fixture: Fixture, options: ProgramOptions): Promise<void> {
@@ -61,7 +63,7 @@ const contextPrograms = [1, 2].map((number) =>
           await device.close();
         }
       };
-      const program = randomContextProgram(fixture.random, 80);
+      const program = randomContextProgram(fixture.random, CONTEXT_STEPS);
       const found = await failure(program);
       if (found === undefined) return;
       const short = await shrink(program, async (part) => (await failure(part)) !== undefined, SHRINK_MS);

@@ -4,9 +4,11 @@ import { type Device, type FirmwareImage, MtiaError } from '../../driver/index.j
 import { HOST_COMMAND } from '../../hw/index.js';
 import { equalBytes, rejectsWith } from '../expectations.js';
 import type { Random } from '../random.js';
-import { Session } from '../session.js';
+import { FIRST_ADDRESS, Session } from '../session.js';
 
 const SLOTS = 4;
+/** The pages of a session lie in it. */
+const SLOT_BYTES = 16 * 2 ** 20;
 /** At the start of the pages of each context. */
 const KEPT_BYTES = 5_000;
 
@@ -44,7 +46,7 @@ export function randomContextProgram(random: Random, steps: number): ContextStep
     if (kind === 'close') return { do: kind, slot: slot(), busy: random.next() < 0.5 };
     if (kind === 'trespass') return { do: kind, slot: slot(), other: slot(), how: random.pick(TRESPASSES) };
     // A reset ends every context: few of them leave some to look at.
-    if (kind === 'reset') return random.next() < 0.3 ? { do: kind } : { do: 'read', slot: slot() };
+    if (kind === 'reset') return random.next() < 0.1 ? { do: kind } : { do: 'read', slot: slot() };
     if (kind !== 'write') return { do: kind, slot: slot() };
     return { do: kind, slot: slot(), at, byte: random.integer(1, 255), bytes: random.integer(0, KEPT_BYTES - at) };
   });
@@ -96,9 +98,9 @@ export class ContextProgram {
     }
   }
 
-  /** Pages that somebody else had hold zeros. */
+  /** The pages of a slot hold zeros, whichever context had them before. */
   async #open(slot: number): Promise<void> {
-    const session = await Session.open(this.#device, this.#firmware);
+    const session = await Session.open(this.#device, this.#firmware, FIRST_ADDRESS + BigInt(slot * SLOT_BYTES));
     const tenant = { session, bytes: new Uint8Array(KEPT_BYTES) };
     await this.#compare(tenant);
     this.#tenants.set(slot, tenant);
