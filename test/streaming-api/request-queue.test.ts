@@ -2,8 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { Request } from '../../src/streaming-api/executor/request.js';
 import { RequestQueue } from '../../src/streaming-api/executor/request-queue.js';
+import { RecordLayout, RowRecord } from '../../src/streaming-api/executor/row-record.js';
 
-const request = (rows: number, priority = 0): Request => new Request([], rows, { priority });
+const LAYOUT = new RecordLayout([]);
+const request = (rows: number, priority = 0): Request => new Request(new RowRecord(LAYOUT, rows), { priority });
 
 function queueOf(...requests: readonly Request[]): RequestQueue {
   const queue = new RequestQueue();

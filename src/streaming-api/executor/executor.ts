@@ -4,7 +4,7 @@ import { AbortListeners, closedError, MtiaError } from '../../driver/index.js';
 import { fixedShape } from '../graph-source.js';
 import type { TensorData } from '../model-types.js';
 import { unpack } from '../tensor-data.js';
-import { rowsOf } from './batch-sizes.js';
+import { rowBytes, rowsOf } from './batch-sizes.js';
 import { CompilerThread } from './compiler-thread.js';
 import type { GraphSet } from './compiler-worker.js';
 import { ExecutorCard, isCardFailure } from './executor-card.js';
@@ -19,7 +19,8 @@ import { ExecutorStatistics } from './executor-statistics.js';
 import { type RunReport, shareGraph } from './messages.js';
 import { type ExecutorResult, type ExecutorRunOptions, Request, RequestCheck } from './request.js';
 import { RequestQueue } from './request-queue.js';
-import { packRows, type Slab, unpackRows } from './slab.js';
+import { packRows, RecordLayout, RecordPool } from './row-record.js';
+import { type Slab, unpackRows } from './slab.js';
 import { WorkerThread } from './worker-thread.js';
 
 /** What a graph may take on the device where no request has a deadline: a kernel without end would keep its card. */
@@ -81,6 +82,7 @@ export class Executor implements AsyncDisposable {
   readonly #batched: boolean;
   readonly #maxRows: number;
   readonly #requestCheck: RequestCheck;
+  readonly #records: RecordPool;
   readonly #limits: ExecutorLimits;
   readonly #card: ExecutorCard;
   readonly #workers: readonly WorkerThread[];
@@ -138,6 +140,8 @@ export class Executor implements AsyncDisposable {
     this.#workers = workers;
     this.#maxRows = batched ? rowsOf(graphs.at(-1) ?? { inputs: [] }) : 1;
     this.#requestCheck = new RequestCheck(this.inputs, batched ? this.#maxRows : undefined);
+    const row = this.inputs.map((tensor) => ({ ...tensor, bytes: batched ? rowBytes(tensor) : tensor.bytes }));
+    this.#records = new RecordPool(new RecordLayout(row), limits.queueLimit);
   }
 
   /** Name, type and shape of every input; of one row where requests are batched. */
@@ -170,11 +174,10 @@ export class Executor implements AsyncDisposable {
     const { data, rows } = this.#requestCheck.check(inputs);
     const full = this.#queue.length >= this.#limits.queueLimit || this.#heldBack.size > 0;
     if (full && this.#limits.whenFull === 'reject') throw fullError(this.#limits.queueLimit);
-    const request = new Request(
-      data.map((array) => array.slice()),
-      rows,
-      { ...options, ...(deadlineMs === undefined ? {} : { deadlineMs }) },
-    );
+    const record = this.#records.take(rows);
+    record.write(data);
+    const request = new Request(record, deadlineMs === undefined ? options : { ...options, deadlineMs });
+    request.whenSettled(() => this.#records.give(record));
     this.#watch(request, signal, deadlineMs);
     if (full) this.#heldBack.add(request);
     else this.#queue.add(request);
@@ -334,9 +337,10 @@ export class Executor implements AsyncDisposable {
     }
     try {
       packRows(
-        requests.map(({ data }) => data),
+        requests.map(({ record }) => record),
+        this.#records.layout,
         batch.graph.inputs,
-        slab.inputs(batch.graph),
+        slab.inputs,
       );
       const report = await worker.run(slab, { graph: batch.graphNumber, deadlineMs: runDeadline(requests) });
       running = false;

@@ -4,6 +4,7 @@ import { MtiaError } from '../../driver/index.js';
 import type { RunResult, TensorData } from '../model-types.js';
 import { checkInputs } from '../tensor-data.js';
 import { rowBytes } from './batch-sizes.js';
+import type { RowRecord } from './row-record.js';
 
 export interface ExecutorRunOptions {
   /**
@@ -23,9 +24,8 @@ export interface ExecutorResult extends RunResult {
 }
 
 export class Request {
-  /** In the order of the model's inputs; the executor's own copies. */
-  readonly data: readonly TensorData[];
-  readonly rows: number;
+  /** The executor's own copy of the inputs. */
+  readonly record: RowRecord;
   readonly priority: number;
   readonly arrivedMs = performance.now();
   /** Of performance.now(). */
@@ -41,15 +41,18 @@ export class Request {
   #reject: (error: unknown) => void = () => undefined;
   readonly #cleanUps: (() => void)[] = [];
 
-  constructor(data: readonly TensorData[], rows: number, options: ExecutorRunOptions) {
-    this.data = data;
-    this.rows = rows;
+  constructor(record: RowRecord, options: ExecutorRunOptions) {
+    this.record = record;
     this.priority = options.priority ?? 0;
     this.deadlineAtMs = this.arrivedMs + (options.deadlineMs ?? Number.POSITIVE_INFINITY);
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+  }
+
+  get rows(): number {
+    return this.record.rows;
   }
 
   get settled(): boolean {

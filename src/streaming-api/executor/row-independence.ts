@@ -3,10 +3,10 @@ import type { GraphTensor } from '../../compiler/compiled-graph.js';
 import { MtiaError } from '../../driver/index.js';
 import type { CompiledModel } from '../compiled-model.js';
 import type { TensorData } from '../model-types.js';
-import { typedArrayOf } from '../tensor-data.js';
+import { typedArrayOf, typedArrayOver } from '../tensor-data.js';
 import { bytesOf } from '../typed-array.js';
 import { rowBytes, rowsOf } from './batch-sizes.js';
-import { packRows } from './slab.js';
+import { packRows, RecordLayout, RowRecord, Segment } from './row-record.js';
 
 type Row = readonly TensorData[];
 
@@ -36,9 +36,17 @@ export async function checkRowIndependence(models: readonly CompiledModel[]): Pr
 }
 
 async function runRows(model: CompiledModel, rows: readonly Row[]): Promise<Row> {
-  const views = model.inputs.map(({ type, bytes }) => typedArrayOf(type, new Uint8Array(bytes)));
-  packRows(rows, model.inputs, views);
-  const inputs = model.inputs.map(({ name }, index) => [name, views[index] ?? new Uint8Array()] as const);
+  const layout = new RecordLayout(model.inputs.map((input) => ({ ...input, bytes: rowBytes(input) })));
+  const records = rows.map((row) => {
+    const record = new RowRecord(layout, 1);
+    record.write(row);
+    return record;
+  });
+  const segment = new Segment(new ArrayBuffer(Math.max(...model.inputs.map(({ offset, bytes }) => offset + bytes))));
+  packRows(records, layout, model.inputs, segment);
+  const inputs = model.inputs.map(({ name, type, offset, bytes }) => {
+    return [name, typedArrayOver(type, segment.bytes, offset, bytes)] as const;
+  });
   const { outputs } = await model.run(Object.fromEntries(inputs));
   return model.outputs.map(({ name }) => outputs[name] ?? new Uint8Array());
 }
