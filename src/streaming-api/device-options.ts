@@ -6,15 +6,18 @@ import type { Compression } from './copy-range.js';
 import type { MemoryCheckOptions } from './memory-checking.js';
 
 export interface DeviceOptions {
-  /** Number of the card in enumerateDevices(); the first one when absent. */
+  /** Number of the card in enumerateDevices(), from 0; the first one when absent. INVALID_ARGUMENT where there is none. */
   readonly index?: number;
-  /** Emulates a card of this generation instead of opening one of enumerateDevices(). */
+  /** Emulates a card of this generation, 'v1' or '2i'; with `index`, the generation that the card must be of (INVALID_ARGUMENT). */
   readonly generation?: Generation;
-  /** A bundle file, its bytes, or an image that was read already; the bundle of this package when absent. */
+  /**
+   * A bundle file, its bytes, or an image that was read already; the bundle of this package when absent. INVALID_BUNDLE,
+   * BAD_SIGNATURE, FIRMWARE_MISMATCH or FIRMWARE_ABI_MISMATCH where the card cannot boot it.
+   */
   readonly firmware?: string | Uint8Array | FirmwareImage;
-  /** Takes a bundle without a valid signature, for firmware under development. */
+  /** Takes a bundle without a valid signature, for firmware under development; false when absent. */
   readonly allowUnsignedFirmware?: boolean;
-  /** Host threads that execute processing elements; the number of processors when absent. */
+  /** Host threads that execute the processing elements of an emulated card, 1 to 1024; the number of processors when absent. */
   readonly threads?: number;
   /**
    * What is added to the nice value of the threads of an emulated card's processing elements, 0 to 19; 0 when absent. Above 0
@@ -31,16 +34,22 @@ export interface DeviceOptions {
   readonly logger?: Logger;
   /**
    * Finds writes outside of allocations and to freed memory, and copies out of memory that nobody has written, at the price
-   * of time and memory; docs/memory-checking.md has more.
+   * of time and memory; false when absent. docs/memory-checking.md has more.
    */
   readonly checkMemory?: boolean | MemoryCheckOptions;
   /** The card to drive; an emulated one when absent. The device takes it over and closes it. */
   readonly pci?: PciFunction;
-  /** Milliseconds that a command may take beyond its own deadline before the device counts as not answering; 30 s. */
+  /**
+   * Milliseconds that a command may take beyond its own deadline before the device counts as not answering; 30,000 when
+   * absent. The command then fails with DEVICE_TIMEOUT.
+   */
   readonly deadlineMs?: number;
   /** Protects the LPDDR by an error-correcting code; true when absent. Off, it is faster and errors reach the results. */
   readonly ecc?: boolean;
-  /** Bytes of SRAM that cache the LPDDR, a multiple of 32 MiB; 0 when absent: all of it can be allocated. */
+  /**
+   * Bytes of SRAM that cache the LPDDR, a multiple of 32 MiB below its size (else INVALID_ARGUMENT); 0 when absent: all of it
+   * can be allocated.
+   */
   readonly sramCacheBytes?: number;
 }
 

@@ -5,23 +5,36 @@ import type { Stream } from './stream.js';
 /** Elements of a tensor; float16 and bfloat16 are Uint16Arrays of their bits, bool is a Uint8Array of 0 and 1. */
 export type TensorData = Float32Array | Uint16Array | BigInt64Array | Int32Array | Int8Array | Uint8Array;
 
+/** The first three are for the compiler: INVALID_ARGUMENT with a graph that is compiled already. */
 export interface LoadOptions {
-  /** Type in which matrices are multiplied; what suits the model when absent. */
+  /**
+   * Type in which matrices are multiplied: 'auto', 'bf16', 'fp16' or 'int8' (products with constant matrices; all else stays
+   * bf16). What suits the model when absent, as 'auto'.
+   */
   readonly dtype?: ComputeType;
-  /** What the symbolic dimensions stand for that `inputShapes` leaves open. */
+  /**
+   * What the symbolic dimensions stand for that `inputShapes` leaves open, 1 or more. SHAPE_MISMATCH where neither of the two
+   * binds a dimension.
+   */
   readonly batch?: number;
-  /** Shapes that bind the model's symbolic dimensions, by name of the input or in the order of the inputs. */
+  /**
+   * Shapes that bind the model's symbolic dimensions, by name of the input or in the order of the inputs; none when absent.
+   * SHAPE_MISMATCH where they do not fit the model.
+   */
   readonly inputShapes?: InputShapes;
-  /** Runs that may be in flight at once, each with its own inputs, outputs and workspace on the device; 4 when absent. */
+  /**
+   * Runs that may be in flight at once, 1 or more (else INVALID_ARGUMENT), each with its own inputs, outputs and workspace on the
+   * device; 4 when absent. Fewer where memory has room for fewer.
+   */
   readonly concurrency?: number;
 }
 
 export interface RunOptions {
-  /** The device's default stream when absent. */
+  /** Where the run is enqueued, a stream of the same device; the device's default stream when absent. */
   readonly stream?: Stream;
-  /** Rejects the run with ABORTED, and has the device end it where it has begun. */
+  /** Rejects the run with ABORTED when it aborts, and has the device end it where it has begun; none when absent. */
   readonly signal?: AbortSignal;
-  /** Milliseconds that the graph may take on the device before it ends with KERNEL_TIMEOUT. */
+  /** Milliseconds that the graph may take on the device, above 0, before it ends with KERNEL_TIMEOUT; no limit when absent. */
   readonly deadlineMs?: number;
   /**
    * Arrays that take outputs, by name; the other outputs come in new ones. Worth it for large outputs: new memory costs a
