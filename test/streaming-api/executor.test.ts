@@ -6,11 +6,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { compileModel, encodeCompiledGraph, parseModel, readModel, writeOnnxModel } from '../../src/compiler/index.js';
 import { Random } from '../../src/conformance/random.js';
 import { rankingInputs, rankingModel } from '../../src/conformance/small-models.js';
-import { openEmulator } from '../../src/driver/index.js';
+import {
+  addDeviceProvider,
+  CONTROL_CORE,
+  type DebugCalls,
+  openEmulator,
+  openEmulatorWithDebug,
+} from '../../src/driver/index.js';
 import {
   createExecutor,
   Device,
@@ -161,6 +167,7 @@ describe('the card of an executor', () => {
     return { device: await Device.open({ pci }), eject: command(0), insert: command(PCI_MEMORY_AND_BUS_MASTER) };
   }
   const PCI_COMMAND = 4;
+  const PROGRAM_COUNTER = 32;
   const PCI_MEMORY_AND_BUS_MASTER = 6;
 
   const request = (executor: Executor): Record<string, TensorData> =>
@@ -222,6 +229,35 @@ describe('the card of an executor', () => {
     expect((await executor.run(inputs)).outputs).toEqual(expected);
     await executor.close();
     await device.close();
+  });
+
+  it('is reset by the executor where it is its own and its firmware has trapped', async () => {
+    let debug: DebugCalls | undefined;
+    const remove = addDeviceProvider(() => [
+      {
+        name: 'a card with a debug door',
+        generation: '2i',
+        open: (options) => {
+          const card = openEmulatorWithDebug({ ...options, generation: '2i' });
+          debug = card.debug;
+          return card.pci;
+        },
+      },
+    ]);
+    vi.stubEnv('MTIA_EMULATED_DEVICES', '');
+    const executor = await createExecutor(FILMS, { ...ONE_THREAD, maxBatch: 2 });
+    vi.unstubAllEnvs();
+    remove();
+    const inputs = request(executor);
+    const expected = (await executor.run(inputs)).outputs;
+    const runs = Array.from({ length: 40 }, () => executor.run(inputs));
+    await runs[0];
+    debug?.halt();
+    debug?.registerWrite(CONTROL_CORE, 0, PROGRAM_COUNTER, 0n);
+    debug?.resume();
+    for (const { outputs } of await Promise.all(runs)) expect(outputs).toEqual(expected);
+    expect(executor.stats()).toMatchObject({ failed: 0, workersLost: 0, workers: 1 });
+    await executor.close();
   });
 
   it('fails what waits when the caller closes it', async () => {

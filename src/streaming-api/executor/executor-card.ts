@@ -44,7 +44,7 @@ export class ExecutorCard {
   };
 
   static async open(options: ExecutorOptions, limits: ExecutorLimits): Promise<ExecutorCard> {
-    const { device, generation = '2i', firmware, allowUnsignedFirmware = false } = options;
+    const { device, generation, firmware, allowUnsignedFirmware = false } = options;
     if (device !== undefined) {
       const given = (['generation', 'firmware', 'allowUnsignedFirmware', 'peThreads'] as const).find(
         (name) => options[name] !== undefined,
@@ -55,9 +55,9 @@ export class ExecutorCard {
     }
     const threads = limits.peThreads;
     const own = await Device.open({
-      generation,
       allowUnsignedFirmware,
       niceness: NICENESS,
+      ...(generation === undefined ? {} : { generation }),
       ...(threads === undefined ? {} : { threads }),
       ...(firmware === undefined ? {} : { firmware }),
     });

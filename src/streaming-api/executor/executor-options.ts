@@ -36,7 +36,7 @@ export interface ExecutorOptions {
    * stays open, may be used beside the executor, and is the caller's to reset where it is lost: the executor then goes on.
    */
   readonly device?: Device;
-  /** Which chip to emulate where there is no `device`; '2i' when absent. */
+  /** Which chip to emulate where there is no `device`; the first one of enumerateDevices() when absent. */
   readonly generation?: Generation;
   /**
    * Firmware where there is no `device`: a bundle file, its bytes, or an image that was read already; the bundle of this
