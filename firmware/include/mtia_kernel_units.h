@@ -141,6 +141,11 @@ static inline void se_load_table(uint64_t slot, uint64_t address, uint64_t bytes
 static inline void se_shape(uint64_t rows, uint64_t elements) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_SE_SHAPE, (uint64_t)elements << 16 | rows);
 }
+/* Of the sources, every first_step-th and every second_step-th element: 1..256. */
+static inline void se_shape_with_steps(uint64_t rows, uint64_t elements, uint64_t first_step, uint64_t second_step) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_SE_SHAPE,
+                            (second_step - 1) << 40 | (first_step - 1) << 32 | elements << 16 | rows);
+}
 static inline void se_strides(uint64_t first_source, uint64_t second_source, uint64_t destination) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_SE_SOURCE_STRIDE, (uint64_t)second_source << 32 | first_source);
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_SE_DESTINATION_STRIDE, destination);
@@ -157,7 +162,8 @@ static inline void se_unary(uint64_t function, struct se_operand source, struct 
                   MTIA_FIELD(MTIA_SE_UNARY_SOURCE_OFFSET, source.offset),
               MTIA_FIELD(MTIA_SE_UNARY_DESTINATION_OFFSET, destination.offset));
 }
-/* Both sources have the type of the first. */
+/* Both sources have the type of the first. For operation: the second source has one element a row. */
+#define SE_PER_ROW (MTIA_FIELD(MTIA_SE_BINARY_PER_ROW, 1) >> MTIA_SE_BINARY_OPERATION_LOW)
 static inline void se_binary(uint64_t operation, struct se_operand first, struct se_operand second,
                              struct se_operand destination) {
   MTIA_LAUNCH(MTIA_COMMAND_SE_BINARY,
@@ -215,12 +221,16 @@ static inline void se_row_reduce(uint64_t operation, bool merge, struct se_opera
 
 static inline void mlu_shape(uint64_t rows, uint64_t elements, uint64_t element_bytes) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_SHAPE,
-                            (uint64_t)element_bytes << 32 | (uint64_t)elements << 16 | rows);
+                            element_bytes * 8 << 32 | elements << 16 | rows);
+}
+/* Elements of 4 bits, the first of a byte in its lower half; a row begins at a byte. */
+static inline void mlu_shape_of_halves(uint64_t rows, uint64_t elements) {
+  MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_SHAPE, (uint64_t)4 << 32 | elements << 16 | rows);
 }
 /* Of the source, every step-th element: 1..256. */
 static inline void mlu_shape_with_step(uint64_t rows, uint64_t elements, uint64_t element_bytes, uint64_t step) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_SHAPE,
-                            (step - 1) << 40 | element_bytes << 32 | elements << 16 | rows);
+                            (step - 1) << 40 | element_bytes * 8 << 32 | elements << 16 | rows);
 }
 static inline void mlu_strides(uint64_t source, uint64_t destination) {
   MTIA_SET_COMMAND_REGISTER(MTIA_COMMAND_REGISTER_MLU_SOURCE_STRIDE, source);

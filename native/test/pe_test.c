@@ -12,6 +12,8 @@ static const struct suite {
               {"units", test_units},
               {"quantize", test_quantize},
               {"multiply", test_multiply},
+              {"operands", test_operands},
+              {"legality", test_legality},
               {"sparse", test_sparse},
               {"counters", test_counters},
               {"links", test_links},

@@ -32,6 +32,8 @@ struct fixture {
 
 struct fixture *fixture_create(uint32_t generation, uint32_t matmul_path);
 void fixture_destroy(struct fixture *fixture);
+/* A setting in which commands of every unit are legal: circular buffers 0 and 1 half full, 2 empty, registers set for hart 0. */
+struct fixture *legal_fixture(uint32_t generation);
 /* A command, as the hart would issue it; costs one cycle. */
 enum hart_custom issue(struct fixture *fixture, uint32_t hart, uint32_t code, uint64_t rs1, uint64_t rs2);
 void set_register(struct fixture *fixture, uint32_t hart, uint32_t number, uint64_t value);
@@ -55,6 +57,8 @@ void test_memory(void);
 void test_units(void);
 void test_quantize(void);
 void test_multiply(void);
+void test_operands(void);
+void test_legality(void);
 void test_sparse(void);
 void test_counters(void);
 void test_links(void);

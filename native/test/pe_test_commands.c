@@ -3,8 +3,7 @@
 
 /* ---- Fields ---- */
 
-/* A legal setting in which every command below would be accepted. */
-static struct fixture *legal_fixture(uint32_t generation) {
+struct fixture *legal_fixture(uint32_t generation) {
   struct fixture *const f = fixture_create(generation, 0);
   cb_init(f, 0, 0, 16384);
   cb_init(f, 1, 16384, 16384);
@@ -21,7 +20,7 @@ static struct fixture *legal_fixture(uint32_t generation) {
   set_register(f, 0, MTIA_COMMAND_REGISTER_SE_SHAPE, 16ull << 16 | 4);
   set_register(f, 0, MTIA_COMMAND_REGISTER_SE_SOURCE_STRIDE, 64ull << 32 | 64);
   set_register(f, 0, MTIA_COMMAND_REGISTER_SE_DESTINATION_STRIDE, 64);
-  set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_SHAPE, 4ull << 32 | 16ull << 16 | 4);
+  set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_SHAPE, 32ull << 32 | 16ull << 16 | 4);
   set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_SOURCE_STRIDE, 64);
   set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_DESTINATION_STRIDE, 64);
   return f;
@@ -254,13 +253,13 @@ static const struct field_case cases[] = {
     CASE(MLU_TRANSPOSE, MTIA_MLU_TRANSPOSE_CB_DESTINATION_FIELD, FIELD(MTIA_MLU_COPY_CB_DESTINATION, 9), 0),
     CASE(MLU_TRANSPOSE, MTIA_MLU_TRANSPOSE_SOURCE_OFFSET_FIELD, TWO | FIELD(MTIA_MLU_COPY_SOURCE_OFFSET, 16384), 0),
     CASE(MLU_TRANSPOSE, MTIA_MLU_TRANSPOSE_DESTINATION_OFFSET_FIELD, TWO, 16384),
-    CASE_WITH(MLU_TRANSPOSE, REGISTER_FIELD(MLU_SHAPE), TWO, 0, MLU_SHAPE, 3ull << 32 | 16ull << 16 | 4),
-    CASE_WITH(MLU_COPY, NONE, TWO, 0, MLU_SHAPE, 1ull << 32 | 16ull << 16 | 4),
+    CASE_WITH(MLU_TRANSPOSE, REGISTER_FIELD(MLU_SHAPE), TWO, 0, MLU_SHAPE, 24ull << 32 | 16ull << 16 | 4),
+    CASE_WITH(MLU_COPY, NONE, TWO, 0, MLU_SHAPE, 8ull << 32 | 16ull << 16 | 4),
     CASE(MLU_COPY, MTIA_MLU_COPY_CB_SOURCE_FIELD, TWO | 9, 0),
     CASE(MLU_COPY, MTIA_MLU_COPY_CB_DESTINATION_FIELD, FIELD(MTIA_MLU_COPY_CB_DESTINATION, 40), 0),
     CASE(MLU_COPY, MTIA_MLU_COPY_SOURCE_OFFSET_FIELD, TWO | FIELD(MTIA_MLU_COPY_SOURCE_OFFSET, 16384), 0),
     CASE(MLU_COPY, MTIA_MLU_COPY_DESTINATION_OFFSET_FIELD, TWO, 16384),
-    CASE_WITH(MLU_COPY, REGISTER_FIELD(MLU_SHAPE), TWO, 0, MLU_SHAPE, 4ull << 32 | 4),
+    CASE_WITH(MLU_COPY, REGISTER_FIELD(MLU_SHAPE), TWO, 0, MLU_SHAPE, 32ull << 32 | 4),
 };
 
 static void run_case(const struct field_case *c, uint32_t generation) {

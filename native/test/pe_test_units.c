@@ -332,7 +332,7 @@ static void mlu_moves_elements(void) {
     const uint32_t rows = 1 + (uint32_t)random_next(&random) % 60, elements = 1 + (uint32_t)random_next(&random) % 60;
     const uint32_t from = elements * step * bytes + trial % 5, to = (transpose ? rows : elements) * bytes + trial % 4;
     fill(local(f, SOURCE), MTIA_TYPE_INT8, BUFFER, &random);
-    set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_SHAPE, (uint64_t)(step - 1) << 40 | (uint64_t)bytes << 32 | (uint64_t)elements << 16 | rows);
+    set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_SHAPE, (uint64_t)(step - 1) << 40 | (uint64_t)bytes * 8 << 32 | (uint64_t)elements << 16 | rows);
     set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_SOURCE_STRIDE, from);
     set_register(f, 0, MTIA_COMMAND_REGISTER_MLU_DESTINATION_STRIDE, to);
     CHECK(issue(f, 0, transpose ? MTIA_COMMAND_MLU_TRANSPOSE : MTIA_COMMAND_MLU_COPY,

@@ -36,7 +36,11 @@ export const COMMAND_REGISTERS: readonly CommandRegister[] = [
     index: 5,
     doc: 'bit 0: DMA_IN and DMA_IN_INDEXED are the last use of what they read: it leaves the SRAM cache, and is not written back if dirty',
   },
-  { name: 'SE_SHAPE', index: 6, doc: 'rows (15:0), elements of a row (31:16)' },
+  {
+    name: 'SE_SHAPE',
+    index: 6,
+    doc: 'rows (15:0), elements of a row (31:16), elements left out between two of the first source (39:32) and of the second (47:40)',
+  },
   {
     name: 'SE_SOURCE_STRIDE',
     index: 7,
@@ -53,7 +57,7 @@ export const COMMAND_REGISTERS: readonly CommandRegister[] = [
   {
     name: 'MLU_SHAPE',
     index: 12,
-    doc: 'rows (15:0), elements of a row (31:16), bytes of an element (39:32), elements of the source that are left out between two (47:40)',
+    doc: 'rows (15:0), elements of a row (31:16), bits of an element (39:32): 4, 8, 16 or 32, elements of the source that are left out between two (47:40)',
   },
   { name: 'MLU_SOURCE_STRIDE', index: 13, doc: 'bytes from row to row of the source' },
   { name: 'MLU_DESTINATION_STRIDE', index: 14, doc: 'bytes from row to row of the destination' },

@@ -23,6 +23,12 @@ describe('processing element', () => {
     { suite: 'memory', cases: 7, what: 'reads by group, by index and ahead, and tells what the memories spared' },
     { suite: 'units', cases: 8, what: 'computes in every unit what the scalar definition says' },
     { suite: 'quantize', cases: 7, what: 'scales to INT8 and back, and finds the range of rows, bit by bit' },
+    {
+      suite: 'legality',
+      cases: 3,
+      what: 'refuses the smallest illegal value of every field of every command, and nothing moves',
+    },
+    { suite: 'operands', cases: 4, what: 'computes alike on elements apart, one a row, four bits each' },
     { suite: 'multiply', cases: 6, what: 'keeps contexts apart, advances offsets, takes operands through the MLU' },
     { suite: 'sparse', cases: 4, what: 'multiplies 2:4 sparse blocks as the dense ones, in half the time' },
     { suite: 'counters', cases: 2, what: 'counts commands and busy cycles of units, and stalls of harts' },

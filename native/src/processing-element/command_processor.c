@@ -119,9 +119,10 @@ static inline bool can_start(const struct pe *pe, const struct command *command)
 
 static bool execute(struct pe *pe, struct command *command) {
   static const uint8_t unit_of[128] = MTIA_COMMAND_UNITS;
+  if (!command->description->execute(pe, command)) return false;
   pe->cp.executed++;
   pe->counters.commands[unit_of[command->code]]++;
-  return command->description->execute(pe, command);
+  return true;
 }
 
 /* Runs what can run of one hart's list, in program order per resource. True: a pointer has moved. */

@@ -7,36 +7,39 @@
 #define MLU_LATENCY 16
 
 struct layout {
-  uint64_t rows, elements, element_bytes, source_stride, destination_stride;
-  uint64_t step, source_row_bytes; /* from element to element of the source */
-  uint64_t result_rows, result_elements;
+  uint64_t rows, elements, element_bits, source_stride, destination_stride;
+  uint64_t step; /* from element to element of the source, in elements */
+  uint64_t source_row_bytes, result_rows, result_row_bytes;
 };
+
+/* Elements of 4 bits: the first of a byte is its lower half, and each row begins at a byte. */
+static uint64_t bytes_of(uint64_t elements, uint64_t element_bits) { return (elements * element_bits + 7) / 8; }
 
 static struct layout layout_of(const struct command *command) {
   const bool transpose = command->code == MTIA_COMMAND_MLU_TRANSPOSE;
   const uint64_t rows = command->sticky[0] & 0xffff, elements = command->sticky[0] >> 16 & 0xffff;
-  const uint64_t bytes = command->sticky[0] >> 32 & 0xff, step = ((command->sticky[0] >> 40 & 0xff) + 1) * bytes;
+  const uint64_t bits = command->sticky[0] >> 32 & 0xff, step = (command->sticky[0] >> 40 & 0xff) + 1;
   return (struct layout){.rows = rows,
                          .elements = elements,
-                         .element_bytes = bytes,
+                         .element_bits = bits,
                          .step = step,
-                         .source_row_bytes = (elements - 1) * step + bytes,
+                         .source_row_bytes = bytes_of((elements - 1) * step + 1, bits),
                          .source_stride = command->sticky[1],
                          .destination_stride = command->sticky[2],
                          .result_rows = transpose ? elements : rows,
-                         .result_elements = transpose ? rows : elements};
+                         .result_row_bytes = bytes_of(transpose ? rows : elements, bits)};
 }
 
 bool mlu_prepare(struct pe *pe, struct command *command) {
   const struct layout layout = layout_of(command);
-  const uint64_t bytes = layout.element_bytes;
-  if (layout.rows == 0 || layout.elements == 0 || (bytes != 1 && bytes != 2 && bytes != 4))
+  const uint64_t bits = layout.element_bits;
+  if (layout.rows == 0 || layout.elements == 0 || (bits != 4 && bits != 8 && bits != 16 && bits != 32))
     return command_illegal_sticky(command, 0);
   return command_needs_block(pe, command, (uint32_t)command->field[MTIA_MLU_COPY_CB_SOURCE_FIELD], SIDE_DATA,
                              MTIA_MLU_COPY_SOURCE_OFFSET_FIELD, layout.rows, layout.source_row_bytes,
                              layout.source_stride) &&
          command_needs_block(pe, command, (uint32_t)command->field[MTIA_MLU_COPY_CB_DESTINATION_FIELD], SIDE_SPACE,
-                             MTIA_MLU_COPY_DESTINATION_OFFSET_FIELD, layout.result_rows, layout.result_elements * bytes,
+                             MTIA_MLU_COPY_DESTINATION_OFFSET_FIELD, layout.result_rows, layout.result_row_bytes,
                              layout.destination_stride);
 }
 
@@ -47,11 +50,11 @@ static bool place(struct pe *pe, struct command *command, const struct layout *l
                              layout->source_stride) &&
          command_place_block(pe, command, destination, (uint32_t)command->field[MTIA_MLU_COPY_CB_DESTINATION_FIELD],
                              SIDE_SPACE, MTIA_MLU_COPY_DESTINATION_OFFSET_FIELD, layout->result_rows,
-                             layout->result_elements * layout->element_bytes, layout->destination_stride);
+                             layout->result_row_bytes, layout->destination_stride);
 }
 
 static void take_time(struct pe *pe, const struct layout *layout, const struct command *command) {
-  const uint64_t bytes = layout->rows * layout->elements * layout->element_bytes;
+  const uint64_t bytes = bytes_of(layout->rows * layout->elements, layout->element_bits);
   const uint64_t busy = later(divide_up(bytes, MLU_BYTES_PER_CYCLE), cycles_of(2 * bytes, pe->time.local_memory));
   const uint64_t start = time_line_take(pe, LINE_MLU, command_operands_time(pe, command), busy);
   command_finish(pe, command, start, start + busy, start + busy + MLU_LATENCY);
@@ -65,20 +68,34 @@ uint64_t mlu_stream(struct pe *pe, uint64_t ready, uint64_t bytes) {
 /* The element size is a constant in each copy of this function. */
 static inline __attribute__((always_inline)) void gather(uint8_t *to, const uint8_t *from, const struct layout *layout,
                                                          const uint32_t bytes) {
-  for (uint64_t element = 0; element < layout->elements; element++, to += bytes, from += layout->step)
+  for (uint64_t element = 0; element < layout->elements; element++, to += bytes, from += layout->step * bytes)
     memcpy(to, from, bytes);
+}
+
+/* 4 bits at a time; the other half of a byte stays what it is. */
+static void move_halves(const struct layout *layout, const struct block *source, const struct block *destination, bool transpose) {
+  for (uint64_t row = 0; row < layout->rows; row++) {
+    const uint8_t *const from = block_row(source, row);
+    for (uint64_t element = 0; element < layout->elements; element++) {
+      const uint64_t at = element * layout->step, to_row = transpose ? element : row, place = transpose ? row : element;
+      const uint32_t half = from[at / 2] >> (at % 2 * 4) & 15, shift = place % 2 * 4;
+      uint8_t *const to = block_row(destination, to_row) + place / 2;
+      *to = (uint8_t)((*to & ~(15u << shift)) | half << shift);
+    }
+  }
 }
 
 bool mlu_copy_execute(struct pe *pe, struct command *command) {
   const struct layout layout = layout_of(command);
   struct block source, destination;
   if (!place(pe, command, &layout, &source, &destination)) return false;
-  for (uint64_t row = 0; row < layout.rows; row++) {
+  if (layout.element_bits == 4) move_halves(&layout, &source, &destination, false);
+  for (uint64_t row = 0; row < layout.rows && layout.element_bits != 4; row++) {
     const uint8_t *const from = block_row(&source, row);
     uint8_t *const to = block_row(&destination, row);
-    if (layout.step == layout.element_bytes) memmove(to, from, layout.source_row_bytes); /* buffers may lie over each other */
-    else if (layout.element_bytes == 1) gather(to, from, &layout, 1);
-    else if (layout.element_bytes == 2) gather(to, from, &layout, 2);
+    if (layout.step == 1) memmove(to, from, layout.source_row_bytes); /* buffers may lie over each other */
+    else if (layout.element_bits == 8) gather(to, from, &layout, 1);
+    else if (layout.element_bits == 16) gather(to, from, &layout, 2);
     else gather(to, from, &layout, 4);
   }
   take_time(pe, &layout, command);
@@ -92,11 +109,11 @@ static inline __attribute__((always_inline)) void scatter(const uint8_t *from, c
                                                           const struct layout *layout, const uint32_t bytes) {
   if (destination->contiguous) {
     uint8_t *to = block_row(destination, 0) + column * bytes;
-    for (uint64_t element = 0; element < layout->elements; element++, to += destination->stride, from += layout->step)
+    for (uint64_t element = 0; element < layout->elements; element++, to += destination->stride, from += layout->step * bytes)
       memcpy(to, from, bytes);
     return;
   }
-  for (uint64_t element = 0; element < layout->elements; element++, from += layout->step)
+  for (uint64_t element = 0; element < layout->elements; element++, from += layout->step * bytes)
     memcpy(block_row(destination, element) + column * bytes, from, bytes);
 }
 
@@ -104,9 +121,9 @@ static void scatter_rows(const struct layout *layout, const struct block *source
                          uint64_t first) {
   for (uint64_t row = first; row < layout->rows; row++) {
     const uint8_t *const from = block_row(source, row);
-    switch (layout->element_bytes) {
-      case 1: scatter(from, destination, row, layout, 1); break;
-      case 2: scatter(from, destination, row, layout, 2); break;
+    switch (layout->element_bits) {
+      case 8: scatter(from, destination, row, layout, 1); break;
+      case 16: scatter(from, destination, row, layout, 2); break;
       default: scatter(from, destination, row, layout, 4); break;
     }
   }
@@ -128,7 +145,7 @@ static inline void transpose_tile(const uint8_t *from, uint64_t from_stride, uin
 
 /* Four rows at a time, where both blocks lie in one piece and apart. Rows done; the rest is for scatter_rows. */
 static uint64_t transpose_tiles(const struct layout *layout, const struct block *source, const struct block *destination) {
-  if (layout->element_bytes != 4 || layout->step != 4 || !source->contiguous || !destination->contiguous) return 0;
+  if (layout->element_bits != 32 || layout->step != 1 || !source->contiguous || !destination->contiguous) return 0;
   const uint8_t *const from = block_row(source, 0);
   uint8_t *const to = block_row(destination, 0);
   const uint64_t whole_rows = layout->rows - layout->rows % TILE, whole_elements = layout->elements - layout->elements % TILE;
@@ -151,7 +168,8 @@ bool mlu_transpose_execute(struct pe *pe, struct command *command) {
   const struct layout layout = layout_of(command);
   struct block source, destination;
   if (!place(pe, command, &layout, &source, &destination)) return false;
-  scatter_rows(&layout, &source, &destination, transpose_tiles(&layout, &source, &destination));
+  if (layout.element_bits == 4) move_halves(&layout, &source, &destination, true);
+  else scatter_rows(&layout, &source, &destination, transpose_tiles(&layout, &source, &destination));
   take_time(pe, &layout, command);
   return true;
 }

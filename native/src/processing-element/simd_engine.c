@@ -55,8 +55,26 @@ bool se_load_table_execute(struct pe *pe, struct command *command) {
   return true;
 }
 
+static void pack(uint8_t *to, const uint8_t *from, uint64_t step_bytes, uint32_t bytes, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++, to += bytes, from += step_bytes) memcpy(to, from, bytes);
+}
+
+void se_load(const struct se_path *path, uint64_t type, float *values, const uint8_t *row, uint64_t at, uint64_t step,
+             uint32_t count) {
+  const uint32_t bytes = data_type_bytes(type);
+  const uint8_t *const from = row + at * step * bytes;
+  if (step == 1) {
+    path->load[type](values, from, count);
+    return;
+  }
+  uint8_t packed[SE_CHUNK * sizeof(float)] __attribute__((aligned(64)));
+  pack(packed, from, step * bytes, bytes, count);
+  path->load[type](values, packed, count);
+}
+
 /* Rows without gaps on every side are one long row. */
 static void join_rows(struct se_shape *shape, const struct block *blocks, const uint64_t *row_bytes, uint32_t count) {
+  if (shape->first_step != 1 || shape->second_step != 1) return;
   for (uint32_t i = 0; i < count; i++)
     if (!blocks[i].contiguous || blocks[i].stride != row_bytes[i]) return;
   shape->elements *= shape->rows;
@@ -82,7 +100,8 @@ bool se_unary_prepare(struct pe *pe, struct command *command) {
   if (function >= MTIA_SE_TABLE_0) command_uses_table(command, function - MTIA_SE_TABLE_0);
   return command_needs_block(pe, command, (uint32_t)field[MTIA_SE_UNARY_CB_SOURCE_FIELD], SIDE_DATA,
                              MTIA_SE_UNARY_SOURCE_OFFSET_FIELD, shape.rows,
-                             shape.elements * data_type_bytes(field[MTIA_SE_UNARY_TYPE_IN_FIELD]), shape.first_stride) &&
+                             se_row_bytes(shape.elements, shape.first_step, field[MTIA_SE_UNARY_TYPE_IN_FIELD]),
+                             shape.first_stride) &&
          command_needs_block(pe, command, (uint32_t)field[MTIA_SE_UNARY_CB_DESTINATION_FIELD], SIDE_SPACE,
                              MTIA_SE_UNARY_DESTINATION_OFFSET_FIELD, shape.rows,
                              shape.elements * data_type_bytes(field[MTIA_SE_UNARY_TYPE_OUT_FIELD]),
@@ -97,7 +116,7 @@ static void unary_exactly(const struct se_shape *shape, bool relu, const struct 
     uint8_t *const to = block_row(destination, row);
     for (uint64_t i = 0; i < shape->elements; i++) {
       int32_t value;
-      memcpy(&value, from + i * 4, sizeof value);
+      memcpy(&value, from + i * shape->first_step * 4, sizeof value);
       if (relu && value < 0) value = 0;
       memcpy(to + i * 4, &value, sizeof value);
     }
@@ -107,12 +126,12 @@ static void unary_exactly(const struct se_shape *shape, bool relu, const struct 
 static void unary_values(const struct pe *pe, const struct command *command, const struct se_shape *shape,
                          const struct se_vectors *vectors, const struct block *source, const struct block *destination) {
   const uint64_t in = command->field[MTIA_SE_UNARY_TYPE_IN_FIELD], out = command->field[MTIA_SE_UNARY_TYPE_OUT_FIELD];
-  const uint32_t in_bytes = data_type_bytes(in), out_bytes = data_type_bytes(out);
+  const uint32_t out_bytes = data_type_bytes(out);
   float values[SE_CHUNK] __attribute__((aligned(64)));
   for (uint64_t row = 0; row < shape->rows; row++)
     for (uint64_t at = 0; at < shape->elements; at += SE_CHUNK) {
       const uint32_t count = se_chunk_at(shape, at);
-      pe->se->load[in](values, block_row(source, row) + at * in_bytes, count);
+      se_load(pe->se, in, values, block_row(source, row), at, shape->first_step, count);
       se_vectors_apply(pe->se, vectors, values, row, 1, at, count, count);
       se_apply(pe->se, (uint32_t)command->field[MTIA_SE_UNARY_FUNCTION_FIELD], pe->tables, values, count);
       pe->se->store[out](block_row(destination, row) + at * out_bytes, values, count);
@@ -123,7 +142,7 @@ bool se_unary_execute(struct pe *pe, struct command *command) {
   struct se_shape shape = se_shape_of(command);
   const uint64_t *const field = command->field, function = field[MTIA_SE_UNARY_FUNCTION_FIELD];
   const uint64_t in = field[MTIA_SE_UNARY_TYPE_IN_FIELD], out = field[MTIA_SE_UNARY_TYPE_OUT_FIELD];
-  const uint64_t row_bytes[2] = {shape.elements * data_type_bytes(in), shape.elements * data_type_bytes(out)};
+  const uint64_t row_bytes[2] = {se_row_bytes(shape.elements, shape.first_step, in), shape.elements * data_type_bytes(out)};
   const uint64_t elements = shape.rows * shape.elements, columns = shape.elements;
   struct block blocks[2];
   struct se_vectors vectors;
@@ -158,11 +177,13 @@ static const struct operand binary_operands[3] = {
 
 static void binary_geometry(const struct command *command, const struct se_shape *shape, uint64_t strides[3],
                             uint64_t row_bytes[3]) {
-  const uint32_t in = data_type_bytes(command->field[MTIA_SE_BINARY_TYPE_IN_FIELD]);
+  const uint64_t in = command->field[MTIA_SE_BINARY_TYPE_IN_FIELD];
+  const bool per_row = command->field[MTIA_SE_BINARY_PER_ROW_FIELD] != 0;
   strides[0] = shape->first_stride;
   strides[1] = shape->second_stride;
   strides[2] = shape->destination_stride;
-  row_bytes[0] = row_bytes[1] = shape->elements * in;
+  row_bytes[0] = se_row_bytes(shape->elements, shape->first_step, in);
+  row_bytes[1] = se_row_bytes(per_row ? 1 : shape->elements, shape->second_step, in);
   row_bytes[2] = shape->elements * data_type_bytes(command->field[MTIA_SE_BINARY_TYPE_OUT_FIELD]);
 }
 
@@ -184,22 +205,31 @@ static void binary_values(const struct pe *pe, const struct command *command, co
                           const struct block blocks[3]) {
   const uint64_t in = command->field[MTIA_SE_BINARY_TYPE_IN_FIELD], out = command->field[MTIA_SE_BINARY_TYPE_OUT_FIELD];
   const uint64_t operation = command->field[MTIA_SE_BINARY_OPERATION_FIELD];
-  const uint32_t in_bytes = data_type_bytes(in), out_bytes = data_type_bytes(out);
+  const bool per_row = command->field[MTIA_SE_BINARY_PER_ROW_FIELD] != 0;
+  const uint32_t out_bytes = data_type_bytes(out);
   float first[SE_CHUNK] __attribute__((aligned(64))), second[SE_CHUNK] __attribute__((aligned(64)));
-  for (uint64_t row = 0; row < shape->rows; row++)
+  for (uint64_t row = 0; row < shape->rows; row++) {
+    if (per_row) {
+      pe->se->load[in](second, block_row(&blocks[1], row), 1);
+      for (uint32_t i = 1; i < SE_CHUNK; i++) second[i] = second[0];
+    }
     for (uint64_t at = 0; at < shape->elements; at += SE_CHUNK) {
       const uint32_t count = se_chunk_at(shape, at);
-      pe->se->load[in](first, block_row(&blocks[0], row) + at * in_bytes, count);
-      pe->se->load[in](second, block_row(&blocks[1], row) + at * in_bytes, count);
+      se_load(pe->se, in, first, block_row(&blocks[0], row), at, shape->first_step, count);
+      if (!per_row) se_load(pe->se, in, second, block_row(&blocks[1], row), at, shape->second_step, count);
       pe->se->operation[operation](first, second, count);
       pe->se->store[out](block_row(&blocks[2], row) + at * out_bytes, first, count);
     }
+  }
 }
 
 bool se_binary_execute(struct pe *pe, struct command *command) {
   struct se_shape shape = se_shape_of(command);
   const uint64_t elements = shape.rows * shape.elements;
-  uint64_t strides[3], row_bytes[3], bytes = 0;
+  const uint64_t in = data_type_bytes(command->field[MTIA_SE_BINARY_TYPE_IN_FIELD]);
+  const uint64_t out = data_type_bytes(command->field[MTIA_SE_BINARY_TYPE_OUT_FIELD]);
+  const bool per_row = command->field[MTIA_SE_BINARY_PER_ROW_FIELD] != 0;
+  uint64_t strides[3], row_bytes[3];
   struct block blocks[3];
   binary_geometry(command, &shape, strides, row_bytes);
   for (uint32_t i = 0; i < 3; i++) {
@@ -207,11 +237,10 @@ bool se_binary_execute(struct pe *pe, struct command *command) {
     if (!command_place_block(pe, command, &blocks[i], (uint32_t)command->field[operand->cb_field], operand->side,
                              operand->offset_field, shape.rows, row_bytes[i], strides[i]))
       return false;
-    bytes += shape.rows * row_bytes[i];
   }
-  join_rows(&shape, blocks, row_bytes, 3);
+  if (!per_row) join_rows(&shape, blocks, row_bytes, 3);
   binary_values(pe, command, &shape, blocks);
-  se_take_time(pe, command, 0, elements, bytes);
+  se_take_time(pe, command, 0, elements, elements * (in + out) + (per_row ? shape.rows : elements) * in);
   return true;
 }
 
@@ -226,7 +255,7 @@ bool se_row_accumulate_prepare(struct pe *pe, struct command *command) {
   if (!se_shape_is_legal(pe, command, &shape)) return false;
   return command_needs_block(pe, command, (uint32_t)field[MTIA_SE_ROW_ACCUMULATE_CB_SOURCE_FIELD], SIDE_DATA,
                              MTIA_SE_ROW_ACCUMULATE_SOURCE_OFFSET_FIELD, shape.rows,
-                             shape.elements * data_type_bytes(field[MTIA_SE_ROW_ACCUMULATE_TYPE_IN_FIELD]),
+                             se_row_bytes(shape.elements, shape.first_step, field[MTIA_SE_ROW_ACCUMULATE_TYPE_IN_FIELD]),
                              shape.first_stride) &&
          command_needs_block(pe, command, (uint32_t)field[MTIA_SE_ROW_ACCUMULATE_CB_DESTINATION_FIELD], SIDE_SPACE,
                              MTIA_SE_ROW_ACCUMULATE_DESTINATION_OFFSET_FIELD, 1, out_bytes, out_bytes);
@@ -238,15 +267,20 @@ static void sum_rows(const struct pe *pe, const struct command *command, const s
   const uint64_t out = command->field[MTIA_SE_ROW_ACCUMULATE_TYPE_OUT_FIELD];
   const bool accumulate = command->field[MTIA_SE_ROW_ACCUMULATE_ACCUMULATE_FIELD] != 0;
   const uint32_t in_bytes = data_type_bytes(in), out_bytes = data_type_bytes(out);
-  float sum[SE_CHUNK] __attribute__((aligned(64)));
+  const bool side_by_side = shape->first_step == 1;
+  float sum[SE_CHUNK] __attribute__((aligned(64))), values[SE_CHUNK] __attribute__((aligned(64)));
   for (uint64_t at = 0; at < shape->elements; at += SE_CHUNK) {
     const uint32_t count = se_chunk_at(shape, at);
     if (accumulate)
       pe->se->load[MTIA_TYPE_FP32](sum, destination + at * 4, count);
     else
-      pe->se->load[in](sum, block_row(source, 0) + at * in_bytes, count);
-    for (uint64_t row = accumulate ? 0 : 1; row < shape->rows; row++)
+      se_load(pe->se, in, sum, block_row(source, 0), at, shape->first_step, count);
+    for (uint64_t row = accumulate ? 0 : 1; row < shape->rows && side_by_side; row++)
       pe->se->accumulate[in](sum, block_row(source, row) + at * in_bytes, count);
+    for (uint64_t row = accumulate ? 0 : 1; row < shape->rows && !side_by_side; row++) {
+      se_load(pe->se, in, values, block_row(source, row), at, shape->first_step, count);
+      pe->se->operation[MTIA_SE_OPERATION_ADD](sum, values, count);
+    }
     pe->se->store[out](destination + at * out_bytes, sum, count);
   }
 }
@@ -254,19 +288,20 @@ static void sum_rows(const struct pe *pe, const struct command *command, const s
 bool se_row_accumulate_execute(struct pe *pe, struct command *command) {
   const struct se_shape shape = se_shape_of(command);
   const uint64_t *const field = command->field;
-  const uint64_t in_bytes = shape.elements * data_type_bytes(field[MTIA_SE_ROW_ACCUMULATE_TYPE_IN_FIELD]);
+  const uint64_t in = field[MTIA_SE_ROW_ACCUMULATE_TYPE_IN_FIELD];
   const uint64_t out_bytes = shape.elements * data_type_bytes(field[MTIA_SE_ROW_ACCUMULATE_TYPE_OUT_FIELD]);
   const uint32_t to = (uint32_t)field[MTIA_SE_ROW_ACCUMULATE_CB_DESTINATION_FIELD];
   const bool accumulate = field[MTIA_SE_ROW_ACCUMULATE_ACCUMULATE_FIELD] != 0;
   struct block source, destination;
   if (!command_place_block(pe, command, &source, (uint32_t)field[MTIA_SE_ROW_ACCUMULATE_CB_SOURCE_FIELD], SIDE_DATA,
-                           MTIA_SE_ROW_ACCUMULATE_SOURCE_OFFSET_FIELD, shape.rows, in_bytes, shape.first_stride) ||
+                           MTIA_SE_ROW_ACCUMULATE_SOURCE_OFFSET_FIELD, shape.rows,
+                           se_row_bytes(shape.elements, shape.first_step, in), shape.first_stride) ||
       !command_place_block(pe, command, &destination, to, SIDE_SPACE, MTIA_SE_ROW_ACCUMULATE_DESTINATION_OFFSET_FIELD, 1,
                            out_bytes, out_bytes))
     return false;
   sum_rows(pe, command, &shape, &source, block_row(&destination, 0));
   /* The destination row is an operand too: what wrote it must have finished. */
   se_take_time(pe, command, accumulate ? pe->cp.buffers[to].write_done : 0, shape.rows * shape.elements,
-            shape.rows * in_bytes + out_bytes * (accumulate ? 2 : 1));
+               shape.rows * shape.elements * data_type_bytes(in) + out_bytes * (accumulate ? 2 : 1));
   return true;
 }

@@ -4,15 +4,28 @@
 #include "pe_internal.h"
 
 /* SE_SHAPE and the strides: the first three command registers of a command. */
-struct se_shape { uint64_t rows, elements, first_stride, second_stride, destination_stride; };
+struct se_shape {
+  uint64_t rows, elements, first_stride, second_stride, destination_stride;
+  uint64_t first_step, second_step; /* from element to element of a source; 1: they lie side by side */
+};
 
 static inline struct se_shape se_shape_of(const struct command *command) {
   return (struct se_shape){.rows = command->sticky[0] & 0xffff,
                            .elements = command->sticky[0] >> 16 & 0xffff,
                            .first_stride = command->sticky[1] & 0xffffffffu,
                            .second_stride = command->sticky[1] >> 32,
-                           .destination_stride = command->sticky[2]};
+                           .destination_stride = command->sticky[2],
+                           .first_step = (command->sticky[0] >> 32 & 0xff) + 1,
+                           .second_step = (command->sticky[0] >> 40 & 0xff) + 1};
 }
+
+/* From the first byte of a row to its last. */
+static inline uint64_t se_row_bytes(uint64_t elements, uint64_t step, uint64_t type) {
+  return ((elements - 1) * step + 1) * data_type_bytes(type);
+}
+/* values = elements at, at + 1, ... of a row whose elements lie `step` apart; at most SE_CHUNK. */
+void se_load(const struct se_path *path, uint64_t type, float *values, const uint8_t *row, uint64_t at, uint64_t step,
+             uint32_t count);
 
 static inline bool se_shape_is_legal(const struct pe *pe, struct command *command, const struct se_shape *shape) {
   const bool legal = shape->rows != 0 && shape->rows <= pe->time.se_rows && shape->elements != 0;

@@ -13,7 +13,8 @@ bool se_quantize_prepare(struct pe *pe, struct command *command) {
   const uint64_t scales = scale_bytes(command, shape.rows);
   return command_needs_block(pe, command, (uint32_t)field[MTIA_SE_QUANTIZE_CB_SOURCE_FIELD], SIDE_DATA,
                              MTIA_SE_QUANTIZE_SOURCE_OFFSET_FIELD, shape.rows,
-                             shape.elements * data_type_bytes(field[MTIA_SE_QUANTIZE_TYPE_IN_FIELD]), shape.first_stride) &&
+                             se_row_bytes(shape.elements, shape.first_step, field[MTIA_SE_QUANTIZE_TYPE_IN_FIELD]),
+                             shape.first_stride) &&
          command_needs_block(pe, command, (uint32_t)field[MTIA_SE_QUANTIZE_CB_SCALE_FIELD], SIDE_DATA,
                              MTIA_SE_QUANTIZE_SCALE_OFFSET_FIELD, 1, scales, scales) &&
          command_needs_block(pe, command, (uint32_t)field[MTIA_SE_QUANTIZE_CB_DESTINATION_FIELD], SIDE_SPACE,
@@ -27,11 +28,11 @@ static void quantize_row(const struct se_path *path, uint64_t type, const uint8_
   float values[SE_CHUNK] __attribute__((aligned(64)));
   float factors[SE_CHUNK] __attribute__((aligned(64))), lowest[SE_CHUNK] __attribute__((aligned(64)));
   const float reciprocal = 1.0f / scale;
-  const uint32_t widest = se_chunk_at(shape, 0), bytes = data_type_bytes(type);
+  const uint32_t widest = se_chunk_at(shape, 0);
   for (uint32_t i = 0; i < widest; i++) factors[i] = reciprocal, lowest[i] = -127.0f;
   for (uint64_t at = 0; at < shape->elements; at += SE_CHUNK) {
     const uint32_t count = se_chunk_at(shape, at);
-    path->load[type](values, source + at * bytes, count);
+    se_load(path, type, values, source, at, shape->first_step, count);
     path->operation[MTIA_SE_OPERATION_MULTIPLY](values, factors, count);
     path->operation[MTIA_SE_OPERATION_MAXIMUM](values, lowest, count);
     path->store[MTIA_TYPE_INT8](destination + at, values, count);
@@ -44,7 +45,8 @@ bool se_quantize_execute(struct pe *pe, struct command *command) {
   const uint64_t row_bytes = shape.elements * data_type_bytes(type), scales = scale_bytes(command, shape.rows);
   struct block source, scale_block, destination;
   if (!command_place_block(pe, command, &source, (uint32_t)field[MTIA_SE_QUANTIZE_CB_SOURCE_FIELD], SIDE_DATA,
-                           MTIA_SE_QUANTIZE_SOURCE_OFFSET_FIELD, shape.rows, row_bytes, shape.first_stride) ||
+                           MTIA_SE_QUANTIZE_SOURCE_OFFSET_FIELD, shape.rows,
+                           se_row_bytes(shape.elements, shape.first_step, type), shape.first_stride) ||
       !command_place_block(pe, command, &scale_block, (uint32_t)field[MTIA_SE_QUANTIZE_CB_SCALE_FIELD], SIDE_DATA,
                            MTIA_SE_QUANTIZE_SCALE_OFFSET_FIELD, 1, scales, scales) ||
       !command_place_block(pe, command, &destination, (uint32_t)field[MTIA_SE_QUANTIZE_CB_DESTINATION_FIELD], SIDE_SPACE,

@@ -13,7 +13,8 @@ bool se_row_reduce_prepare(struct pe *pe, struct command *command) {
   if (!se_shape_is_legal(pe, command, &shape)) return false;
   return command_needs_block(pe, command, (uint32_t)field[MTIA_SE_ROW_REDUCE_CB_SOURCE_FIELD], SIDE_DATA,
                              MTIA_SE_ROW_REDUCE_SOURCE_OFFSET_FIELD, shape.rows,
-                             shape.elements * data_type_bytes(field[MTIA_SE_ROW_REDUCE_TYPE_IN_FIELD]), shape.first_stride) &&
+                             se_row_bytes(shape.elements, shape.first_step, field[MTIA_SE_ROW_REDUCE_TYPE_IN_FIELD]),
+                             shape.first_stride) &&
          command_needs_block(pe, command, (uint32_t)field[MTIA_SE_ROW_REDUCE_CB_DESTINATION_FIELD], SIDE_SPACE,
                              MTIA_SE_ROW_REDUCE_DESTINATION_OFFSET_FIELD, shape.rows, sizeof(float),
                              shape.destination_stride);
@@ -26,7 +27,7 @@ static float range_of_row(const struct se_path *path, uint64_t type, uint64_t op
   if (merged != NULL) se_range_extend(&range, merged, 1);
   for (uint64_t at = 0; at < shape->elements; at += SE_CHUNK) {
     const uint32_t count = se_chunk_at(shape, at);
-    path->load[type](values, source + at * data_type_bytes(type), count);
+    se_load(path, type, values, source, at, shape->first_step, count);
     path->range(&range, values, count);
   }
   return operation == MTIA_SE_ROW_OPERATION_MAXIMUM   ? se_range_maximum(&range)
@@ -40,7 +41,7 @@ static float sum_of_row(const struct se_path *path, uint64_t type, const uint8_t
   float partial[SUM_LANES] __attribute__((aligned(64))) = {0};
   for (uint64_t at = 0; at < shape->elements; at += SE_CHUNK) {
     const uint32_t count = se_chunk_at(shape, at);
-    path->load[type](values, source + at * data_type_bytes(type), count);
+    se_load(path, type, values, source, at, shape->first_step, count);
     for (uint32_t i = 0; i < count; i += SUM_LANES)
       path->operation[MTIA_SE_OPERATION_ADD](partial, values + i, count - i < SUM_LANES ? count - i : SUM_LANES);
   }
@@ -70,12 +71,13 @@ static void reduce_rows(const struct pe *pe, const struct command *command, cons
 bool se_row_reduce_execute(struct pe *pe, struct command *command) {
   const struct se_shape shape = se_shape_of(command);
   const uint64_t *const field = command->field;
-  const uint64_t row_bytes = shape.elements * data_type_bytes(field[MTIA_SE_ROW_REDUCE_TYPE_IN_FIELD]);
+  const uint64_t type = field[MTIA_SE_ROW_REDUCE_TYPE_IN_FIELD], row_bytes = shape.elements * data_type_bytes(type);
   const uint32_t to = (uint32_t)field[MTIA_SE_ROW_REDUCE_CB_DESTINATION_FIELD];
   const bool merge = field[MTIA_SE_ROW_REDUCE_MERGE_FIELD] != 0;
   struct block source, destination;
   if (!command_place_block(pe, command, &source, (uint32_t)field[MTIA_SE_ROW_REDUCE_CB_SOURCE_FIELD], SIDE_DATA,
-                           MTIA_SE_ROW_REDUCE_SOURCE_OFFSET_FIELD, shape.rows, row_bytes, shape.first_stride) ||
+                           MTIA_SE_ROW_REDUCE_SOURCE_OFFSET_FIELD, shape.rows,
+                           se_row_bytes(shape.elements, shape.first_step, type), shape.first_stride) ||
       !command_place_block(pe, command, &destination, to, SIDE_SPACE, MTIA_SE_ROW_REDUCE_DESTINATION_OFFSET_FIELD, shape.rows,
                            sizeof(float), shape.destination_stride))
     return false;
