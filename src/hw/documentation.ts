@@ -4,6 +4,8 @@ import { COMMAND_REGISTERS, MML_CONTEXT_REGISTERS } from './command-registers.js
 import { ERROR_CODES } from './error-codes.js';
 import { placeFields } from './layout.js';
 import { REGIONS } from './memory-map.js';
+import { NOT_MODELLED } from './not-modelled.js';
+import { PUBLISHED_FIGURES } from './published-figures.js';
 import { REGISTER_BLOCKS } from './registers.js';
 import { SPECIFICATION_FIGURES, SPECIFICATIONS } from './specification.js';
 import { UNIT_COMMANDS } from './unit-commands.js';
@@ -24,6 +26,25 @@ function specifications(): string[] {
       return [name, v1.value, v2.value, v2.unit, v1.source, v2.source];
     }),
   );
+}
+
+function dataSheet(): string[] {
+  return [
+    '## Data sheet',
+    '',
+    'What is published beside the figures above; the emulator computes with none of it.',
+    '',
+    ...table(
+      ['what', 'v1', '2i', 'source v1', 'source 2i'],
+      PUBLISHED_FIGURES.map(({ name, of }) => [name, of.v1.value, of['2i'].value, of.v1.source, of['2i'].source]),
+    ),
+    '## Published, not emulated',
+    '',
+    ...table(
+      ['feature', 'source', 'why'],
+      NOT_MODELLED.map(({ feature, source, why }) => [feature, source, why]),
+    ),
+  ];
 }
 
 function registerTables(): string[] {
@@ -83,6 +104,7 @@ export function renderDocumentation(): string {
     '## Specifications',
     '',
     ...specifications(),
+    ...dataSheet(),
     '## Memory map',
     '',
     ...table(

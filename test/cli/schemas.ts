@@ -7,6 +7,7 @@ export const infoSchema = z.object({
   name: z.string(),
   generation: z.enum(['v1', '2i']),
   figures: z.record(z.string(), figure),
+  published: z.array(z.object({ name: z.string(), value: z.string().min(1), source: z.string().min(1) })).min(20),
 });
 
 const tensor = z.object({ name: z.string(), type: z.string(), shape: z.array(z.int().min(1)) });

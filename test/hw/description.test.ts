@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { allStructs, renderCHeader } from '../../src/hw/c-header.js';
 import { renderDocumentation } from '../../src/hw/documentation.js';
 import {
+  COMMAND_REGISTERS,
   COMPLETION,
   decodeRectangle,
   decodeStruct,
@@ -11,6 +12,10 @@ import {
   encodeRectangle,
   encodeStruct,
   FIELD_BYTES,
+  LIMITS,
+  MML_CONTEXT_REGISTERS,
+  NOT_MODELLED,
+  PUBLISHED_FIGURES,
   placeFields,
   REGIONS,
   REGISTER_BLOCKS,
@@ -77,6 +82,16 @@ describe('unit commands', () => {
   });
 });
 
+describe('command registers', () => {
+  it('have indices of their own, also in every context', () => {
+    const indices = COMMAND_REGISTERS.flatMap(({ index, count = 1 }) =>
+      Array.from({ length: count }, (_, context) => index + context * MML_CONTEXT_REGISTERS),
+    );
+    expect(new Set(indices).size).toBe(indices.length);
+    expect(Math.max(...indices)).toBeLessThan(LIMITS.COMMAND_REGISTERS);
+  });
+});
+
 describe('error codes', () => {
   const codes = Object.values(ERROR_CODES).map((e) => e.code);
 
@@ -105,6 +120,19 @@ describe('specifications', () => {
   it('name a source for every figure', () => {
     for (const generation of ['v1', '2i'] as const) {
       for (const name of SPECIFICATION_FIGURES) expect(SPECIFICATIONS[generation][name].source).not.toBe('');
+    }
+  });
+
+  it('give the rest of the data sheet with a source for both generations, and a reason for what is not emulated', () => {
+    for (const { name, of } of PUBLISHED_FIGURES) {
+      for (const generation of ['v1', '2i'] as const) {
+        expect(of[generation].value, name).not.toBe('');
+        expect(of[generation].source, name).toMatch(/^(I23|I25|I26|HC24|B24)/);
+      }
+    }
+    for (const { feature, source, why } of NOT_MODELLED) {
+      expect(source, feature).toMatch(/^(I23|I25|HC24)/);
+      expect(why, feature).not.toBe('');
     }
   });
 

@@ -4,6 +4,7 @@ import {
   type Figure,
   type FigureName,
   type Generation,
+  PUBLISHED_FIGURES,
   SPECIFICATION_FIGURES,
   SPECIFICATIONS,
 } from '../../hw/index.js';
@@ -66,7 +67,8 @@ function printSpecification(generation: Generation, json: boolean): void {
   const specification = SPECIFICATIONS[generation];
   if (json) {
     const figures = Object.fromEntries(SPECIFICATION_FIGURES.map((name) => [name, specification[name]]));
-    printJson({ name: specification.name, generation, figures });
+    const published = PUBLISHED_FIGURES.map(({ name, of }) => ({ name, ...of[generation] }));
+    printJson({ name: specification.name, generation, figures, published });
     return;
   }
   const rows = SPECIFICATION_FIGURES.map((name) => [
@@ -77,6 +79,11 @@ function printSpecification(generation: Generation, json: boolean): void {
   printLine(specification.name);
   printLine('');
   printLine(formatTable(['figure', 'value', 'source'], rows));
+  printLine('');
+  printLine('Published besides; the emulator computes with none of it:');
+  printLine('');
+  const published = PUBLISHED_FIGURES.map(({ name, of }) => [name, of[generation].value, of[generation].source]);
+  printLine(formatTable(['what', 'value', 'source'], published));
   printLine('');
   printLine(
     "Sources: I23 = ISCA'23, I25 = ISCA'25, I26 = ISCA'26, HC24 = Hot Chips 2024, B24 = ai.meta.com, April 2024.",
