@@ -9,7 +9,15 @@
 
 #define AVX2 __attribute__((target("avx2,fma,f16c")))
 #define INLINE static inline __attribute__((always_inline))
+
+/* What simd_engine_vectors.h is written with. */
 #define LANES 8u
+#define VECTOR __m256
+#define VECTOR_TARGET AVX2
+#define VECTOR_LOAD(at) _mm256_loadu_ps(at)
+#define VECTOR_STORE(at, x) _mm256_storeu_ps(at, x)
+#define VECTOR_ADD(a, b) _mm256_add_ps(a, b)
+#include "simd_engine_vectors.h"
 
 /* ---- Eight values: from memory, to memory ---- */
 
@@ -59,59 +67,13 @@ AVX2 INLINE void write_fp32(uint8_t *at, __m256 x) {
   _mm256_storeu_ps((float *)at, choose_ps(_mm256_castsi256_ps(nan_lanes(x)), nan, x));
 }
 
-/* ---- Rows: whole vectors, and the rest through a copy ---- */
+/* ---- Rows ---- */
 
-#define DEFINE_TYPE(type, bytes)                                                                     \
-  AVX2 static void load_##type(float *values, const uint8_t *source, uint32_t count) {               \
-    uint8_t rest[LANES * 4] = {0};                                                                   \
-    float last[LANES];                                                                               \
-    uint32_t i = 0;                                                                                  \
-    for (; i + LANES <= count; i += LANES) _mm256_storeu_ps(values + i, read_##type(source + (uint64_t)i * bytes)); \
-    if (i == count) return;                                                                          \
-    memcpy(rest, source + (uint64_t)i * bytes, (count - i) * bytes);                                 \
-    _mm256_storeu_ps(last, read_##type(rest));                                                       \
-    memcpy(values + i, last, (count - i) * sizeof last[0]);                                          \
-  }                                                                                                  \
-  AVX2 static void store_##type(uint8_t *destination, const float *values, uint32_t count) {         \
-    uint8_t rest[LANES * 4];                                                                         \
-    float last[LANES] = {0};                                                                         \
-    uint32_t i = 0;                                                                                  \
-    for (; i + LANES <= count; i += LANES) write_##type(destination + (uint64_t)i * bytes, _mm256_loadu_ps(values + i)); \
-    if (i == count) return;                                                                          \
-    memcpy(last, values + i, (count - i) * sizeof last[0]);                                          \
-    write_##type(rest, _mm256_loadu_ps(last));                                                       \
-    memcpy(destination + (uint64_t)i * bytes, rest, (count - i) * bytes);                            \
-  }                                                                                                  \
-  AVX2 static void accumulate_##type(float *sum, const uint8_t *source, uint32_t count) {            \
-    float last[LANES];                                                                               \
-    uint32_t i = 0;                                                                                  \
-    for (; i + LANES <= count; i += LANES)                                                           \
-      _mm256_storeu_ps(sum + i, _mm256_add_ps(_mm256_loadu_ps(sum + i), read_##type(source + (uint64_t)i * bytes))); \
-    if (i == count) return;                                                                          \
-    load_##type(last, source + (uint64_t)i * bytes, count - i);                                      \
-    for (uint32_t rest = 0; i < count; i++, rest++) sum[i] += last[rest];                            \
-  }
 DEFINE_TYPE(int8, 1)
 DEFINE_TYPE(fp16, 2)
 DEFINE_TYPE(bf16, 2)
 DEFINE_TYPE(fp32, 4)
 DEFINE_TYPE(int32, 4)
-
-/* Runs statements on every vector of values, the last of them in a copy: x = the vector, y = what becomes of it. */
-#define FOR_VECTORS(values, count, x, y, ...)                                 \
-  do {                                                                        \
-    float last_[LANES] = {0};                                                 \
-    const uint32_t whole_ = (count) - (count) % LANES;                        \
-    memcpy(last_, (values) + whole_, ((count)-whole_) * sizeof last_[0]);     \
-    for (uint32_t i_ = 0; i_ < (count); i_ += LANES) {                        \
-      float *const at_ = i_ < whole_ ? (values) + i_ : last_;                 \
-      const __m256 x = _mm256_loadu_ps(at_);                                  \
-      __m256 y;                                                               \
-      __VA_ARGS__                                                             \
-      _mm256_storeu_ps(at_, y);                                               \
-    }                                                                         \
-    memcpy((values) + whole_, last_, ((count)-whole_) * sizeof last_[0]);     \
-  } while (0)
 
 /* ---- Functions ---- */
 
@@ -156,19 +118,6 @@ AVX2 static void apply_table(float *values, uint32_t count, const struct se_tabl
     FOR_VECTORS(values, count, x, y, y = table_value(table, x, 3););
 }
 
-#define DEFINE_OPERATION(name, expression)                                                              \
-  AVX2 static void name(float *first, const float *second, uint32_t count) {                            \
-    float a_rest[LANES] = {0}, b_rest[LANES] = {0};                                                     \
-    const uint32_t whole = count - count % LANES;                                                       \
-    memcpy(a_rest, first + whole, (count - whole) * sizeof a_rest[0]);                                  \
-    memcpy(b_rest, second + whole, (count - whole) * sizeof b_rest[0]);                                 \
-    for (uint32_t i = 0; i < count; i += LANES) {                                                       \
-      float *const at = i < whole ? first + i : a_rest;                                                 \
-      const __m256 a = _mm256_loadu_ps(at), b = _mm256_loadu_ps(i < whole ? second + i : b_rest);       \
-      _mm256_storeu_ps(at, expression);                                                                 \
-    }                                                                                                   \
-    memcpy(first + whole, a_rest, (count - whole) * sizeof a_rest[0]);                                  \
-  }
 DEFINE_OPERATION(add, _mm256_add_ps(a, b))
 DEFINE_OPERATION(subtract, _mm256_sub_ps(a, b))
 DEFINE_OPERATION(multiply, _mm256_mul_ps(a, b))

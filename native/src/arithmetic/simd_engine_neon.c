@@ -8,7 +8,15 @@
 #include "simd_engine_scale.h"
 
 #define INLINE static inline __attribute__((always_inline))
+
+/* What simd_engine_vectors.h is written with. */
 #define LANES 4u
+#define VECTOR float32x4_t
+#define VECTOR_TARGET
+#define VECTOR_LOAD(at) vld1q_f32(at)
+#define VECTOR_STORE(at, x) vst1q_f32(at, x)
+#define VECTOR_ADD(a, b) vaddq_f32(a, b)
+#include "simd_engine_vectors.h"
 
 /* ---- Four values: from memory, to memory ---- */
 
@@ -48,59 +56,13 @@ INLINE void write_fp32(uint8_t *at, float32x4_t x) {
   vst1q_u8(at, vreinterpretq_u8_u32(stored));
 }
 
-/* ---- Rows: whole vectors, and the rest through a copy ---- */
+/* ---- Rows ---- */
 
-#define DEFINE_TYPE(type, bytes)                                                                                \
-  static void load_##type(float *values, const uint8_t *source, uint32_t count) {                               \
-    uint8_t rest[LANES * 4] = {0};                                                                              \
-    float last[LANES];                                                                                          \
-    uint32_t i = 0;                                                                                             \
-    for (; i + LANES <= count; i += LANES) vst1q_f32(values + i, read_##type(source + (uint64_t)i * bytes));    \
-    if (i == count) return;                                                                                     \
-    memcpy(rest, source + (uint64_t)i * bytes, (count - i) * bytes);                                            \
-    vst1q_f32(last, read_##type(rest));                                                                         \
-    memcpy(values + i, last, (count - i) * sizeof last[0]);                                                     \
-  }                                                                                                             \
-  static void store_##type(uint8_t *destination, const float *values, uint32_t count) {                         \
-    uint8_t rest[LANES * 4];                                                                                    \
-    float last[LANES] = {0};                                                                                    \
-    uint32_t i = 0;                                                                                             \
-    for (; i + LANES <= count; i += LANES) write_##type(destination + (uint64_t)i * bytes, vld1q_f32(values + i)); \
-    if (i == count) return;                                                                                     \
-    memcpy(last, values + i, (count - i) * sizeof last[0]);                                                     \
-    write_##type(rest, vld1q_f32(last));                                                                        \
-    memcpy(destination + (uint64_t)i * bytes, rest, (count - i) * bytes);                                       \
-  }                                                                                                             \
-  static void accumulate_##type(float *sum, const uint8_t *source, uint32_t count) {                            \
-    float last[LANES];                                                                                          \
-    uint32_t i = 0;                                                                                             \
-    for (; i + LANES <= count; i += LANES)                                                                      \
-      vst1q_f32(sum + i, vaddq_f32(vld1q_f32(sum + i), read_##type(source + (uint64_t)i * bytes)));             \
-    if (i == count) return;                                                                                     \
-    load_##type(last, source + (uint64_t)i * bytes, count - i);                                                 \
-    for (uint32_t rest = 0; i < count; i++, rest++) sum[i] += last[rest];                                       \
-  }
 DEFINE_TYPE(int8, 1)
 DEFINE_TYPE(fp16, 2)
 DEFINE_TYPE(bf16, 2)
 DEFINE_TYPE(fp32, 4)
 DEFINE_TYPE(int32, 4)
-
-/* Runs statements on every vector of values, the last of them in a copy: x = the vector, y = what becomes of it. */
-#define FOR_VECTORS(values, count, x, y, ...)                             \
-  do {                                                                    \
-    float last_[LANES] = {0};                                             \
-    const uint32_t whole_ = (count) - (count) % LANES;                    \
-    memcpy(last_, (values) + whole_, ((count)-whole_) * sizeof last_[0]); \
-    for (uint32_t i_ = 0; i_ < (count); i_ += LANES) {                    \
-      float *const at_ = i_ < whole_ ? (values) + i_ : last_;             \
-      const float32x4_t x = vld1q_f32(at_);                               \
-      float32x4_t y;                                                      \
-      __VA_ARGS__                                                         \
-      vst1q_f32(at_, y);                                                  \
-    }                                                                     \
-    memcpy((values) + whole_, last_, ((count)-whole_) * sizeof last_[0]); \
-  } while (0)
 
 /* ---- Functions ---- */
 
@@ -147,19 +109,6 @@ static void apply_table(float *values, uint32_t count, const struct se_table *ta
     FOR_VECTORS(values, count, x, y, y = table_value(table, x, 3););
 }
 
-#define DEFINE_OPERATION(name, expression)                                                        \
-  static void name(float *first, const float *second, uint32_t count) {                           \
-    float a_rest[LANES] = {0}, b_rest[LANES] = {0};                                               \
-    const uint32_t whole = count - count % LANES;                                                 \
-    memcpy(a_rest, first + whole, (count - whole) * sizeof a_rest[0]);                            \
-    memcpy(b_rest, second + whole, (count - whole) * sizeof b_rest[0]);                           \
-    for (uint32_t i = 0; i < count; i += LANES) {                                                 \
-      float *const at = i < whole ? first + i : a_rest;                                           \
-      const float32x4_t a = vld1q_f32(at), b = vld1q_f32(i < whole ? second + i : b_rest);        \
-      vst1q_f32(at, expression);                                                                  \
-    }                                                                                             \
-    memcpy(first + whole, a_rest, (count - whole) * sizeof a_rest[0]);                            \
-  }
 DEFINE_OPERATION(add, vaddq_f32(a, b))
 DEFINE_OPERATION(subtract, vsubq_f32(a, b))
 DEFINE_OPERATION(multiply, vmulq_f32(a, b))
