@@ -31,12 +31,15 @@ const ALIGNMENT = 64;
  */
 export type ComputeType = 'bf16' | 'fp16' | 'int8' | 'auto';
 
+/** What a model is compiled for. */
 export interface CompileOptions {
+  /** Chip; the grid, its memories and its element types follow from it. */
   readonly generation: Generation;
   /** Shapes that bind the model's symbolic dimensions, by name of the input or in the order of the inputs. */
   readonly inputShapes?: InputShapes;
   /** Bound to every symbolic dimension that `inputShapes` leaves open. */
   readonly batch?: number;
+  /** Type in which matrices are multiplied; what suits the model when absent. */
   readonly dtype?: ComputeType;
 }
 

@@ -10,6 +10,7 @@ import type { ExternalData } from './onnx/tensor-proto.js';
 import { readPt2 } from './pt2/read-pt2.js';
 import { isZip } from './pt2/zip.js';
 
+/** What a model file is read for. */
 export interface ReadModelOptions {
   /** Name of the graph; the file's name without its extension where absent. */
   readonly name?: string;

@@ -7,6 +7,7 @@ export type ConstantType = ElementType | 'float64' | 'int16';
 
 export const CONSTANT_BYTES: Readonly<Record<ConstantType, number>> = { ...ELEMENT_BYTES, float64: 8, int16: 2 };
 
+/** A constant of a model: a strided view of bytes that stay where the file put them. */
 export interface ConstantTensor {
   readonly type: ConstantType;
   readonly shape: readonly number[];

@@ -19,8 +19,10 @@ export const CAPABILITIES = {
   executor: 'an executor can open a card like this one by itself: an emulated one',
 } as const satisfies Readonly<Record<string, string>>;
 
+/** One of ALL_CAPABILITIES. */
 export type Capability = keyof typeof CAPABILITIES;
 
+/** What a backend can declare; a case that needs what it does not is reported as unsupported. */
 export const ALL_CAPABILITIES: ReadonlySet<Capability> = new Set(Object.keys(CAPABILITIES) as Capability[]);
 
 /** All capabilities but those named. */

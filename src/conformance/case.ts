@@ -2,6 +2,7 @@
 import type { Capability } from './capabilities.js';
 import type { Fixture } from './fixture.js';
 
+/** What a case needs of its backend. */
 export interface CaseOptions {
   /** Without one of these the case is unsupported. */
   readonly requires?: readonly Capability[];
@@ -13,6 +14,7 @@ export interface CaseOptions {
   readonly deadlineMs?: number;
 }
 
+/** One case of the suite: a promise of docs/driver-contract.md, checked. */
 export interface ConformanceCase extends CaseOptions {
   readonly category: string;
   /** What the case promises, as the end of "it ...". */
@@ -24,6 +26,7 @@ export interface ConformanceCase extends CaseOptions {
 
 type CaseDeclaration = Omit<ConformanceCase, 'category'>;
 
+/** Declares a case. */
 export function conformanceCase(
   name: string,
   contract: string,

@@ -15,6 +15,7 @@ export interface FixtureParts {
 
 type Close = () => void | Promise<void>;
 
+/** What a case is given: the backend under test, its devices, and random numbers that a seed repeats. */
 export class Fixture {
   readonly backend: Backend;
   /** The bundle under test. */

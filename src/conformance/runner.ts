@@ -10,6 +10,7 @@ import type { Measurement, Tolerances } from './tolerances.js';
 /** `unexpected-pass`: declared as an expected failure, and passed. */
 export type CaseStatus = 'pass' | 'fail' | 'unsupported' | 'expected-fail' | 'unexpected-pass';
 
+/** What came of one case. */
 export interface CaseResult {
   readonly category: string;
   readonly name: string;
@@ -22,6 +23,7 @@ export interface CaseResult {
   readonly measurements?: readonly Measurement[];
 }
 
+/** What runs on which backend. */
 export interface RunOptions {
   readonly backend: Backend;
   readonly firmware: FirmwareImage;
@@ -121,6 +123,7 @@ async function runCase(declared: ConformanceCase, options: RunOptions): Promise<
   return measurements === undefined ? result : { ...result, measurements };
 }
 
+/** Runs cases one after the other; a case that fails, hangs or loses its device does not keep the next from running. */
 export async function runConformance(options: RunOptions): Promise<readonly CaseResult[]> {
   const results: CaseResult[] = [];
   const { failureEnds } = options;
@@ -136,6 +139,7 @@ export async function runConformance(options: RunOptions): Promise<readonly Case
   return results;
 }
 
+/** Counts of a run. */
 export interface Summary {
   readonly passed: number;
   readonly failed: number;
@@ -144,6 +148,7 @@ export interface Summary {
   readonly unexpectedPasses: number;
 }
 
+/** Counts the results of a run. */
 export function summarize(results: readonly CaseResult[]): Summary {
   const count = (status: CaseStatus): number => results.filter((result) => result.status === status).length;
   return {

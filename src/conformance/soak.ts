@@ -11,6 +11,7 @@ import type { Step } from './programs/step.js';
 import { World } from './programs/world.js';
 import { Random } from './random.js';
 
+/** How long a soak runs, and on what. */
 export interface SoakOptions {
   readonly backend: Backend;
   readonly firmware: FirmwareImage;
@@ -25,6 +26,7 @@ export interface SoakOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What a soak has done so far. */
 export interface SoakProgress {
   readonly programs: number;
   readonly steps: number;
@@ -42,6 +44,7 @@ export interface SoakProgress {
   readonly resources: ProcessResources;
 }
 
+/** The random program at which a soak ended. */
 export interface SoakFailure {
   /** Seed of the program alone. */
   readonly seed: number;
@@ -51,6 +54,7 @@ export interface SoakFailure {
   readonly shortened: boolean;
 }
 
+/** What a soak has done in all. */
 export interface SoakReport extends SoakProgress {
   readonly failure: SoakFailure | undefined;
   /** The most in the first minutes. */

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 const TOLERANCES = z.record(z.string(), z.strictObject({ least: z.number().optional(), most: z.number().optional() }));
+/** Limits of what performance cases measure, by name of the measurement. */
 export type Tolerances = z.infer<typeof TOLERANCES>;
 
 /** A figure that a case has measured. */

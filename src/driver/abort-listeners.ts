@@ -4,6 +4,7 @@
  */
 type Listener = () => void;
 
+/** Listeners of AbortSignals: one for each signal, however many commands it is given with. */
 export class AbortListeners {
   readonly #listeners = new WeakMap<AbortSignal, Set<Listener>>();
 

@@ -17,11 +17,13 @@ import type { PciFunction } from './pci-function.js';
 import { RequestPort } from './request-port.js';
 import type { AttachedRequests, OwnerRequests, SharedCard } from './shared-card.js';
 
+/** How a thread attaches to a card that another one has opened. */
 export interface AttachOptions {
   /** Where events of this thread are logged; nowhere when absent. */
   readonly logger?: pino.Logger;
 }
 
+/** A card that another thread of the process has opened, with contexts, queues and interrupts of this thread. */
 export class AttachedDevice implements Card {
   readonly name: string;
   readonly generation: Generation;

@@ -6,6 +6,7 @@ import type { MtiaError } from './errors.js';
 import type { DeviceNotices } from './notices.js';
 import type { SharedCard } from './shared-card.js';
 
+/** Size of the grid of processing elements. */
 export interface Grid {
   readonly columns: number;
   readonly rows: number;
@@ -34,6 +35,7 @@ export interface CardShare {
   readonly ended: Promise<void>;
 }
 
+/** A card with running firmware, in the thread that opened it (Device) or in another one (AttachedDevice). */
 export interface Card extends CardProperties {
   /**
    * Resolves, with the reason, when the device has stopped working; stays pending otherwise. A device that `reset` has

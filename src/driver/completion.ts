@@ -3,6 +3,7 @@ import { errorNameOf, HART_AT, HOST_COMMAND, NOT_IN_A_PE, UNIT_COMMANDS } from '
 import { deviceError, type FaultPlace, type HartWait, type MtiaError } from './errors.js';
 import type { RingPair } from './ring.js';
 
+/** What a command that succeeded tells about itself. */
 export interface CompletionRecord {
   /** Microseconds that the command took on the device, by the chip's own time model. */
   readonly deviceUs: number;
@@ -14,6 +15,7 @@ export interface CompletionRecord {
   readonly query?: FirmwareQuery;
 }
 
+/** What the firmware says about itself (HOST_COMMAND.QUERY). */
 export interface FirmwareQuery {
   readonly firmwareVersion: number;
   /** Bit n: host command n is implemented. */
@@ -25,6 +27,7 @@ const COMMAND_NAME: ReadonlyMap<number, string> = new Map(
   Object.entries(HOST_COMMAND).map(([name, opcode]) => [opcode, name]),
 );
 
+/** Name of a host command; "command N" for a number that none has. */
 export function commandName(opcode: number): string {
   return COMMAND_NAME.get(opcode) ?? `command ${opcode}`;
 }

@@ -6,11 +6,13 @@ import { closedError, invalidArgument, type MtiaError } from './errors.js';
 import type { DmaRights, HostPages, PciFunction, SharedHostPages } from './pci-function.js';
 import type { Queue } from './queue.js';
 
+/** What a queue is made with. */
 export interface QueueOptions {
   /** 0 to 3; of queues with work the highest is served first, but none starves. 0 when absent. */
   readonly priority?: number;
 }
 
+/** An address space of the card with its queues: what one user of it owns. Others' memory is out of reach. */
 export class Context {
   readonly id: number;
   readonly #pci: PciFunction;

@@ -15,6 +15,7 @@ import { resetError } from './guarded-function.js';
 import { type DeviceNotices, Notices, type ResetNotice } from './notices.js';
 import type { PciFunction } from './pci-function.js';
 
+/** How a card is booted and watched. */
 export interface DeviceOptions {
   /** Where events are logged; nowhere when absent. */
   readonly logger?: pino.Logger;
@@ -29,6 +30,7 @@ export interface DeviceOptions {
 
 const DEFAULT_DEADLINE_MS = 30_000;
 
+/** A card with running firmware, as the driver sees it: contexts, interrupts, reset and loss. */
 export class Device implements Card {
   readonly name: string;
   readonly generation: Generation;

@@ -6,7 +6,9 @@ import type { PciFunction } from './pci-function.js';
 
 /** A card that can be opened. */
 export interface AvailableDevice {
+  /** For people: which card this is. */
   readonly name: string;
+  /** Which chip it is. */
   readonly generation: Generation;
   /** @param options of an emulated card; others ignore them */
   open(options: Omit<EmulatorOptions, 'generation'>): PciFunction;

@@ -2,6 +2,7 @@
 import type { ErrorName } from '../hw/index.js';
 import { type FaultPlace, MtiaError } from './errors.js';
 
+/** What postMessage carries of an MtiaError. */
 export interface ErrorMessage {
   readonly code: ErrorName;
   readonly message: string;
@@ -9,6 +10,7 @@ export interface ErrorMessage {
   readonly cause?: unknown;
 }
 
+/** For postMessage; a cause that is an Error keeps its message only. */
 export function encodeError({ code, message, place, cause }: MtiaError): ErrorMessage {
   return {
     code,
@@ -18,6 +20,7 @@ export function encodeError({ code, message, place, cause }: MtiaError): ErrorMe
   };
 }
 
+/** The MtiaError that another thread has encoded. */
 export function decodeError({ code, message, place, cause }: ErrorMessage): MtiaError {
   return new MtiaError(code, message, {
     ...(place === undefined ? {} : { place }),

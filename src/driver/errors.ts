@@ -11,14 +11,19 @@ export interface HartWait {
 
 /** Where a failure happened; only what is known is present. */
 export interface FaultPlace {
+  /** Number of the context. */
   readonly context?: number;
+  /** Number of the queue. */
   readonly queue?: number;
   /** Name of the host command. */
   readonly command?: string;
+  /** Index of the processing element: row times columns of the grid plus column. */
   readonly pe?: number;
+  /** Hart of the processing element: 0 or 1. */
   readonly hart?: number;
   /** mcause of a trap, or the value that a kernel returned. */
   readonly cause?: bigint;
+  /** Program counter of the hart. */
   readonly pc?: bigint;
   /** mtval of a trap, the address or field at fault, or the offset in compressed data. */
   readonly value?: bigint;
@@ -30,15 +35,20 @@ export interface FaultPlace {
   readonly kernel?: number;
 }
 
+/** What an MtiaError carries besides code and message. */
 export interface MtiaErrorOptions {
   readonly place?: FaultPlace;
   readonly cause?: unknown;
 }
 
+/** Every failure of the stack: what (`code`), where (`place`), why (`cause`), and in `message` what a caller can do about it. */
 export class MtiaError extends Error {
+  /** Name of the failure, from ERROR_CODES. */
   readonly code: ErrorName;
   // Declared, not defined: an error without a place prints none.
+  /** Where it happened, as far as that is known. */
   declare readonly place?: FaultPlace;
+  /** "MtiaError", as Error.name. */
   override readonly name = 'MtiaError';
 
   constructor(code: ErrorName, message: string, options: MtiaErrorOptions = {}) {
@@ -140,6 +150,7 @@ export function closedError(what: string): MtiaError {
   return new MtiaError('DEVICE_CLOSED', `${what} is closed; open a new one`);
 }
 
+/** The error of an argument that is out of range. */
 export function invalidArgument(message: string): MtiaError {
   return new MtiaError('INVALID_ARGUMENT', message);
 }

@@ -1,12 +1,14 @@
 /** What a device tells all of its users before and after it is reset. */
 import type pino from 'pino';
 
+/** A reset of the device, before or after it. */
 export interface ResetNotice {
   /** Resets of this device so far, the one at hand included. */
   readonly resets: number;
   readonly reason: string;
 }
 
+/** What a device tells its listeners, by name. */
 export interface DeviceNotices {
   /** Everything outstanding is about to be rejected with DEVICE_RESET, and whatever was made so far becomes useless. */
   readonly resetting: ResetNotice;
@@ -16,6 +18,7 @@ export interface DeviceNotices {
 
 type Listener<N extends keyof DeviceNotices> = (notice: DeviceNotices[N]) => void;
 
+/** Listeners of a device. One that throws is logged and harms no other. */
 export class Notices {
   readonly #logger: pino.Logger | undefined;
   readonly #listeners: { readonly [N in keyof DeviceNotices]: Set<Listener<N>> } = {

@@ -57,18 +57,26 @@ export interface FunctionShare {
   release(): void;
 }
 
+/** Bytes of a register access. */
 export type RegisterWidth = 4 | 8;
 
+/** A PCI Express function: a real card, the emulated chip, or anything that stands for one. A failure is an MtiaError. */
 export interface PciFunction {
   /** For people: which card this is. */
   readonly name: string;
+  /** Reads configuration space, naturally aligned. */
   configRead(offset: number, width: 1 | 2 | 4): number;
+  /** Writes configuration space, naturally aligned. */
   configWrite(offset: number, width: 1 | 2 | 4, value: number): void;
+  /** Reads a register of a base address register's window, naturally aligned. */
   barRead(bar: number, offset: number, width: RegisterWidth): bigint;
   /** A number is taken as well as a bigint, so that a doorbell needs no allocation. */
   barWrite(bar: number, offset: number, width: RegisterWidth, value: bigint | number): void;
+  /** Reads any bytes of a memory window (BAR2). */
   barReadBlock(bar: number, offset: number, bytes: number): Uint8Array;
+  /** Writes any bytes of a memory window (BAR2). */
   barWriteBlock(bar: number, offset: number, data: Uint8Array): void;
+  /** Zeroed host memory that dmaMap takes: whole host pages. */
   allocateHost(bytes: number): HostPages;
   /**
    * The same memory that another thread of the process shares; absent where that is not possible. DEVICE_CLOSED where every
@@ -79,7 +87,9 @@ export interface PciFunction {
   dmaMap(context: number, iova: bigint, pages: HostPages, rights: DmaRights): void;
   /** Returns when no access through the mapping is under way. */
   dmaUnmap(context: number, iova: bigint, bytes: number): void;
+  /** Listens to an MSI-X vector; the listener runs on the event loop of the calling thread. */
   onInterrupt(vector: number, listener: () => void): InterruptSubscription;
+  /** Function level reset: all work ends, queues and mappings are gone, the boot ROM starts again. */
   functionReset(): void;
   /** For one other thread of the process; absent where the function can be driven by its own thread only. */
   share?(): FunctionShare;
@@ -87,6 +97,7 @@ export interface PciFunction {
   close(): void;
 }
 
+/** Bytes of a page of host memory: what is mapped for a device is whole pages. */
 export const HOST_PAGE_BYTES = 4096;
 
 /** Rounds up to whole host pages. */

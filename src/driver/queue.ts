@@ -61,11 +61,13 @@ interface Abort {
   readonly reason: unknown;
 }
 
+/** Who may give a command up. */
 export interface SubmitOptions {
   /** Ends the command with ABORTED when it aborts, before the command starts or while it runs. */
   readonly signal?: AbortSignal;
 }
 
+/** A submission ring and its completions: commands go in, promises settle by interrupt. */
 export class Queue implements Watched {
   readonly #parts: QueueParts;
   readonly #ring: RingPair;

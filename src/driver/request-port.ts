@@ -25,6 +25,7 @@ interface Pending {
   readonly timer: NodeJS.Timeout;
 }
 
+/** Requests of this thread to another one, and the answers to those of the other side. */
 export class RequestPort<Local, Remote> {
   readonly #port: MessagePort;
   readonly #handlers: Handlers<Local>;

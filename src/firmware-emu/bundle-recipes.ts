@@ -122,6 +122,7 @@ export const EXTERNAL_KERNEL_ID = {
   BATCHED_MATRICES: KERNEL_ID.FIRST_EXTERNAL + 32,
   TABLE_BATCHED_EMBEDDING: KERNEL_ID.FIRST_EXTERNAL + 33,
 } as const;
+/** Name of a kernel that is no part of the library: of tests and benchmarks. */
 export type ExternalKernelName = keyof typeof EXTERNAL_KERNEL_ID;
 
 function external(name: ExternalKernelName, folder: string): KernelRecipe {
@@ -150,13 +151,18 @@ const BUNDLES_FOLDER = 'firmware/bundle';
 export const DEFAULT_BUNDLE = `${BUNDLES_FOLDER}/mtia.bundle`;
 /** With the kernels of `mtia bench harts` and `mtia bench fidelity`. */
 export const BENCHMARK_BUNDLE = `${BUNDLES_FOLDER}/benchmark.bundle`;
+/** The library and the kernels of the firmware tests. */
 export const TEST_KERNELS_BUNDLE = `${BUNDLES_FOLDER}/test/test-kernels.bundle`;
+/** A firmware that lacks an optional command. */
 export const WITHOUT_GRAPH_LAUNCH_BUNDLE = `${BUNDLES_FOLDER}/test/without-graph-launch.bundle`;
+/** A firmware with a defect, for tests of the suite: FULLY_CONNECTED forgets its bias. */
 export const DROP_BIAS_BUNDLE = `${BUNDLES_FOLDER}/test/drop-bias.bundle`;
+/** A firmware that reads host memory from the control core, as the one of the fleet's published deadlock did (I25 5.5). */
 export const READS_HOST_MEMORY_BUNDLE = `${BUNDLES_FOLDER}/test/reads-host-memory.bundle`;
 
 const WITHOUT_BIAS: readonly string[] = ['-DMTIA_TEST_DROP_BIAS'];
 
+/** The bundles of this package: what each is built from. */
 export const BUNDLES: readonly BundleRecipe[] = [
   { path: DEFAULT_BUNDLE, description: 'firmware and kernel library', kernels: KERNELS },
   {

@@ -12,6 +12,7 @@ import { BUNDLE_ALIGNMENT, BUNDLE_SECTIONS, GENERATION_BIT, recordsEnd, type Sec
 import { encodeManifest, encodeVersion, type Manifest } from './manifest.js';
 import { SIGNATURE_SECTION_BYTES, signRecords } from './signature.js';
 
+/** One section of it. */
 export interface SectionContent {
   readonly kind: SectionKind;
   readonly name: string;
@@ -19,6 +20,7 @@ export interface SectionContent {
   readonly bytes: Uint8Array;
 }
 
+/** What a bundle is written from. */
 export interface BundleContent {
   readonly manifest: Manifest;
   /** Everything but MANIFEST and SIGNATURE, in the order in which it is stored. */

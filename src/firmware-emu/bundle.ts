@@ -18,6 +18,7 @@ import { MANIFEST, type Manifest } from './manifest.js';
 import { SIGNATURE_SECTION_BYTES, verifyRecords } from './signature.js';
 import { TRUSTED_KEYS } from './trusted-keys.js';
 
+/** Name of a kind of section, from BUNDLE_SECTION. */
 export type SectionKind = keyof typeof BUNDLE_SECTION;
 
 /** Sections begin at multiples of this. */
@@ -29,6 +30,7 @@ export const GENERATION_BIT: Readonly<Record<Generation, number>> = { v1: 1, '2i
 const GENERATIONS = Object.keys(GENERATION_BIT) as Generation[];
 const KNOWN_GENERATIONS = GENERATIONS.reduce((bits, name) => bits | (1 << GENERATION_BIT[name]), 0);
 
+/** How strictly a bundle is read. */
 export interface BundleOptions {
   /** Accept a bundle without a signature. One with a wrong signature is refused all the same. */
   readonly allowUnsigned?: boolean;
@@ -38,6 +40,7 @@ export interface BundleOptions {
   readonly name?: string;
 }
 
+/** One section of a bundle. */
 export interface BundleSection {
   readonly kind: SectionKind;
   readonly name: string;
@@ -48,6 +51,7 @@ export interface BundleSection {
   readonly bytes: Uint8Array;
 }
 
+/** A bundle that was read and checked: all that the driver needs, and what people ask about it. */
 export interface Bundle extends FirmwareImage {
   readonly manifest: Manifest;
   readonly sections: readonly BundleSection[];

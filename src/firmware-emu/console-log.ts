@@ -9,6 +9,7 @@ export interface ConsoleSource {
 
 const PERIOD_MS = 100;
 
+/** The console of the control core as lines of a logger. */
 export class ConsoleLog {
   readonly #source: ConsoleSource;
   readonly #logger: pino.Logger;

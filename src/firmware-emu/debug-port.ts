@@ -44,6 +44,7 @@ export function parseHart(name: string): HartId | undefined {
   return element === null ? undefined : { core: Number(element[1]), hart: Number(element[2]) };
 }
 
+/** What a debugger does with the harts of a halted chip: registers, memory, single steps. */
 export class DebugPort {
   readonly #calls: DebugCalls;
 

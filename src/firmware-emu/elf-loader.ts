@@ -52,6 +52,7 @@ function windowsOf(generation: Generation, { core }: HartId): readonly Window[] 
   ];
 }
 
+/** A number as people write addresses: 0x80001000. */
 export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 const rangeText = ({ name, base, end }: Window): string => `${name} ${hex(base)}..${hex(end)}`;
 

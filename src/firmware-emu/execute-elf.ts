@@ -5,6 +5,7 @@ import type { Generation } from '../hw/index.js';
 import type { DebugPort, HartId } from './debug-port.js';
 import { hex, loadProgram, TRAP_PAGE } from './elf-loader.js';
 
+/** On which hart a program runs, and for how long. */
 export interface ExecuteOptions {
   readonly generation: Generation;
   readonly hart: HartId;
@@ -12,6 +13,7 @@ export interface ExecuteOptions {
   readonly maxInstructions: number;
 }
 
+/** How a program ended. */
 export interface ExecuteResult {
   /** trap: the program sits in a trap that nothing handles. limit: it was still running, or waits for ever. */
   readonly status: 'pass' | 'fail' | 'trap' | 'limit';

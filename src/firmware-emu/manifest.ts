@@ -18,6 +18,7 @@ export const MANIFEST = z.strictObject({
   /** Kernel ids by name. */
   kernels: z.record(kernelName, kernelId),
 });
+/** The manifest of a bundle: versions and what it was built from. */
 export type Manifest = z.infer<typeof MANIFEST>;
 
 /** The same manifest gives the same bytes. */

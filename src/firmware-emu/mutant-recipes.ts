@@ -10,6 +10,7 @@ export interface SourceChange {
   readonly to: string;
 }
 
+/** How one of them is built. */
 export interface MutantRecipe extends SourceChange {
   readonly name: string;
   /** The defect, in a sentence. */
@@ -21,6 +22,7 @@ function mutant(name: string, doc: string, file: string, from: string, to: strin
   return { name, doc, source: `firmware/control/${file}`, from, to, path: `firmware/bundle/mutants/${name}.bundle` };
 }
 
+/** Firmware with one defect each, which the conformance suite must find. */
 export const MUTANT_BUNDLES: readonly MutantRecipe[] = [
   mutant(
     'pages-not-scrubbed',

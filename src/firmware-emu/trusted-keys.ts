@@ -6,4 +6,5 @@
  */
 const DEVELOPMENT_KEY = 'BtihMVfgo6OEfqk4yMmFiKXDqV8yLDZvHTXev+tDsAg=';
 
+/** Public Ed25519 keys whose signatures are accepted. */
 export const TRUSTED_KEYS: readonly Uint8Array[] = [Buffer.from(DEVELOPMENT_KEY, 'base64')];

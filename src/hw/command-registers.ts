@@ -21,6 +21,7 @@ export const MML_CONTEXT_REGISTERS = 4;
 
 const VECTOR = 'as ROW_SCALE';
 
+/** Every command register. */
 export const COMMAND_REGISTERS: readonly CommandRegister[] = [
   { name: 'DMA_SHAPE', index: 0, doc: 'rows (15:0), bytes of a row (47:16)' },
   { name: 'DMA_GLOBAL_STRIDE', index: 1, doc: 'bytes from row to row outside the PE' },

@@ -10,6 +10,7 @@ export interface ErrorCode {
   readonly doc: string;
 }
 
+/** Every error of the stack by name, in the order of the codes. */
 export const ERROR_CODES = {
   OK: { code: 0, fault: 'caller', doc: 'no error' },
   UNSUPPORTED_COMMAND: { code: 1, fault: 'firmware', doc: 'the firmware does not implement this command' },
@@ -127,6 +128,7 @@ export const ERROR_CODES = {
   CAPTURE_UNJOINED: { code: 163, fault: 'caller', doc: 'a stream was drawn into a capture and not joined' },
 } as const satisfies Readonly<Record<string, ErrorCode>>;
 
+/** Name of an error: what MtiaError.code is. */
 export type ErrorName = keyof typeof ERROR_CODES;
 
 const NAME_OF_CODE: ReadonlyMap<number, ErrorName> = new Map(

@@ -11,6 +11,7 @@ export interface GraphJobRecord {
   readonly flags: number;
   /** Absent for a copy or a fill. */
   readonly rectangle?: Rectangle;
+  /** Arguments, 64 bits each. */
   readonly words: readonly bigint[];
   /** For each word: 0 = taken as it is, s = the base of segment s - 1 is added. */
   readonly segments: readonly number[];
@@ -41,6 +42,7 @@ export function writeGraphImage(view: DataView, jobs: readonly GraphJobRecord[],
   }
 }
 
+/** An image in bytes of its own. */
 export function encodeGraphImage(jobs: readonly GraphJobRecord[], segmentCount: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(graphImageBytes(jobs.length));
   writeGraphImage(new DataView(bytes.buffer), jobs, segmentCount);

@@ -1,6 +1,7 @@
 /** Kernels of the library: identifiers and argument structures, shared by the compiler and firmware/kernels. */
 import { defineStruct } from './layout.js';
 
+/** Kernels of the library: the numbers by which LAUNCH and graphs name them. */
 export const KERNEL_ID = {
   NULL: 0,
   FULLY_CONNECTED: 1,
@@ -13,15 +14,18 @@ export const KERNEL_ID = {
   /** Ids from here on are free for kernels outside the library. */
   FIRST_EXTERNAL: 256,
 } as const;
+/** Name of a kernel of the library. */
 export type KernelName = keyof typeof KERNEL_ID;
 
 /** Activation of a fused kernel or the function of UNARY. */
 export const ACTIVATION = { NONE: 0, RELU: 1, SIGMOID: 2, TANH: 3 } as const;
+/** Function that a kernel applies to its results. */
 export type ActivationName = keyof typeof ACTIVATION;
 
 /** Values with which a kernel returns; 0 is success. They become error codes of the completion. */
 export const KERNEL_RESULT = { OK: 0, BAD_GRID: 1, BAD_ARGUMENT: 2, INDEX_OUT_OF_RANGE: 3, LOCAL_MEMORY: 4 } as const;
 
+/** Arguments of FULLY_CONNECTED. */
 export const FULLY_CONNECTED_ARGUMENTS = defineStruct(
   'mtia_fully_connected_arguments',
   96,
@@ -72,6 +76,7 @@ export const FULLY_CONNECTED_ARGUMENTS = defineStruct(
   ],
 );
 
+/** One table of EMBEDDING_BAG. */
 export const EMBEDDING_TABLE = defineStruct(
   'mtia_embedding_table',
   64,
@@ -91,6 +96,7 @@ export const EMBEDDING_TABLE = defineStruct(
   ],
 );
 
+/** Arguments of EMBEDDING_BAG. */
 export const EMBEDDING_BAG_ARGUMENTS = defineStruct(
   'mtia_embedding_bag_arguments',
   64,
@@ -118,6 +124,7 @@ export const EMBEDDING_BAG_ARGUMENTS = defineStruct(
   ],
 );
 
+/** Arguments of INTERACTION. */
 export const INTERACTION_ARGUMENTS = defineStruct(
   'mtia_interaction_arguments',
   72,
@@ -152,6 +159,7 @@ export const INTERACTION_ARGUMENTS = defineStruct(
   ],
 );
 
+/** Arguments of CONVERT and UNARY. */
 export const CONVERT_ARGUMENTS = defineStruct(
   'mtia_convert_arguments',
   48,
@@ -174,6 +182,7 @@ export const CONVERT_ARGUMENTS = defineStruct(
   ],
 );
 
+/** Arguments of COPY. */
 export const COPY_ARGUMENTS = defineStruct(
   'mtia_copy_arguments',
   48,
@@ -189,6 +198,7 @@ export const COPY_ARGUMENTS = defineStruct(
   ],
 );
 
+/** Arguments of QUANTIZE. */
 export const QUANTIZE_ARGUMENTS = defineStruct(
   'mtia_quantize_arguments',
   48,

@@ -16,6 +16,7 @@ export interface Field {
   readonly doc: string;
 }
 
+/** A structure that crosses a boundary. */
 export interface StructLayout<Name extends string = string> {
   readonly name: string;
   readonly doc: string;
@@ -24,10 +25,12 @@ export interface StructLayout<Name extends string = string> {
   readonly fields: readonly (Field & { readonly name: Name })[];
 }
 
+/** A field and where it lies. */
 export interface PlacedField extends Field {
   readonly offset: number;
 }
 
+/** Bytes of one value of each type. */
 export const FIELD_BYTES: Readonly<Record<FieldType, number>> = { u8: 1, u16: 2, u32: 4, u64: 8 };
 
 /** Declares a layout and proves that its fields are naturally aligned and fill `size` bytes. */
@@ -60,6 +63,7 @@ export function placeFields(layout: StructLayout): readonly PlacedField[] {
   return placed;
 }
 
+/** What a field is encoded from: a number, or one for each entry of an array. */
 export type FieldValue = number | bigint | readonly (number | bigint)[];
 
 /** Writes the named fields of `layout` at `offset` of `view`; fields that are not named become zero. */

@@ -3,6 +3,7 @@
 const KB = 1024n;
 const MB = 1024n * KB;
 
+/** A range of addresses and what answers there. */
 export interface Region {
   readonly name: string;
   readonly base: bigint;
@@ -94,6 +95,7 @@ export const MEMORY_MAP = {
   LPDDR: { base: 0x10_0000_0000n, size: 128n * 1024n * MB, seenBy: 'both', doc: 'LPDDR5' },
 } as const satisfies Readonly<Record<string, Omit<Region, 'name'>>>;
 
+/** Name of a region. */
 export type RegionName = keyof typeof MEMORY_MAP;
 
 /** The memory map as a list, in address order. */

@@ -29,8 +29,10 @@ export const HOST_COMMAND = {
   ABORT: 20,
   RESET_SEMAPHORE: 21,
 } as const;
+/** Name of a host command. */
 export type HostCommandName = keyof typeof HOST_COMMAND;
 
+/** An entry of a submission ring. */
 export const SUBMISSION = defineStruct(
   'mtia_submission',
   64,
@@ -85,6 +87,7 @@ export const WAIT_MODE = {
 /** In field d of SIGNAL. */
 export const SIGNAL_FAILS_ALONE = (1n << 64n) - 1n;
 
+/** An entry of a completion ring. */
 export const COMPLETION = defineStruct('mtia_completion', 64, 'One entry of a completion ring.', [
   { name: 'sequence', type: 'u32', doc: 'number of this entry since ENABLE, from 1, written last by the queue engine' },
   { name: 'status', type: 'u32', doc: 'error code, 0 = done' },
@@ -107,6 +110,7 @@ export const COMPLETION = defineStruct('mtia_completion', 64, 'One entry of a co
   { name: 'kernel', type: 'u32', doc: 'of a failure: kernel id' },
 ]);
 
+/** Of COMPLETION.pe: the failure is not one of a processing element. */
 export const NOT_IN_A_PE = 0xffff_ffff;
 
 /** Timeline semaphores of each context: 64-bit, only ever raised, zero in a new context, poisoned from some value on. */
@@ -115,6 +119,7 @@ export const TIMELINE_SEMAPHORES = 1024;
 /** Words of kernel arguments at most. */
 export const JOB_ARGUMENT_WORDS = 64;
 
+/** What a processing element is given for a job. */
 export const JOB_DESCRIPTOR = defineStruct(
   'mtia_job_descriptor',
   576,
@@ -135,9 +140,12 @@ export const JOB_DESCRIPTOR = defineStruct(
   ],
 );
 
+/** First word of a graph image. */
 export const GRAPH_MAGIC = 0x4752544d; // "MTRG"
+/** Segments that a graph can bind at most. */
 export const GRAPH_SEGMENTS = 64;
 
+/** Start of a graph image. */
 export const GRAPH_HEADER = defineStruct(
   'mtia_graph_header',
   64,
@@ -151,8 +159,10 @@ export const GRAPH_HEADER = defineStruct(
   ],
 );
 
+/** Words of arguments of a job of a graph at most. */
 export const GRAPH_ARGUMENT_WORDS = 32;
 
+/** One record of a graph image. */
 export const GRAPH_JOB = defineStruct('mtia_graph_job', 320, 'One job of a graph, or one copy or fill on the device.', [
   { name: 'kernel', type: 'u32', doc: 'kernel id' },
   { name: 'flags', type: 'u32', doc: 'see GRAPH_JOB_FLAG' },
@@ -171,6 +181,7 @@ export const GRAPH_JOB = defineStruct('mtia_graph_job', 320, 'One job of a graph
   { name: 'arguments', type: 'u64', count: GRAPH_ARGUMENT_WORDS, doc: "the kernel's arguments" },
 ]);
 
+/** Bits of GRAPH_JOB.flags. */
 export const GRAPH_JOB_FLAG = {
   /** Starts only when all earlier jobs are done. */
   BARRIER: 1,
@@ -202,10 +213,14 @@ export function firmwareVersionText(version: number): string {
   return `${version >>> 24}.${(version >>> 16) & 0xff}.${version & 0xffff}`;
 }
 
+/** First word of a firmware bundle. */
 export const BUNDLE_MAGIC = 0x4246544d; // "MTFB"
+/** Version of the format. */
 export const BUNDLE_VERSION = 1;
+/** Kinds of sections of a bundle. */
 export const BUNDLE_SECTION = { MANIFEST: 1, CONTROL_FIRMWARE: 2, PE_MONITOR: 3, KERNEL: 4, SIGNATURE: 5 } as const;
 
+/** Start of a firmware bundle. */
 export const BUNDLE_HEADER = defineStruct(
   'mtia_bundle_header',
   64,
@@ -222,6 +237,7 @@ export const BUNDLE_HEADER = defineStruct(
   ],
 );
 
+/** Where a section lies, and its hash. */
 export const BUNDLE_SECTION_RECORD = defineStruct(
   'mtia_bundle_section',
   96,

@@ -29,6 +29,7 @@ export const LIMITS = {
   REDUCTION_BLOCKS: 2,
 } as const;
 
+/** Identity and windows of the PCI function. */
 export const PCI = {
   VENDOR_ID: 0x1d9b,
   DEVICE_ID_V1: 0x0100,
@@ -59,6 +60,7 @@ export const INTERRUPT_SOURCE = {
   QUEUE_CHANGED: 4,
 } as const;
 
+/** What a DMA engine does: values of its KIND register. */
 export const DMA_KIND = {
   HOST_TO_DEVICE: 1,
   DEVICE_TO_HOST: 2,
@@ -67,10 +69,12 @@ export const DMA_KIND = {
   /** BYTES of a gzip stream in host memory (RFC 1952, one member or several) become at most DESTINATION_BYTES. */
   HOST_TO_DEVICE_GUNZIP: 5,
 } as const;
+/** How a read of host memory by the control core ended. */
 export const HOST_READ_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
 /** WORK_QUEUE_ENGINE.HART_AT: code of the unit command that the hart stands at, or one of these. */
 export const HART_AT = { RUNS: 0xff, WAITS_FOR_INTERRUPT: 0xfe } as const;
 
+/** How a transfer of a DMA engine stands. */
 export const DMA_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
 
 /** Fields of SYSTEM_CONTROL.MEMORY_CONTROL and BAR0.BOOT_MEMORY. */

@@ -2,12 +2,14 @@
 
 import { WATCHDOG_REPORT_BYTES } from './register-values.js';
 
+/** How software may access a register. */
 export type Access =
   | 'RO' // reads give state; writes are ignored
   | 'RW' // reads give what was written
   | 'WO' // writes act; reads give zero
   | 'W1C'; // writing ones clears bits
 
+/** One register of a block, or one of an array of them. */
 export interface Register {
   readonly name: string;
   readonly offset: number;
@@ -20,6 +22,7 @@ export interface Register {
   readonly stride?: number;
 }
 
+/** Registers behind one base address. */
 export interface RegisterBlock {
   readonly name: string;
   /** A region of the memory map, or a PCI base address register. */
@@ -45,6 +48,7 @@ const register = (
   ...('count' in options ? { count: options.count, stride: options.stride } : {}),
 });
 
+/** Every register of the chip. */
 export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
   {
     name: 'BAR0',

@@ -6,8 +6,10 @@
 
 import { LIMITS } from './register-values.js';
 
+/** Generation of the chip: MTIA v1 (ISCA 2023) or MTIA 2i (ISCA 2025). */
 export type Generation = 'v1' | '2i';
 
+/** One figure of a specification, with its source. */
 export interface Figure {
   readonly value: number;
   readonly unit: string;
@@ -16,6 +18,7 @@ export interface Figure {
 
 const figure = (value: number, unit: string, source: string): Figure => ({ value, unit, source });
 
+/** Names of all figures, in the order in which they are shown. */
 export const SPECIFICATION_FIGURES = [
   'generationNumber',
   'clockMHz',
@@ -53,7 +56,9 @@ export const SPECIFICATION_FIGURES = [
   'tdpWatts',
 ] as const;
 
+/** One of SPECIFICATION_FIGURES. */
 export type FigureName = (typeof SPECIFICATION_FIGURES)[number];
+/** Every figure of one generation. */
 export type Specification = Readonly<Record<FigureName, Figure>> & {
   readonly name: string;
   readonly generation: Generation;
@@ -94,6 +99,7 @@ const lpddrAccess = (): Figure =>
     'assumed: JESD209-5 (precharge 18, activate 18, read and burst 30), on top of the way, which is that of SRAM',
   );
 
+/** The specifications of the chips. */
 export const SPECIFICATIONS: Readonly<Record<Generation, Specification>> = {
   v1: {
     name: 'MTIA v1',

@@ -19,6 +19,7 @@
 import { MML_CONTEXTS } from './command-registers.js';
 import type { UnitName } from './unit-operands.js';
 
+/** One field of a unit command. */
 export interface CommandField {
   readonly name: string;
   /** rs1, rs2, or the name of a command register. */
@@ -28,6 +29,7 @@ export interface CommandField {
   readonly legal: string;
 }
 
+/** A command of a fixed-function unit: a custom instruction of the harts. */
 export interface UnitCommand {
   readonly name: string;
   readonly code: number;
@@ -72,6 +74,7 @@ const MML_FIELDS: readonly CommandField[] = [
   rs1('advance', 26, 1, '0 on v1, 0 or 1 on 2i'),
 ];
 
+/** Every unit command. */
 export const UNIT_COMMANDS: readonly UnitCommand[] = [
   {
     name: 'CB_INIT',

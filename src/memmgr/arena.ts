@@ -12,11 +12,13 @@ export type BlockState = 'active_allocated' | 'active_pending_free' | 'inactive'
 
 /** One block of a snapshot, under torch's names. */
 export interface BlockSnapshot {
+  /** Device address of its first byte. */
   readonly address: number;
   /** Whole granules. */
   readonly size: number;
   /** As asked for; 0 where nothing is allocated. */
   readonly requested_size: number;
+  /** Allocated, freed but perhaps still used by commands, or free. */
   readonly state: BlockState;
   /** Number of the stream whose free is queued. */
   readonly stream?: number;

@@ -29,6 +29,7 @@ export interface PageSource {
   occupancy(memory: MemoryKind): Occupancy;
 }
 
+/** The free pages of a card, one heap for each kind of memory. */
 export class DeviceHeaps implements PageSource {
   readonly #heaps: Readonly<Record<MemoryKind, Heap>>;
   readonly #occupancy: HeapOccupancy;

@@ -19,6 +19,7 @@ import { type MemorySnapshot, segmentSnapshot } from './snapshot.js';
 import { MemoryCounter, type MemoryStatistics } from './statistics.js';
 import type { StreamOrder } from './stream-order.js';
 
+/** Where and how device memory is allocated. */
 export interface AllocationOptions {
   /** LPDDR when absent, or what the pool holds. */
   readonly memory?: MemoryKind;
@@ -41,6 +42,7 @@ export type OutOfMemoryObserver = (device: number, requested: number, deviceTota
 /** What allocation needs of a context. */
 export type PageOwner = Pick<Context, 'id' | 'assignPages' | 'releasePages'>;
 
+/** What the memory manager of a device needs to know of it. */
 export interface DeviceMemoryOptions {
   /** Number of the device, for observers and snapshots. */
   readonly device?: number;
@@ -54,6 +56,7 @@ const MIB = 1024 * 1024;
 /** Empty segments that the device's own pools keep. */
 const KEPT_BYTES: Readonly<Record<MemoryKind, number>> = { lpddr: 256 * MIB, sram: 16 * MIB };
 
+/** Memory of one context: pools over arenas of pages, frees in the order of streams, statistics, observers. */
 export class DeviceMemory {
   readonly history = new MemoryHistory();
   readonly #heaps: PageSource;

@@ -1,6 +1,7 @@
 /** How full the memories of a device are, where every thread that uses it can read it. */
 import { MEMORY_KINDS, type MemoryKind } from './memory-kind.js';
 
+/** How full one memory is, in bytes. */
 export interface Occupancy {
   readonly totalBytes: number;
   /** Bytes that no context holds. */
@@ -10,6 +11,7 @@ export interface Occupancy {
 
 const FIELDS = ['totalBytes', 'freeBytes', 'largestFreeBytes'] as const;
 
+/** Occupancy of each memory in shared memory: one thread writes it, every other reads it. */
 export class HeapOccupancy {
   readonly memory: SharedArrayBuffer;
   readonly #numbers: BigInt64Array;

@@ -4,6 +4,7 @@
  */
 import { FreeRanges } from './free-ranges.js';
 
+/** A range of a heap. */
 export interface HeapRange {
   /** First address. Device addresses stay below 2^53, so they are numbers here. */
   readonly base: number;
@@ -12,6 +13,7 @@ export interface HeapRange {
   readonly granule: number;
 }
 
+/** What a heap holds, in bytes. */
 export interface HeapStatistics {
   readonly totalBytes: number;
   readonly usedBytes: number;
@@ -25,6 +27,7 @@ function isPowerOfTwo(value: number): boolean {
   return Number.isSafeInteger(value) && value > 0 && 2 ** Math.round(Math.log2(value)) === value;
 }
 
+/** Free and used ranges of one memory, in whole granules. */
 export class Heap {
   readonly #range: HeapRange;
   readonly #free = new FreeRanges();

@@ -18,18 +18,24 @@ export interface MemoryAccess {
   read(address: bigint, bytes: number): Promise<Uint8Array>;
 }
 
+/** What checking mode finds. */
 export type MemoryFault = 'write outside of the allocation' | 'write after free' | 'read of memory never written';
 
+/** One fault that checking mode found: where, and what ran since memory was last known to be sound. */
 export interface MemoryReport {
+  /** What was found. */
   readonly fault: MemoryFault;
+  /** Memory that the allocation lies in. */
   readonly memory: MemoryKind;
   /** Of the allocation. */
   readonly address: bigint;
+  /** Size of the allocation, as asked for. */
   readonly bytes: number;
   /** First damaged byte from the start of the allocation; negative in front of it. */
   readonly offset: number;
   /** Where it was allocated, as Error.stack prints it. */
   readonly allocatedAt: string;
+  /** Where it was freed, as Error.stack prints it; absent while it is not. */
   readonly freedAt?: string;
   /** Launches, copies and fills since the last check that found nothing, the latest last. */
   readonly commands: readonly string[];
@@ -58,6 +64,7 @@ const QUARANTINE_BYTES = 64 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 const KEPT_COMMANDS = 32;
 
+/** Checking mode: red zones around allocations, patterns in what nobody has written, quarantine for what is freed. */
 export class MemoryChecker {
   readonly #memory: DeviceMemory;
   readonly #access: MemoryAccess;

@@ -3,19 +3,24 @@ import { invalidArgument } from '../driver/index.js';
 import type { MemoryKind } from './memory-kind.js';
 import { type StackFrame, StackRecord } from './stack.js';
 
+/** What happened to memory, under torch's names. */
 export type MemoryAction = 'alloc' | 'free_requested' | 'free_completed' | 'segment_alloc' | 'segment_free' | 'oom';
 
 /** One entry of a snapshot's trace. */
 export interface MemoryEvent {
+  /** What happened. */
   readonly action: MemoryAction;
   /** 0 for 'oom'. */
   readonly addr: number;
+  /** Bytes: of the allocation or the segment; for 'oom' what was asked for. */
   readonly size: number;
+  /** Memory in which it happened. */
   readonly memory: MemoryKind;
   /** Microseconds since the epoch. */
   readonly time_us: number;
   /** Number of the stream, where a stream freed or allocated. */
   readonly stream?: number;
+  /** Stack of the call; empty where stacks are not recorded. */
   readonly frames: readonly StackFrame[];
 }
 

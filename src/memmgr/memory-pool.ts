@@ -17,6 +17,7 @@ const PAGE = PROTECTION_PAGE_BYTES;
 /** Size of an arena for small allocations. */
 const ARENA_BYTES: Readonly<Record<MemoryKind, number>> = { lpddr: 16 * MIB, sram: 1 * MIB };
 
+/** Memory of the device that was allocated. */
 export interface DeviceAllocation {
   readonly address: bigint;
   /** As requested. */
@@ -32,6 +33,7 @@ export interface DeviceAllocation {
   freedAt?(): string | undefined;
 }
 
+/** What a pool is made with. */
 export interface MemoryPoolOptions {
   /** LPDDR when absent. */
   readonly memory?: MemoryKind;
@@ -41,10 +43,15 @@ export interface MemoryPoolOptions {
 
 /** As cudaMemPoolGetAttribute names them, in bytes. */
 export interface MemoryPoolAttributes {
+  /** Empty segments that the pool keeps for later allocations. */
   readonly releaseThreshold: number;
+  /** Segments that the pool holds. */
   readonly reservedMemCurrent: number;
+  /** The most that it ever held, or held since resetPeakAttributes(). */
   readonly reservedMemHigh: number;
+  /** Live allocations, as asked for. */
   readonly usedMemCurrent: number;
+  /** The most that they ever were, or were since resetPeakAttributes(). */
   readonly usedMemHigh: number;
 }
 
@@ -69,9 +76,11 @@ export interface AllocationRequest {
   readonly stream: StreamOrder | undefined;
 }
 
+/** Arenas of one kind of memory that allocations share, as cudaMemPool: empty ones are kept up to a threshold. */
 export class MemoryPool implements AsyncDisposable {
   /** Told apart by it in snapshots. */
   readonly id: number;
+  /** Memory that the pool allocates. */
   readonly memory: MemoryKind;
   readonly #source: ArenaSource;
   readonly #releaseThreshold: number;
@@ -91,10 +100,12 @@ export class MemoryPool implements AsyncDisposable {
     this.#releaseThreshold = releaseThreshold;
   }
 
+  /** Whether close() was called: allocations fail with DEVICE_CLOSED. */
   get closed(): boolean {
     return this.#closed;
   }
 
+  /** What the pool holds now and held at most. */
   get attributes(): MemoryPoolAttributes {
     const { allocated_bytes, peak_bytes, reserved_bytes, peak_reserved_bytes } = this.#counter.read();
     return {
@@ -133,10 +144,12 @@ export class MemoryPool implements AsyncDisposable {
 
   // What follows is for DeviceMemory.
 
+  /** Segments that the pool holds. */
   get arenas(): Iterable<Arena> {
     return this.#arenas;
   }
 
+  /** Bytes that were freed and that commands may still touch. */
   get pendingFreeBytes(): number {
     let bytes = 0;
     for (const arena of this.#arenas) bytes += arena.queuedBytes + arena.retiredBytes;
@@ -148,6 +161,7 @@ export class MemoryPool implements AsyncDisposable {
     for (const arena of this.#arenas) arena.collect();
   }
 
+  /** Throws DEVICE_CLOSED where the pool is closed. */
   checkOpen(): void {
     if (this.#closed) throw closedError(`memory pool ${this.id}`);
   }
@@ -159,6 +173,7 @@ export class MemoryPool implements AsyncDisposable {
     return exact > arenaBytes / 2 ? [exact] : [arenaBytes, exact];
   }
 
+  /** Takes over a segment of pages. */
   add(arena: Arena): void {
     this.#arenas.add(arena);
     this.#counter.reserve(arena.bytes);
@@ -184,6 +199,7 @@ export class MemoryPool implements AsyncDisposable {
     return undefined;
   }
 
+  /** Closes the pool and gives every segment back, in use or not: the device closes. */
   releaseAll(): void {
     this.#closed = true;
     for (const arena of [...this.#arenas]) this.#release(arena);

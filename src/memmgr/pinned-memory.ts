@@ -9,6 +9,7 @@ import {
 } from '../driver/index.js';
 import { MemoryCounter, type MemoryStatistics } from './statistics.js';
 
+/** Host memory that the device copies from and to directly. */
 export interface PinnedBuffer {
   /** Address for commands and kernels of the context. */
   readonly iova: bigint;
@@ -52,6 +53,7 @@ interface Block {
   readonly pages?: HostPages;
 }
 
+/** Pinned host memory of a context: small buffers share pages, each size class has its own. */
 export class PinnedMemory {
   readonly #context: PinningContext;
   readonly #free = new Map<number, Block[]>();

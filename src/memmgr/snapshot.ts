@@ -3,20 +3,29 @@ import type { Arena, BlockSnapshot } from './arena.js';
 import type { MemoryEvent } from './memory-history.js';
 import type { MemoryKind } from './memory-kind.js';
 
+/** One segment of pages that a pool holds. Sizes are bytes. */
 export interface SegmentSnapshot {
+  /** Number of the device. */
   readonly device: number;
+  /** Device address of its first byte. */
   readonly address: number;
+  /** Size of the segment. */
   readonly total_size: number;
   /** Whole granules in live allocations. */
   readonly allocated_size: number;
   /** As allocated_size, with what is freed but may still be used by commands. */
   readonly active_size: number;
+  /** Live allocations, as asked for. */
   readonly requested_size: number;
+  /** Memory that it lies in. */
   readonly memory: MemoryKind;
+  /** Number of the pool that holds it. */
   readonly pool: number;
+  /** Its blocks, in the order of their addresses. */
   readonly blocks: readonly BlockSnapshot[];
 }
 
+/** What a device's memory holds at one moment, as torch.mtia.snapshot: plain data, ready for JSON. */
 export interface MemorySnapshot {
   /** In the order of their addresses. */
   readonly segments: readonly SegmentSnapshot[];

@@ -2,13 +2,17 @@
 
 /** As in torch's snapshots. */
 export interface StackFrame {
+  /** File, as the stack of an Error names it. */
   readonly filename: string;
+  /** Line of the file, from 1. */
   readonly line: number;
+  /** Function; "<anonymous>" where it has no name. */
   readonly name: string;
 }
 
 const FRAME = /^\s*at (?:(.*?) \()?(.*?):(\d+):\d+\)?$/;
 
+/** A stack that is turned into frames only when somebody asks for them. */
 export class StackRecord {
   readonly #holder: { stack?: string } = {};
 

@@ -8,11 +8,13 @@ export interface MemoryStatistics {
   readonly peak_bytes: number;
   /** Bytes taken from the device, allocated or kept for the next allocation. */
   readonly reserved_bytes: number;
+  /** The most that reserved_bytes ever was, or was since the peaks were reset. */
   readonly peak_reserved_bytes: number;
   /** Bytes that were freed, but that commands enqueued before the free may still use. */
   readonly pending_free_bytes: number;
   /** Bytes allocated, and freed, since the start. */
   readonly total_allocated_bytes: number;
+  /** Bytes freed since the start, or since the accumulated statistics were reset. */
   readonly total_freed_bytes: number;
   /** Live allocations. */
   readonly num_allocs: number;

@@ -68,6 +68,7 @@ export class CompiledModel implements AsyncDisposable {
     this.#pool = new BindingPool(concurrency, () => Binding.create(host, loaded));
   }
 
+  /** Of the model: "dlrm". */
   get name(): string {
     return this.#loaded.graph.name;
   }
@@ -77,6 +78,7 @@ export class CompiledModel implements AsyncDisposable {
     return this.#loaded.graph.inputs;
   }
 
+  /** Name, type and shape of every output. */
   get outputs(): readonly GraphTensor[] {
     return this.#loaded.graph.outputs;
   }

@@ -11,6 +11,7 @@ import { HostBuffer } from './host-buffer.js';
 import type { BufferOwner } from './owned-buffer.js';
 import { bytesOf } from './typed-array.js';
 
+/** What part of a buffer is filled. */
 export interface FillOptions {
   /** Bytes from the start of the buffer, a multiple of 4; 0 when absent. */
   readonly offset?: number;
@@ -36,7 +37,9 @@ function sizeOf(memory: DeviceBuffer | HostBuffer | ArrayBufferView): number {
 
 /** One copy of a list: between a device buffer and another, pinned memory or an array. */
 export interface ListedCopy extends CopyOptions {
+  /** Buffer that is written. */
   readonly destination: DeviceBuffer | HostBuffer | ArrayBufferView;
+  /** Buffer that is read. */
   readonly source: DeviceBuffer | HostBuffer | ArrayBufferView;
 }
 

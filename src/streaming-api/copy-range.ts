@@ -1,6 +1,7 @@
 /** Which bytes a copy moves. */
 import { invalidArgument } from '../driver/index.js';
 
+/** What part of a buffer is copied where: bytes, or rows with strides. */
 export interface CopyOptions {
   /** Bytes from the start of the destination; 0 when absent. */
   readonly destinationOffset?: number;
@@ -12,6 +13,7 @@ export interface CopyOptions {
   readonly rows?: number;
   /** Bytes from the start of a row of the destination to the next, at least `bytes`, which it is when absent. */
   readonly destinationStride?: number;
+  /** Bytes from one row of the source to the next; rowBytes when absent. */
   readonly sourceStride?: number;
   /** Aborts the copy, before it starts or while it runs. Part of the bytes may have moved. */
   readonly signal?: AbortSignal | undefined;
@@ -20,6 +22,7 @@ export interface CopyOptions {
 /** How the bytes of the source are encoded. */
 export type Compression = 'gzip';
 
+/** A copy to the device, which may decompress what it gets. */
 export interface UploadOptions extends CopyOptions {
   /**
    * The source is compressed, and the card decompresses it on its way in. `bytes` and `sourceOffset` then count compressed

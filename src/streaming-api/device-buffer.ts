@@ -11,6 +11,7 @@ import { type BufferOwner, OwnedBuffer } from './owned-buffer.js';
  * ```
  */
 export class DeviceBuffer extends OwnedBuffer {
+  /** Memory that it lies in. */
   readonly memory: MemoryKind;
   readonly #allocation: DeviceAllocation;
 
@@ -21,6 +22,7 @@ export class DeviceBuffer extends OwnedBuffer {
     this.memory = allocation.memory;
   }
 
+  /** Gives the memory back when the commands that use it are done. Idempotent. */
   override free(): void {
     if (!this.freed && !this.uses.idle) this.#allocation.retire();
     super.free();

@@ -5,6 +5,7 @@ import type { Generation } from '../hw/index.js';
 import type { Compression } from './copy-range.js';
 import type { MemoryCheckOptions } from './memory-checking.js';
 
+/** Which card Device.open opens, with which firmware, and how. */
 export interface DeviceOptions {
   /** Number of the card in enumerateDevices(), from 0; the first one when absent. INVALID_ARGUMENT where there is none. */
   readonly index?: number;
@@ -61,9 +62,11 @@ export interface AttachOptions {
   readonly checkMemory?: DeviceOptions['checkMemory'];
 }
 
+/** What a card is: Device.properties. */
 export interface DeviceProperties {
   /** "emulated MTIA 2i" or what else the card calls itself. */
   readonly name: string;
+  /** Which chip it is. */
   readonly generation: Generation;
   /** As torch.mtia.get_device_capability: v1 is [1, 0], 2i is [2, 0]. */
   readonly capability: readonly [major: number, minor: number];
@@ -75,9 +78,11 @@ export interface DeviceProperties {
   readonly sramBytes: number;
   /** Streams at once, the default stream included. */
   readonly streams: number;
+  /** MSI-X vectors that the card has. */
   readonly interruptVectors: number;
   /** Whether a job is handed to a rectangle of processing elements at once, or to one after the other (v1). */
   readonly broadcast: boolean;
+  /** "major.minor.patch" of the control firmware that runs. */
   readonly firmwareVersion: string;
   /** What Stream.copyToDevice can decompress on the card; nothing on v1. */
   readonly decompression: readonly Compression[];

@@ -24,6 +24,7 @@ import type { HeapAccess } from './shared-device.js';
 import { Stream } from './stream.js';
 import { Timeline } from './timeline.js';
 
+/** What a stream is made with. */
 export interface StreamOptions {
   /** 0 to 3: of streams with work the highest is served first, but none starves. 0 when absent. */
   readonly priority?: number;

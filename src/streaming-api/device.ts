@@ -40,11 +40,15 @@ import type { Timeline } from './timeline.js';
 
 /** Statistics by memory: `dram` is the LPDDR, as torch.mtia names it, `pinned` is host memory. */
 export interface DeviceMemoryStatistics {
+  /** LPDDR of the card. */
   readonly dram: MemoryStatistics;
+  /** On-chip SRAM that can be allocated. */
   readonly sram: MemoryStatistics;
+  /** Host memory that the device copies from and to directly. */
   readonly pinned: MemoryStatistics;
 }
 
+/** How pinned host memory is allocated. */
 export interface HostAllocationOptions {
   /** On pages of its own, which other workers of the process may attach; false when absent. */
   readonly shared?: boolean;
@@ -72,6 +76,7 @@ function openCard({ index, generation, threads, niceness, matmulPath }: DeviceOp
  * ```
  */
 export class Device implements AsyncDisposable {
+  /** What the card is, as torch.cuda.get_device_properties. */
   readonly properties: DeviceProperties;
   #resources: DeviceResources;
   readonly #notices: Notices;
@@ -166,6 +171,7 @@ export class Device implements AsyncDisposable {
     return this.#resources.card.lost;
   }
 
+  /** Whether close() was called: every use fails with DEVICE_CLOSED. */
   get closed(): boolean {
     return this.#resources.closed;
   }
@@ -176,6 +182,7 @@ export class Device implements AsyncDisposable {
     return this;
   }
 
+  /** Takes a listener of on() back. */
   off<N extends keyof DeviceNotices>(name: N, listener: (notice: DeviceNotices[N]) => void): this {
     this.#notices.off(name, listener);
     return this;
@@ -350,6 +357,7 @@ export class Device implements AsyncDisposable {
     return this.memoryStats().dram.allocated_bytes;
   }
 
+  /** The most bytes of LPDDR that allocations ever held, or held since resetPeakMemoryStats(). */
   maxMemoryAllocated(): number {
     return this.memoryStats().dram.peak_bytes;
   }
@@ -359,6 +367,7 @@ export class Device implements AsyncDisposable {
     return this.#resources.memory.memoryInfo(memory);
   }
 
+  /** Sets the peaks of every memory to what is held now. */
   resetPeakMemoryStats(): void {
     this.#resources.memory.resetPeakStatistics();
     this.#resources.pinned.resetPeakStatistics();

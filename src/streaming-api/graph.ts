@@ -9,6 +9,7 @@ import type { BufferOwner } from './owned-buffer.js';
 import type { Stream } from './stream.js';
 import { UseCount } from './use-count.js';
 
+/** What one replay of a graph differs in. */
 export interface ReplayOptions {
   /** Buffers to use in place of those that were captured: `new Map([[old, other]])`. */
   readonly bindings?: Iterable<readonly [captured: DeviceBuffer, other: DeviceBuffer]>;
@@ -71,10 +72,12 @@ export class Graph implements AsyncDisposable {
     return this.#capture?.nodes.length ?? 0;
   }
 
+  /** Whether the graph lies on the device and can be replayed. */
   get instantiated(): boolean {
     return this.#memory !== undefined;
   }
 
+  /** Whether close() was called: every use fails with DEVICE_CLOSED. */
   get closed(): boolean {
     return this.#closing !== undefined;
   }

@@ -5,7 +5,9 @@ import type { TypedArray, TypedArrayConstructor } from './typed-array.js';
 
 /** Host memory on its way to another worker. */
 export interface SharedHostBuffer {
+  /** Size of the buffer. */
   readonly bytes: number;
+  /** The pages that it lies on. */
   readonly pages: SharedHostPages;
 }
 

@@ -6,6 +6,7 @@
  * ```
  */
 export class Kernel {
+  /** As the firmware bundle calls it. */
   readonly name: string;
   /** Number by which the firmware knows it. */
   readonly id: number;

@@ -3,7 +3,9 @@ import { invalidArgument } from '../driver/index.js';
 import { encodeRectangle, type Rectangle } from '../hw/index.js';
 import type { DeviceBuffer } from './device-buffer.js';
 
+/** Where a kernel runs, and who may end it. */
 export interface LaunchOptions {
+  /** Processing elements that run it; INVALID_GRID where they are not all on the grid. */
   readonly grid: Rectangle;
   /** Milliseconds from its start after which the device ends the kernel with KERNEL_TIMEOUT; none when absent. */
   readonly deadlineMs?: number;
@@ -13,7 +15,9 @@ export interface LaunchOptions {
 
 /** A 32-bit float among launch arguments; see `f32`. */
 export interface Float32Argument {
+  /** What tells it from a buffer. */
   readonly type: 'f32';
+  /** Rounded to the nearest 32-bit float. */
   readonly value: number;
 }
 

@@ -4,6 +4,7 @@ import { HOST_COMMAND } from '../hw/index.js';
 import type { DeviceMemory } from '../memmgr/index.js';
 import { type MemoryAccess, MemoryChecker, type MemoryReport, type PinnedMemory } from '../memmgr/index.js';
 
+/** Checking mode of Device.open. */
 export interface MemoryCheckOptions {
   /** Called with every report as it is found; a process warning when absent. */
   readonly onReport?: (report: MemoryReport) => void;

@@ -5,7 +5,10 @@ import type { Stream } from './stream.js';
 /** Elements of a tensor; float16 and bfloat16 are Uint16Arrays of their bits, bool is a Uint8Array of 0 and 1. */
 export type TensorData = Float32Array | Uint16Array | BigInt64Array | Int32Array | Int8Array | Uint8Array;
 
-/** The first three are for the compiler: INVALID_ARGUMENT with a graph that is compiled already. */
+/**
+ * How a model is compiled and kept on the device. The first three are for the compiler: INVALID_ARGUMENT with a graph that
+ * is compiled already.
+ */
 export interface LoadOptions {
   /**
    * Type in which matrices are multiplied: 'auto', 'bf16', 'fp16' or 'int8' (products with constant matrices; all else stays
@@ -29,6 +32,7 @@ export interface LoadOptions {
   readonly concurrency?: number;
 }
 
+/** How one run of a model is ordered, bounded and answered. */
 export interface RunOptions {
   /** Where the run is enqueued, a stream of the same device; the device's default stream when absent. */
   readonly stream?: Stream;
@@ -43,6 +47,7 @@ export interface RunOptions {
   readonly outputs?: Readonly<Record<string, TensorData>>;
 }
 
+/** What a run of a model gives back. */
 export interface RunResult {
   /** By name; the caller's own. */
   readonly outputs: Readonly<Record<string, TensorData>>;

@@ -9,9 +9,13 @@ import { toSharedMemory } from './executor/messages.js';
  * the transfer list.
  */
 export interface SharedDevice {
+  /** The driver's part. */
   readonly card: SharedCard;
+  /** Where its memory comes from. */
   readonly heaps: SharedHeaps;
+  /** The bundle that the card runs. */
   readonly firmware: FirmwareImage;
+  /** What postMessage takes as its transfer list. */
   readonly ports: readonly MessagePort[];
 }
 

@@ -286,6 +286,7 @@ export class Stream implements AsyncDisposable {
     return capture;
   }
 
+  /** Whether commands are taken down for a graph and not run. */
   get isCapturing(): boolean {
     return this.commands.capture !== undefined;
   }
@@ -319,6 +320,7 @@ export class Stream implements AsyncDisposable {
     return this.commands.synchronize();
   }
 
+  /** Whether close() was called: every use fails with DEVICE_CLOSED. */
   get closed(): boolean {
     return this.commands.closed;
   }

@@ -3,6 +3,7 @@ import { abortedBy, type Dependency } from './dependency.js';
 import { HIGHEST_VALUE, type Semaphore, type Semaphores } from './semaphores.js';
 import { UseCount } from './use-count.js';
 
+/** How long the host waits for a value of a timeline. */
 export interface TimelineWaitOptions {
   /** Gives the wait up. */
   readonly signal?: AbortSignal;
@@ -81,6 +82,7 @@ export class Timeline implements Disposable {
     return this.#failure;
   }
 
+  /** Whether it was closed: every use fails with DEVICE_CLOSED. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -142,6 +144,7 @@ export class Timeline implements Disposable {
     this.close();
   }
 
+  /** Throws DEVICE_CLOSED where the timeline is closed. */
   checkOpen(): void {
     if (this.#closed) throw new MtiaError('DEVICE_CLOSED', 'the timeline is closed; create another');
   }

@@ -6,6 +6,7 @@ import type { GraphNode } from './nodes.js';
 /** Elements, or the name of a symbolic dimension that `compileModel` binds. */
 export type Dimension = number | string;
 
+/** An input or output of a model, whose dimensions may be symbols. */
 export interface ModelTensor {
   readonly name: string;
   readonly type: ElementType;
@@ -19,6 +20,7 @@ export interface DimensionRange {
   readonly maximum: number | undefined;
 }
 
+/** A model as the compiler takes it from a file: nodes under ATen's names, constants, inputs and outputs. */
 export interface ModelGraph {
   readonly name: string;
   readonly format: 'pt2' | 'onnx';

@@ -176,6 +176,7 @@ export interface UnsupportedNode extends Node<'unsupported'> {
   readonly reason: string;
 }
 
+/** One operator of a model, under ATen's names. */
 export type GraphNode =
   | LinearNode
   | AddmmNode

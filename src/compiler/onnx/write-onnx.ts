@@ -4,12 +4,14 @@ import type { Dimension } from '../ir/model-graph.js';
 import { ATTRIBUTE_TYPE, type AttributeMessage, encodeModelMessage, type Partially } from './messages.js';
 import { type OnnxTensor, onnxTypeNumber, tensorMessageOf } from './tensor-proto.js';
 
+/** Name, type and shape of an input or output of it. */
 export interface OnnxTensorInfo {
   readonly name: string;
   readonly type: ElementType;
   readonly shape: readonly Dimension[];
 }
 
+/** One operator of it, under ONNX's names. */
 export interface OnnxNode {
   readonly operator: string;
   readonly inputs: readonly string[];
@@ -19,6 +21,7 @@ export interface OnnxNode {
   readonly attributes?: Readonly<Record<string, number | readonly number[] | { readonly float: number }>>;
 }
 
+/** A model to be written as an ONNX file. */
 export interface OnnxModel {
   readonly name: string;
   readonly inputs: readonly OnnxTensorInfo[];

@@ -39,6 +39,7 @@ function backend(generation: Generation, { name, limits, missing }: Reduction): 
   };
 }
 
+/** The emulated chip as a backend: all of the suite runs on it. */
 export function emulatorBackend(generation: Generation): Backend {
   return backend(generation, { name: `emulator ${generation}`, limits: {}, missing: [] });
 }

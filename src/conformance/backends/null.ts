@@ -3,6 +3,7 @@ import { NullFunction } from '../../driver/index.js';
 import type { Generation } from '../../hw/index.js';
 import type { Backend } from '../backend.js';
 
+/** A card that completes every command and does nothing, as a backend. */
 export function nullBackend(generation: Generation): Backend {
   return {
     name: `null ${generation}`,

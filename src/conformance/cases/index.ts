@@ -30,6 +30,7 @@ import { streamCases } from './streams.js';
 import { stressCases } from './stress.js';
 import { threadCases } from './threads.js';
 
+/** Every case, category by category. */
 export const CASES: readonly ConformanceCase[] = [
   ...registerCases,
   ...discoveryCases,
@@ -62,4 +63,5 @@ export const CASES: readonly ConformanceCase[] = [
   ...performanceCases,
 ];
 
+/** Their categories, in the order in which they run. */
 export const CATEGORIES: readonly string[] = [...new Set(CASES.map((declared) => declared.category))];

@@ -7,6 +7,7 @@ import type { Mutant } from './mutant.js';
 
 export type { Mutant, Subject } from './mutant.js';
 
+/** Devices, drivers, memory managers and firmware with one defect each: the suite must find every one. */
 export const MUTANTS: readonly Mutant[] = [
   ...DEVICE_MUTANTS,
   ...DRIVER_MUTANTS,

@@ -8,6 +8,7 @@ export interface Subject {
   readonly firmware: Bundle;
 }
 
+/** One defect. */
 export interface Mutant {
   readonly name: string;
   readonly breaks: 'device' | 'driver' | 'memory manager' | 'Streaming API' | 'firmware';

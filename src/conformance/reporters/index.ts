@@ -7,6 +7,7 @@ import { tapReporter } from './tap.js';
 
 export type { Reporter, RunHeader } from './reporter.js';
 
+/** Forms in which results are written, by name. */
 export const REPORTERS = {
   pretty: () => prettyReporter(false),
   verbose: () => prettyReporter(true),
@@ -15,4 +16,5 @@ export const REPORTERS = {
   json: jsonReporter,
 } as const satisfies Readonly<Record<string, () => Reporter>>;
 
+/** One of REPORTERS. */
 export type ReporterName = keyof typeof REPORTERS;

@@ -8,6 +8,7 @@ export interface RunHeader {
   readonly cases: number;
 }
 
+/** Writes results as they come. */
 export interface Reporter {
   begin(header: RunHeader): string;
   result(result: CaseResult): string;

@@ -99,7 +99,9 @@ export const MEMORY_COUNTERS = defineStruct('mtia_memory_counters', 88, 'Counter
 
 /** Instructions of the host that the units' arithmetic is computed with. */
 export const MATMUL_PATH = { fastest: 0, portable: 1, avx512: 2, avx2: 3, amx: 4, neon: 5 } as const;
+/** One of MATMUL_PATHS; every path gives the same bits. */
 export type MatmulPath = keyof typeof MATMUL_PATH;
+/** Names of the paths that the units' arithmetic can be computed with. */
 export const MATMUL_PATHS = Object.keys(MATMUL_PATH) as readonly MatmulPath[];
 
 export const COUNTERS = defineStruct('mtia_counters', 120, 'Counters since power-on.', [

@@ -21,6 +21,7 @@ export type MatmulType = 'INT8' | 'FP16' | 'BF16';
 
 const STOPS = ['ran', 'waits', 'stalled'] as const;
 
+/** What came of a run in step mode. */
 export interface StepResult {
   readonly executed: number;
   /** ran: as many as were asked for. waits: wfi. stalled: a unit command cannot go on yet. */
@@ -41,6 +42,7 @@ export interface MemoryCounters {
   readonly eccUncorrectable: bigint;
 }
 
+/** Counters of an emulated chip since power-on. */
 export interface ChipCounters {
   readonly peInstructions: bigint;
   readonly controlInstructions: bigint;
@@ -66,6 +68,7 @@ export interface ChipCounters {
   readonly decompressedBytes: bigint;
 }
 
+/** What one unit of a processing element has done. */
 export interface UnitCounters {
   /** Device cycles in which the unit was occupied. */
   readonly busyCycles: bigint;
@@ -84,6 +87,9 @@ function zeroTerminated(text: Uint8Array): string {
   return Buffer.from(text.subarray(0, end < 0 ? text.length : end)).toString('utf8');
 }
 
+/**
+ * The debug door of an emulated chip: what JTAG offers on a real one. Harts must be halted where native/include/mtia.h says so.
+ */
 export class DebugCalls {
   readonly #device: EmulatedDevice;
 

@@ -15,6 +15,7 @@ import { HoldingsLedger, type LedgerEntry } from './holdings-ledger.js';
 import { loadLibrary, selectBinding } from './library-path.js';
 import { adoptHoldings, threadHoldings } from './worker-holdings.js';
 
+/** Which chip is emulated, and with what of the host. */
 export interface EmulatorOptions {
   readonly generation: Generation;
   /** LPDDR of the card; as specified when absent. Memory is taken from the host only where it is touched. */

@@ -106,6 +106,7 @@ class FaultyInterrupt implements InterruptSubscription {
   }
 }
 
+/** Another function with faults put in: for testing what is above it. */
 export class FaultInjectingFunction implements PciFunction {
   readonly faults: Faults = { ...NO_FAULTS };
   /** Interrupts and doorbells that went wrong so far. */

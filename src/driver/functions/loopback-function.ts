@@ -41,6 +41,7 @@ const ADMINISTRATION: ReadonlyMap<number, Execute> = new Map<number, Execute>([
   [HOST_COMMAND.RESET_SEMAPHORE, (card, command) => card.semaphores.reset(command)],
 ]);
 
+/** A card of this process's memory without processing elements: copies, fills and semaphores work, launches do not. */
 export class LoopbackFunction extends SoftwareFunction {
   readonly #regions: readonly Region[];
   readonly #pages = new Map<bigint, Uint8Array>();

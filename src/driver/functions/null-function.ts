@@ -6,6 +6,7 @@ import type { Generation } from '../../hw/index.js';
 import type { CardLimits } from '../card-limits.js';
 import { DONE, SoftwareFunction, type SoftwareOutcome } from './software-function.js';
 
+/** A card that says of every command that it is done, and does nothing. */
 export class NullFunction extends SoftwareFunction {
   constructor(generation: Generation = '2i', limits: CardLimits = {}) {
     super('null', generation, limits);

@@ -51,6 +51,7 @@ export interface ExecutorOptions {
   readonly peThreads?: number;
 }
 
+/** What an executor has done and is doing. */
 export interface ExecutorStats {
   /** Requests that wait in the queue. */
   readonly queued: number;
@@ -58,14 +59,17 @@ export interface ExecutorStats {
   readonly heldBack: number;
   /** Requests that a worker thread has. */
   readonly running: number;
+  /** Requests that were answered. */
   readonly completed: number;
   /** Requests that ended with an error, cancelled and late ones included. */
   readonly failed: number;
+  /** Batches that ran. */
   readonly batches: number;
   /** Rows of a batch, on average. */
   readonly meanBatchRows: number;
   /** Milliseconds from the call to the result, of completed requests. */
   readonly p50Ms: number;
+  /** As p50Ms, of the slowest in a hundred. */
   readonly p99Ms: number;
   /** Worker threads that are ready. */
   readonly workers: number;

@@ -77,6 +77,7 @@ interface Batch {
   readonly graphNumber: number;
 }
 
+/** A model on worker threads: requests of a row or a few are gathered into batches. Made by createExecutor. */
 export class Executor implements AsyncDisposable {
   readonly #graphs: readonly CompiledGraph[];
   readonly #batched: boolean;
@@ -149,6 +150,7 @@ export class Executor implements AsyncDisposable {
     return this.#graphs[0]?.inputs ?? [];
   }
 
+  /** Name, type and shape of every output; of one row where requests are batched. */
   get outputs(): readonly GraphTensor[] {
     return this.#graphs[0]?.outputs ?? [];
   }
@@ -185,6 +187,7 @@ export class Executor implements AsyncDisposable {
     return request.result;
   }
 
+  /** Counts, batch size and latency since the start. */
   stats(): ExecutorStats {
     const { completed, failed, batches, meanBatchRows } = this.#statistics;
     return {

@@ -6,6 +6,7 @@ import { checkInputs } from '../tensor-data.js';
 import { rowBytes } from './batch-sizes.js';
 import type { RowRecord } from './row-record.js';
 
+/** How urgent one request of an executor is, and who may give it up. */
 export interface ExecutorRunOptions {
   /**
    * Rejects the request with ABORTED. One that waits leaves the queue; of one that runs the result is dropped, and the batch
@@ -18,6 +19,7 @@ export interface ExecutorRunOptions {
   readonly priority?: number;
 }
 
+/** The answer to one request: the outputs of its own rows. */
 export interface ExecutorResult extends RunResult {
   /** Rows of all requests that ran together with this one, its own included. */
   readonly batchRows: number;
