@@ -1,8 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-
-const ROOT = join(import.meta.dirname, '..', '..');
+import { ROOT, textOf, typeScriptFiles, visit } from './sources.js';
 
 /** What each folder of src/ may import of the others: imports point down, and debug tools stay off the driver's door. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
@@ -22,24 +21,64 @@ interface Import {
   readonly to: string;
 }
 
-function sourceFiles(): readonly string[] {
-  return readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts'))
-    .map((path) => `src/${path}`);
+const FILES = typeScriptFiles('src');
+
+/** Modules of the project that a file names, with `.ts`: types too, or only those that are loaded when it runs. */
+function modulesOf(file: string, which: 'all' | 'loaded'): readonly string[] {
+  const modules: string[] = [];
+  visit(file, (node) => {
+    const specifier = specifierOf(node, which);
+    if (specifier?.startsWith('.')) modules.push(relative(ROOT, join(ROOT, dirname(file), specifier)));
+  });
+  return modules.map((path) => path.replace(/\.js$/, '.ts'));
+}
+
+function specifierOf(node: ts.Node, which: 'all' | 'loaded'): string | undefined {
+  const all = which === 'all';
+  if (ts.isImportDeclaration(node) && (all || node.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword)) {
+    return textOfLiteral(node.moduleSpecifier);
+  }
+  if (ts.isExportDeclaration(node) && (all || !node.isTypeOnly)) return textOfLiteral(node.moduleSpecifier);
+  if (ts.isCallExpression(node) && all && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+    return textOfLiteral(node.arguments[0]);
+  }
+  return undefined;
+}
+
+function textOfLiteral(node: ts.Node | undefined): string | undefined {
+  return node !== undefined && ts.isStringLiteral(node) ? node.text : undefined;
 }
 
 function importsOf(file: string): readonly Import[] {
-  const text = readFileSync(join(ROOT, file), 'utf8');
-  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => match[1] ?? '');
   const folder = (path: string): string => path.split('/')[1] ?? '';
-  return specifiers.map((specifier) => {
-    const target = relative(ROOT, join(ROOT, dirname(file), specifier));
+  return modulesOf(file, 'all').map((target) => {
     return { file, from: folder(file), to: target.startsWith('src/') ? folder(target) : target };
   });
 }
 
+/** A file that loads itself through others, with the way; undefined where there is none. */
+function circleAmong(files: readonly string[]): readonly string[] | undefined {
+  const loads = new Map(files.map((file) => [file, modulesOf(file, 'loaded')]));
+  const done = new Set<string>();
+  const search = (file: string, way: readonly string[]): readonly string[] | undefined => {
+    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    for (const next of loads.get(file) ?? []) {
+      const circle = search(next, [...way, file]);
+      if (circle !== undefined) return circle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of files) {
+    const circle = search(file, []);
+    if (circle !== undefined) return circle;
+  }
+  return undefined;
+}
+
 describe('the folders of src', () => {
-  const imports = sourceFiles().flatMap(importsOf);
+  const imports = FILES.flatMap(importsOf);
 
   it('are all listed', () => {
     expect([...new Set(imports.map((found) => found.from))].sort()).toEqual(Object.keys(ALLOWED).sort());
@@ -52,9 +91,14 @@ describe('the folders of src', () => {
     expect(wrong.filter((found) => !isBenchmark(found))).toEqual([]);
   });
 
+  it('load each other without circles, file by file', () => {
+    expect(imports.length).toBeGreaterThan(800);
+    expect(circleAmong(FILES)).toBeUndefined();
+  });
+
   it('know nothing of the debug door or of the binding, where they stand above the driver', () => {
-    const above = sourceFiles().filter((file) => /^src\/(memmgr|compiler|streaming-api)\//.test(file));
+    const above = FILES.filter((file) => /^src\/(memmgr|compiler|streaming-api)\//.test(file));
     const mention = /DebugCalls|openEmulatorWithDebug|driver\/emulator|koffi|ffi-napi/;
-    expect(above.filter((file) => mention.test(readFileSync(join(ROOT, file), 'utf8')))).toEqual([]);
+    expect(above.filter((file) => mention.test(textOf(file)))).toEqual([]);
   });
 });
