@@ -3,6 +3,7 @@
  * a command", I23 section 3). Each hart has its own.
  */
 
+/** A register that keeps an operand for commands to come, or one for each context of MML. */
 export interface CommandRegister {
   readonly name: string;
   readonly index: number;
