@@ -52,7 +52,8 @@ function runSuites(runtime, library) {
   const preload = execFileSync(COMPILER, [`-print-file-name=${runtime}`], { encoding: 'utf8' }).trim();
   const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
   const timeouts = [`--testTimeout=${TEST_TIMEOUT_MS}`, `--hookTimeout=${TEST_TIMEOUT_MS}`];
-  const environment = { ...UNDER_NODE, LD_PRELOAD: preload, MTIA_LIBRARY: library };
+  const deadline = { CHILD_DEADLINE_MS: String(TEST_TIMEOUT_MS / 2) };
+  const environment = { ...UNDER_NODE, ...deadline, LD_PRELOAD: preload, MTIA_LIBRARY: library };
   runAtFixedAddresses(process.execPath, [vitest, 'run', ...SUITES, ...timeouts], environment);
 }
 

@@ -86,14 +86,11 @@ describe.each(['v1', '2i'] as const)('a kernel that fails on %s', (generation) =
   });
 
   it('by never ending is stopped at its deadline', async () => {
-    // A PE that its host thread has not come to yet is not named: the grid gets time for all of its PEs.
-    for (const [rectangle, deadlineUs] of [
-      [ONE_PE, 30_000],
-      [WHOLE_GRID, 300_000],
-    ] as const) {
-      const error = await failureOf('ENDLESS', [], { rectangle, deadlineUs });
-      expect(error).toMatchObject({ code: 'KERNEL_TIMEOUT', place: { pe: 0 } });
-    }
+    const one = await failureOf('ENDLESS', [], { rectangle: ONE_PE, deadlineUs: 30_000 });
+    expect(one).toMatchObject({ code: 'KERNEL_TIMEOUT', place: { pe: 0 } });
+    // A PE that its host thread has not come to yet is not named: on a busy host another one may be.
+    const all = await failureOf('ENDLESS', [], { rectangle: WHOLE_GRID, deadlineUs: 300_000 });
+    expect(all).toMatchObject({ code: 'KERNEL_TIMEOUT', place: { pe: expect.any(Number) } });
   });
 
   it('on one PE ends the others, which never would', async () => {

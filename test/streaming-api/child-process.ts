@@ -25,6 +25,9 @@ const exitOf = (worker) => new Promise((resolve, reject) => worker.on('exit', re
 const messageOf = (worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
 `;
 
+/** A script that hangs is ended by then: shortly before its test is. Instrumented code (scripts/sanitize.mjs) gets longer. */
+const CHILD_DEADLINE_MS = Number(process.env.CHILD_DEADLINE_MS ?? 55_000);
+
 export interface ChildResult {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -33,7 +36,7 @@ export interface ChildResult {
 }
 
 export function runChild(script: string, environment: Readonly<Record<string, string>> = {}): Promise<ChildResult> {
-  const options = { env: { ...process.env, ...environment }, timeout: 30_000 };
+  const options = { env: { ...process.env, ...environment }, timeout: CHILD_DEADLINE_MS };
   const child = spawn(process.execPath, ['--input-type=module', '--eval', PRELUDE + WORKER + script], options);
   let stdout = '';
   let stderr = '';
