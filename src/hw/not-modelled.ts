@@ -1,11 +1,13 @@
 /** What is published of the chip and not emulated, and why. Rendered into docs/hardware.md. */
 
+/** A published feature, where it is published, and why the emulator does without it. */
 export interface NotModelled {
   readonly feature: string;
   readonly source: string;
   readonly why: string;
 }
 
+/** Every such feature, in the order of docs/hardware.md. */
 export const NOT_MODELLED: readonly NotModelled[] = [
   {
     feature: 'RISC-V vectors of one hart (v1: RVV 0.8.1) or of both',

@@ -4,11 +4,13 @@
  */
 import type { Generation } from './specification.js';
 
+/** What one source says, in its own words and units. */
 export interface PublishedValue {
   readonly value: string;
   readonly source: string;
 }
 
+/** One figure of the data sheet, for both generations. */
 export interface PublishedFigure {
   readonly name: string;
   readonly of: Readonly<Record<Generation, PublishedValue>>;
@@ -23,6 +25,7 @@ const row = (
   of: { v1: { value: v1[0], source: v1[1] }, '2i': { value: v2[0], source: v2[1] } },
 });
 
+/** The data sheet, in the order of docs/hardware.md. */
 export const PUBLISHED_FIGURES: readonly PublishedFigure[] = [
   row('process', ['TSMC 7 nm', 'I23 Table I'], ['TSMC 5 nm', 'I25 Table 2']),
   row('clock, design and limit', ['at most 1.1 GHz', 'I23 Table I'], ['designed for 1.1 GHz', 'I25 section 5.2']),
