@@ -65,6 +65,7 @@ static inline void pause_until(uint64_t deadline_ms) {
 #define TEST_LPDDR_BYTES (256ull << 20)
 
 /* With memory space and bus mastering enabled. */
+struct mtia_device *open_configured(const struct mtia_open_parameters *parameters);
 struct mtia_device *open_device(uint32_t generation);
 
 static inline uint64_t bar0(struct mtia_device *device, uint64_t offset, uint32_t width) {

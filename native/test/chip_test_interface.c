@@ -331,11 +331,9 @@ static void bar0_write(struct mtia_device *device, uint32_t offset, uint32_t val
 
 /* A card with less than its generation has says so, and has no more. */
 static void reduced_configuration(void) {
-  struct mtia_open_parameters parameters = {
+  const struct mtia_open_parameters parameters = {
       .struct_bytes = sizeof(parameters), .generation = 2, .lpddr_bytes = TEST_LPDDR_BYTES, .queues = 2, .interrupt_vectors = 1, .without_broadcast = 1};
-  struct mtia_device *device = NULL;
-  CHECK_OK(mtia_open(&parameters, &device));
-  CHECK_OK(mtia_pci_config_write(device, 4, 2, 6));
+  struct mtia_device *const device = open_configured(&parameters);
   CHECK_EQUAL(bar0(device, MTIA_BAR0_QUEUES, 4), 2);
   CHECK_EQUAL(bar0(device, MTIA_BAR0_INTERRUPT_VECTORS, 4), 1);
   CHECK_EQUAL(bar0(device, MTIA_BAR0_BROADCAST, 4), 0);

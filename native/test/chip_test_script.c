@@ -5,18 +5,22 @@
 #define REGISTER_PC 32
 #define MOST_DEVICES 1024
 
-struct mtia_device *open_device(uint32_t generation) {
+struct mtia_device *open_configured(const struct mtia_open_parameters *parameters) {
   /* Handles outlive their devices on purpose: kept here, the leak checker finds them. */
   static struct mtia_device *_Atomic opened[MOST_DEVICES];
   static _Atomic uint32_t count;
-  struct mtia_open_parameters parameters = {.struct_bytes = sizeof(parameters), .generation = generation, .lpddr_bytes = TEST_LPDDR_BYTES, .pe_threads = 2};
   struct mtia_device *device = NULL;
-  CHECK_OK(mtia_open(&parameters, &device));
+  CHECK_OK(mtia_open(parameters, &device));
   CHECK_OK(mtia_pci_config_write(device, 4, 2, 6));
   uint32_t index = atomic_fetch_add(&count, 1);
   CHECK(index < MOST_DEVICES);
   atomic_store(&opened[index], device);
   return device;
+}
+
+struct mtia_device *open_device(uint32_t generation) {
+  const struct mtia_open_parameters parameters = {.struct_bytes = sizeof(parameters), .generation = generation, .lpddr_bytes = TEST_LPDDR_BYTES, .pe_threads = 2};
+  return open_configured(&parameters);
 }
 
 uint32_t start_script(struct mtia_device *device, const struct step *steps, size_t count) {
