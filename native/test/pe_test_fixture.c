@@ -1,5 +1,6 @@
 #include "arithmetic_path.h"
 #include "pe_test.h"
+#include "mtia.h"
 #include <stdlib.h>
 
 uint32_t test_failures;
@@ -43,6 +44,13 @@ static void note_report(void *context, struct pe *pe, const struct pe_report *re
   fixture->reports++;
 }
 
+/* Once for each number: the path is compared with the portable one at length. */
+static const struct arithmetic_path *path_of(uint32_t number) {
+  static const struct arithmetic_path *chosen[MTIA_MATMUL_NEON + 1];
+  if (chosen[number] == NULL) chosen[number] = arithmetic_path_select(number);
+  return chosen[number];
+}
+
 struct fixture *fixture_create(uint32_t generation, uint32_t matmul_path) {
   static const struct mtia_specification specifications[] = MTIA_SPECIFICATIONS;
   struct fixture *const fixture = calloc(1, sizeof *fixture);
@@ -54,7 +62,7 @@ struct fixture *fixture_create(uint32_t generation, uint32_t matmul_path) {
   const size_t bytes = pe_bytes(environment.specification);
   fixture->pe_pages = aligned_alloc(4096, bytes);
   memset(fixture->pe_pages, 0, bytes);
-  fixture->pe = pe_create(fixture->pe_pages, 5, &environment, fixture->code, arithmetic_path_select(matmul_path));
+  fixture->pe = pe_create(fixture->pe_pages, 5, &environment, fixture->code, path_of(matmul_path));
   return fixture;
 }
 
