@@ -6,9 +6,9 @@ export { nullBackend } from './backends/null.js';
 export { ALL_CAPABILITIES, CAPABILITIES, type Capability, without } from './capabilities.js';
 export { type CaseOptions, type ConformanceCase, category, conformanceCase, unsupported } from './case.js';
 export { CASES, CATEGORIES } from './cases/index.js';
+export { FIGURES } from './cases/performance.js';
 export { withTestKernels } from './firmware-under-test.js';
 export { Fixture } from './fixture.js';
-export { MUTANTS, type Mutant, type Subject } from './mutants/index.js';
 export { REPORTERS, type Reporter, type ReporterName } from './reporters/index.js';
 export {
   type CaseResult,

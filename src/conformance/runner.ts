@@ -30,6 +30,7 @@ export interface RunOptions {
   readonly cases: readonly ConformanceCase[];
   /** Decides everything that cases draw at random. */
   readonly seed: number;
+  readonly onStart?: (declared: ConformanceCase) => void;
   readonly onResult?: (result: CaseResult) => void;
   /** Ends the run before the next case. */
   readonly signal?: AbortSignal;
@@ -39,6 +40,8 @@ export interface RunOptions {
   readonly failureEnds?: 'category' | 'run';
   /** Milliseconds for cases that have no deadline of their own; 10 s when absent. */
   readonly defaultDeadlineMs?: number;
+  /** Milliseconds for those that have one, at most. */
+  readonly longestDeadlineMs?: number;
 }
 
 const DEFAULT_DEADLINE_MS = 10_000;
@@ -72,8 +75,8 @@ function within<T>(work: Promise<T>, deadlineMs: number, what: string): Promise<
 const sentence = (error: unknown): string => (error instanceof Error ? `${error.name}: ${error.message}` : `${error}`);
 
 async function execute(declared: ConformanceCase, options: RunOptions): Promise<Outcome> {
-  const { backend, firmware, seed, defaultDeadlineMs = DEFAULT_DEADLINE_MS } = options;
-  const deadlineMs = declared.deadlineMs ?? defaultDeadlineMs;
+  const { backend, firmware, seed, defaultDeadlineMs = DEFAULT_DEADLINE_MS, longestDeadlineMs } = options;
+  const deadlineMs = Math.min(declared.deadlineMs ?? defaultDeadlineMs, longestDeadlineMs ?? Number.POSITIVE_INFINITY);
   const random = new Random(seed, `${declared.category}/${declared.name}`);
   const fixture = new Fixture({ backend, firmware, random, tolerances: options.tolerances ?? {} });
   let outcome = PASS;
@@ -131,6 +134,7 @@ export async function runConformance(options: RunOptions): Promise<readonly Case
   for (const declared of options.cases) {
     if (options.signal?.aborted || (failureEnds === 'run' && failed.size > 0)) break;
     if (failureEnds === 'category' && failed.has(declared.category)) continue;
+    options.onStart?.(declared);
     const result = await runCase(declared, options);
     results.push(result);
     options.onResult?.(result);

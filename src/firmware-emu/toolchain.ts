@@ -68,6 +68,7 @@ export class Toolchain {
   readonly #root: string;
   readonly #folder = mkdtempSync(join(tmpdir(), 'mtia-firmware-'));
   readonly #built = new Map<string, Uint8Array>();
+  readonly #objects = new Map<string, string>();
 
   constructor(root: string) {
     this.#root = root;
@@ -81,11 +82,23 @@ export class Toolchain {
     const before = this.#built.get(key);
     if (before !== undefined) return before;
     const output = join(this.#folder, 'output.elf');
-    const includeFlags = includes.map((folder) => `-I${folder}`);
-    this.#run(COMPILER, [...FLAGS, ...options, ...includeFlags, '-T', linkerScript, ...sources, '-o', output]);
+    const flags = [...FLAGS, ...options, ...includes.map((folder) => `-I${folder}`)];
+    const objects = sources.map((source) => this.#object(source, flags));
+    this.#run(COMPILER, [...flags, '-T', linkerScript, ...objects, '-o', output]);
     const elf = Uint8Array.from(readFileSync(output));
     this.#built.set(key, elf);
     return elf;
+  }
+
+  /** Programs that differ in one source share the objects of the others. */
+  #object(source: string, flags: readonly string[]): string {
+    const key = JSON.stringify([source, flags]);
+    const before = this.#objects.get(key);
+    if (before !== undefined) return before;
+    const object = join(this.#folder, `${this.#objects.size}.o`);
+    this.#run(COMPILER, [...flags, '-c', source, '-o', object]);
+    this.#objects.set(key, object);
+    return object;
   }
 
   /** The memory image of a linked program, from its first byte. */
@@ -106,7 +119,8 @@ export class Toolchain {
         `${source} has "${from}" ${parts.length - 1} times; mend the mutant's recipe`,
       );
     }
-    const copy = join(this.#folder, basename(source));
+    // In a folder of its own: another change of the same source is another object.
+    const copy = join(mkdtempSync(join(this.#folder, 'changed-')), basename(source));
     writeFileSync(copy, parts.join(to));
     return copy;
   }

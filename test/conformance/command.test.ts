@@ -48,9 +48,63 @@ describe('mtia conformance', () => {
     expect(stdout).toContain('no card in the slot');
   });
 
+  it("holds the example of a card of one's own to the contract", async () => {
+    const options = [
+      '--backend',
+      'dist/examples/card-under-test.js',
+      '--category',
+      'DMA',
+      'discovery',
+      'kernel launch',
+    ];
+    const { code, stdout } = await mtia(['conformance', ...options, '--strict', '--reporter', 'json']);
+    expect(code).toBe(0);
+    const report = JSON.parse(stdout) as { readonly passed: number };
+    expect(report).toMatchObject({ backend: 'counting card', failed: 0, unexpectedPasses: 0 });
+    expect(report.passed).toBeGreaterThan(20);
+  });
+
+  it('runs the cases that are named', async () => {
+    const { code, stdout } = await mtia([
+      ...QUICK.slice(0, 3),
+      '--case',
+      'queues: wraps around',
+      '--reporter',
+      'ndjson',
+    ]);
+    expect(code).toBe(0);
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly type: string });
+    expect(lines.map(({ type }) => type)).toEqual(['begin', 'start', 'result', 'start', 'result', 'end']);
+  });
+
+  it('fails where a figure is out of the tolerance, and says by how much', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mtia-tolerance-'));
+    const file = join(folder, 'tolerance.json');
+    writeFileSync(file, JSON.stringify({ 'command latency': { most: 0.001 } }));
+    const options = ['--backend', 'null', '--category', 'performance', '--tolerance', file];
+    const { code, stdout } = await mtia(['conformance', ...options]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/command latency is \d+\.\d us, more than 0\.001/);
+  });
+
+  it('refuses a tolerance for what nothing measures', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'mtia-tolerance-')), 'tolerance.json');
+    writeFileSync(file, JSON.stringify({ 'comand latency': { most: 1 } }));
+    const { code, stderr } = await mtia(['conformance', '--backend', 'null', '--tolerance', file]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('"comand latency"');
+  });
+
   it.each([
     [['--backend', 'nowhere.mjs'], 'nowhere.mjs'],
     [['--category', 'astrology'], 'astrology'],
+    [['--case', 'the age of aquarius'], 'aquarius'],
+    [['--mutants', 'the-fly'], 'the-fly'],
+    [['--mutants', '--reporter', 'tap'], 'tap'],
+    [['--tolerance', 'missing.json'], 'missing.json'],
     [['--reporter', 'poem'], 'poem'],
     [['--firmware', 'missing.bundle'], 'missing.bundle'],
   ])('refuses %j in one sentence', async (options, named) => {

@@ -1,5 +1,6 @@
 /** `mtia conformance`: hold a device, its firmware and this driver to docs/driver-contract.md. */
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Command, Option } from 'commander';
@@ -9,8 +10,8 @@ import {
   CATEGORIES,
   type CaseResult,
   emulatorBackend,
+  FIGURES,
   loopbackBackend,
-  MUTANTS,
   noBroadcastBackend,
   nullBackend,
   oneQueueBackend,
@@ -19,19 +20,27 @@ import {
   type ReporterName,
   readTolerances,
   runConformance,
-  type Subject,
   summarize,
   type Tolerances,
   withTestKernels,
 } from '../../conformance/index.js';
+import type { Mutant, Subject } from '../../conformance/mutants/index.js';
 import { loadBundle } from '../../firmware-emu/index.js';
 import type { Generation } from '../../hw/index.js';
 import { aboutFile, InputError } from '../errors.js';
 import { EXIT, exitCodeHelp } from '../exit-codes.js';
 import { untilInterrupted } from '../interrupt.js';
-import { type MutantResult, runMutants, UNCHANGED } from '../mutant-run.js';
-import { deviceOption, nonNegativeInteger } from '../options.js';
+import {
+  type MutantExtent,
+  type MutantReport,
+  type MutantResult,
+  runMutants,
+  survived,
+  UNCHANGED,
+} from '../mutant-run.js';
+import { deviceOption, nonNegativeInteger, positiveInteger } from '../options.js';
 import { printJson } from '../output.js';
+import { startProgress } from '../progress.js';
 
 interface ConformanceOptions {
   readonly device: Generation;
@@ -39,13 +48,17 @@ interface ConformanceOptions {
   readonly firmware?: string;
   readonly allowUnsigned?: boolean;
   readonly category?: readonly string[];
+  readonly case?: readonly string[];
   readonly reporter: ReporterName;
   readonly seed?: number;
   readonly strict?: boolean;
   readonly tolerance?: string;
-  readonly mutants?: boolean;
+  /** True, or the names of some. */
+  readonly mutants?: true | readonly string[];
   readonly mutant?: string;
   readonly untilCaught?: boolean;
+  readonly everyCategory?: boolean;
+  readonly jobs: number;
 }
 
 const BACKENDS: Readonly<Record<string, (generation: Generation) => Backend>> = {
@@ -73,10 +86,29 @@ async function findBackend(name: string, generation: Generation): Promise<Backen
   return found;
 }
 
-function chooseCases(categories: readonly string[] | undefined): typeof CASES {
+function chooseCategories(categories: readonly string[] | undefined): readonly string[] {
   const unknown = categories?.find((name) => !CATEGORIES.includes(name));
   if (unknown !== undefined) throw new InputError(`no category "${unknown}"; there are ${CATEGORIES.join(', ')}`);
-  return categories === undefined ? CASES : CASES.filter(({ category }) => categories.includes(category));
+  return CATEGORIES.filter((name) => categories?.includes(name) ?? true);
+}
+
+/** Of the categories chosen, the cases whose "category: name" has one of the texts given in it. */
+function chooseCases(options: ConformanceOptions): typeof CASES {
+  const categories = chooseCategories(options.category);
+  const named = ({ category, name }: (typeof CASES)[number]): boolean =>
+    options.case?.some((text) => `${category}: ${name}`.includes(text)) ?? true;
+  const chosen = CASES.filter((declared) => categories.includes(declared.category) && named(declared));
+  if (chosen.length === 0) throw new InputError(`no case has "${options.case?.join('" or "')}" in its name`);
+  return chosen;
+}
+
+/** They are loaded only where they are asked for. */
+async function findMutants(names: readonly string[] | undefined): Promise<readonly Mutant[]> {
+  const { MUTANTS } = await import('../../conformance/mutants/index.js');
+  const known = MUTANTS.map(({ name }) => name);
+  const unknown = names?.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new InputError(`no mutant "${unknown}"; there are ${known.join(', ')}`);
+  return MUTANTS.filter(({ name }) => names?.includes(name) ?? true);
 }
 
 /** The subject of the run, with the defect of a mutant where one is named. */
@@ -84,19 +116,21 @@ async function findSubject(options: ConformanceOptions): Promise<Subject> {
   const backend = await findBackend(options.backend, options.device);
   const firmware = withTestKernels(loadBundle(options.firmware, { allowUnsigned: options.allowUnsigned === true }));
   if (options.mutant === undefined || options.mutant === UNCHANGED) return { backend, firmware };
-  const mutant = MUTANTS.find(({ name }) => name === options.mutant);
-  if (mutant === undefined)
-    throw new InputError(`no mutant "${options.mutant}"; there are ${MUTANTS.map((known) => known.name).join(', ')}`);
-  return mutant.apply({ backend, firmware });
+  const [mutant] = await findMutants([options.mutant]);
+  return (await mutant?.apply({ backend, firmware })) ?? { backend, firmware };
 }
 
-/** A mutant that hangs every case must not take an hour: quick cases get little time, and a category ends when it fails. */
-const MUTANT_RUN = { failureEnds: 'category', defaultDeadlineMs: 3_000 } as const;
+/** A mutant that hangs every case must not take an hour: none gets much time, and a category ends when it fails. */
+const MUTANT_RUN = { failureEnds: 'category', longestDeadlineMs: 40_000 } as const;
 
 async function findTolerances(path: string | undefined): Promise<Tolerances> {
   if (path === undefined) return {};
   const text = await aboutFile(path, () => readFile(path, 'utf8'));
-  return aboutFile(path, async () => readTolerances(text));
+  const tolerances = await aboutFile(path, async () => readTolerances(text));
+  const unknown = Object.keys(tolerances).find((name) => !FIGURES.some((figure) => figure === name));
+  if (unknown !== undefined)
+    throw new InputError(`${path}: nothing measures "${unknown}"; there are ${FIGURES.join(', ')}`);
+  return tolerances;
 }
 
 const print = (text: string): void => {
@@ -105,7 +139,7 @@ const print = (text: string): void => {
 
 async function runSuite(options: ConformanceOptions, seed: number): Promise<readonly CaseResult[]> {
   const { backend, firmware } = await findSubject(options);
-  const cases = chooseCases(options.category);
+  const cases = chooseCases(options);
   const reporter = REPORTERS[options.reporter]();
   const tolerances = await findTolerances(options.tolerance);
   const stop = new AbortController();
@@ -119,6 +153,7 @@ async function runSuite(options: ConformanceOptions, seed: number): Promise<read
     signal: stop.signal,
     ...(options.mutant === undefined ? {} : MUTANT_RUN),
     ...(options.untilCaught === true ? { failureEnds: 'run' } : {}),
+    onStart: (declared) => print(reporter.start?.(declared) ?? ''),
     onResult: (result) => print(reporter.result(result)),
   });
   const results = await untilInterrupted(
@@ -132,29 +167,81 @@ async function runSuite(options: ConformanceOptions, seed: number): Promise<read
   return results;
 }
 
-async function testSuite(options: ConformanceOptions, seed: number): Promise<void> {
-  const stop = new AbortController();
-  const json = options.reporter === 'json';
+function mutantLine(result: MutantResult): string {
+  const { name, breaks, doc, caughtBy, missedBy, unavailable, wallMs } = result;
+  const subject = `${name} (${breaks}: ${doc})`;
+  if (unavailable !== undefined) return `n/a      ${subject}: ${unavailable}\n`;
+  if (survived(result)) return `SURVIVED ${subject}\n`;
+  const missed = missedBy.length === 0 ? '' : `, not by ${missedBy.join(', ')}`;
+  return `caught   ${subject}: ${caughtBy.join(', ')}${missed} [${(wallMs / 1000).toFixed(1)} s]\n`;
+}
+
+/** As the report of one run, of the suite without a defect, with the mutants beside it. */
+function mutantJson({ control, mutants }: MutantReport, header: object, survivors: number, wallMs: number): object {
+  const { passed, failed, unsupported, expectedFailures, unexpectedPasses } = summarize(control);
+  const counts = { passed, failed, unsupported, expectedFailures, unexpectedPasses };
+  return { ...header, cases: control, ...counts, mutants, survivors, wallMs };
+}
+
+/** Options of this run that each of its processes gets. */
+function passedOn(options: ConformanceOptions, seed: number): string[] {
   const args = ['--backend', options.backend, '--device', options.device, '--seed', String(seed)];
   if (options.firmware !== undefined) args.push('--firmware', options.firmware);
   if (options.allowUnsigned === true) args.push('--allow-unsigned');
-  if (options.untilCaught === true) args.push('--until-caught');
-  const line = ({ name, breaks, doc, caughtBy }: MutantResult): string =>
-    `${caughtBy.length === 0 ? 'SURVIVED' : 'caught  '} ${name} (${breaks}: ${doc})${caughtBy.length === 0 ? '' : `: ${caughtBy.join(', ')}`}\n`;
-  const running = runMutants(args, (result) => (json ? undefined : print(line(result))), stop.signal);
-  const mutants = await untilInterrupted(
+  return args;
+}
+
+function extentOf({ untilCaught, everyCategory }: ConformanceOptions): MutantExtent {
+  if (everyCategory === true) return 'every';
+  return untilCaught === true ? 'first' : 'promised';
+}
+
+async function testSuite(options: ConformanceOptions, seed: number): Promise<void> {
+  const stop = new AbortController();
+  const start = performance.now();
+  const json = options.reporter === 'json';
+  if (!json && options.reporter !== 'pretty') {
+    throw new InputError(`--mutants has no report for --reporter ${options.reporter}; use pretty or json`);
+  }
+  const mutants = await findMutants(options.mutants === true ? undefined : options.mutants);
+  const categories = chooseCategories(options.category);
+  const progress = startProgress('mutants', mutants.length);
+  progress.step('the suite without a defect');
+  const running = runMutants({
+    args: passedOn(options, seed),
+    mutants,
+    categories,
+    jobs: options.jobs,
+    extent: extentOf(options),
+    onResult: (result) => {
+      progress.step(result.name);
+      if (!json) progress.around(() => print(mutantLine(result)));
+    },
+    signal: stop.signal,
+  });
+  const report = await untilInterrupted(
     () => running,
-    async () => stop.abort(),
+    async () => {
+      stop.abort();
+      progress.stop();
+    },
   );
-  const survivors = mutants.filter(({ caughtBy }) => caughtBy.length === 0);
-  if (json) printJson({ seed, mutants, survivors: survivors.length });
-  else print(`\n${mutants.length} mutants, ${survivors.length} survived\n`);
-  if (survivors.length > 0) process.exitCode = EXIT.VERIFICATION_FAILED;
+  const survivors = report.mutants.filter(survived).length;
+  const wallMs = performance.now() - start;
+  if (json) printJson(mutantJson(report, { backend: options.backend, seed }, survivors, wallMs));
+  else {
+    const { passed } = summarize(report.control);
+    const time = `${(wallMs / 60_000).toFixed(1)} minutes, ${options.jobs} at a time, seed ${seed}`;
+    print(
+      `\nwithout a defect ${passed} cases passed; ${report.mutants.length} mutants, ${survivors} survived (${time})\n`,
+    );
+  }
+  if (survivors > 0) process.exitCode = EXIT.VERIFICATION_FAILED;
 }
 
 async function conformance(options: ConformanceOptions): Promise<void> {
   const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
-  if (options.mutants === true) return testSuite(options, seed);
+  if (options.mutants !== undefined) return testSuite(options, seed);
   const summary = summarize(await runSuite(options, seed));
   const broken = summary.failed > 0 || (options.strict === true && summary.unexpectedPasses > 0);
   if (broken) process.exitCode = EXIT.VERIFICATION_FAILED;
@@ -168,14 +255,21 @@ export function defineConformanceCommand(command: Command): void {
     .option('--allow-unsigned', 'boot the bundle of --firmware even if nobody signed it')
     .option('--backend <name>', `${Object.keys(BACKENDS).join(', ')}, or a module that exports \`backend\``, 'emulator')
     .option('--category <name...>', 'only cases of these categories')
+    .option('--case <text...>', 'only cases whose "category: name" has one of these texts in it')
     .addOption(
       new Option('--reporter <name>', 'how results are printed').choices(Object.keys(REPORTERS)).default('pretty'),
     )
     .option('--seed <n>', 'seed of everything that cases draw at random (default: a new one)', nonNegativeInteger)
     .option('--tolerance <file>', 'JSON with limits for what performance cases measure; without it they only print')
-    .option('--mutants', 'test the suite: run it against deliberately broken devices, drivers and firmware')
-    .option('--mutant <name>', `run against one of them, or "${UNCHANGED}"`)
+    .option('--mutants [name...]', 'test the suite: run it against deliberately broken chips, drivers and firmware')
+    .option('--every-category', 'with --mutants: all categories, instead of those that promise what is broken')
     .option('--until-caught', 'with --mutant or --mutants: end a run with its first failure')
+    .addOption(
+      new Option('--jobs <n>', 'with --mutants: how many at a time')
+        .argParser(positiveInteger)
+        .default(availableParallelism()),
+    )
+    .option('--mutant <name>', `run against one of them in this process, or "${UNCHANGED}"`)
     .option('--strict', 'an expected failure that passes is an error')
     .addHelpText(
       'after',

@@ -128,6 +128,15 @@ const survived = FAULTY.map((fault) =>
   }),
 );
 
+const clean = conformanceCase('gives the next job clean local memory after a failure', 'LCH-6', {}, async (fixture) => {
+  const session = await fixture.session();
+  const look = (result: bigint): Promise<unknown> =>
+    session.launch('LOCAL_MEMORY', [session.memory, result], { rectangle: WHOLE_GRID });
+  await rejectsWith('KERNEL_ERROR', look(99n));
+  await look(0n);
+  assert.deepEqual(await session.readWords(session.memory, 64), new Array<bigint>(64).fill(0n), 'words that were left');
+});
+
 const neighbours = FAULTY.map((fault) =>
   conformanceCase(
     `leaves other jobs alone while ${fault.kernel} fails`,
@@ -151,6 +160,7 @@ const neighbours = FAULTY.map((fault) =>
 export const failureCases = category('failure propagation', { requires: ['kernels'] }, [
   ...named,
   ...survived,
+  clean,
   ...neighbours,
 
   conformanceCase('rejects the failed command only, in its place', 'FAIL-1', {}, async (fixture) => {

@@ -19,6 +19,7 @@ import { memoryManagerCases } from './memory-manager.js';
 import { multiDeviceCases } from './multi-device.js';
 import { negativeCases } from './negative.js';
 import { numericsCases } from './numerics.js';
+import { numericsReferenceCases } from './numerics-references.js';
 import { performanceCases } from './performance.js';
 import { priorityCases } from './priorities.js';
 import { queueOrderedMemoryCases } from './queue-ordered-memory.js';
@@ -57,6 +58,7 @@ export const CASES: readonly ConformanceCase[] = [
   ...graphCases,
   ...compiledExecutionCases,
   ...numericsCases,
+  ...numericsReferenceCases,
   ...faultInjectionCases,
   ...negativeCases,
   ...stressCases,

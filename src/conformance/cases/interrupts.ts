@@ -1,7 +1,7 @@
 /** How completions make themselves heard. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FaultInjectingFunction, type Queue } from '../../driver/index.js';
+import { FaultInjectingFunction, type InterruptSubscription, type Queue } from '../../driver/index.js';
 import { HOST_COMMAND, LIMITS } from '../../hw/index.js';
 import { category, conformanceCase } from '../case.js';
 import { settlesWithin } from '../expectations.js';
@@ -16,6 +16,23 @@ async function faultyQueue(
   const card = await fixture.driver({ card: { pci: faulty } });
   return { faulty, queue: await (await card.createContext()).createQueue() };
 }
+
+/** Counts the interrupts that the driver is given, by vector. */
+class CountingInterrupts extends FaultInjectingFunction {
+  readonly heard = new Map<number, number>();
+
+  override onInterrupt(vector: number, listener: () => void): InterruptSubscription {
+    return super.onInterrupt(vector, () => {
+      this.heard.set(vector, (this.heard.get(vector) ?? 0) + 1);
+      listener();
+    });
+  }
+}
+
+/** How often the driver looks by itself (watchdog.ts). */
+const LOOKS_EVERY_MS = 100;
+/** Longer than that. */
+const HEARD_WITHIN_MS = 500;
 
 /** What one queue may settle in a turn: a share on its interrupt, one left from the turn before, one on a look of the watchdog. */
 const LARGEST_SHARE = 192;
@@ -61,6 +78,40 @@ export const interruptCases = category('interrupts', {}, [
       assert.equal(strays, 0);
     },
   ),
+
+  conformanceCase('raises an interrupt for every command that comes alone', 'INT-2', {}, async (fixture) => {
+    const counting = new CountingInterrupts(fixture.card().pci);
+    const card = await fixture.driver({ card: { pci: counting } });
+    const queue = await (await card.createContext()).createQueue();
+    // Where queues share vectors, those of all of them.
+    const apart = fixture.backend.capabilities.has('vectors');
+    const heard = (): number => {
+      if (apart) return counting.heard.get(queue.number) ?? 0;
+      return [...counting.heard.values()].reduce((sum, count) => sum + count, 0);
+    };
+    for (let count = 0; count < 40; count++) {
+      const before = heard();
+      await queue.submit({ opcode: NOP });
+      for (let ms = 0; heard() === before && ms < HEARD_WITHIN_MS; ms += 5) await sleep(5);
+      assert.ok(heard() > before, `command ${count} raised no interrupt`);
+    }
+  }),
+
+  conformanceCase('tells every queue, before the driver looks by itself', 'INT-2', {}, async (fixture) => {
+    const context = await (await fixture.driver()).createContext();
+    const queues = [await context.createQueue()];
+    if (fixture.backend.capabilities.has('queues')) queues.push(await context.createQueue());
+    for (const queue of queues) {
+      const times: number[] = [];
+      for (let count = 0; count < 15; count++) {
+        const start = performance.now();
+        await queue.submit({ opcode: NOP });
+        times.push(performance.now() - start);
+      }
+      const median = times.sort((a, b) => a - b)[7] ?? Number.NaN;
+      assert.ok(median < LOOKS_EVERY_MS * 0.8, `queue ${queue.number} answers in ${median.toFixed(1)} ms`);
+    }
+  }),
 
   conformanceCase('loses no completion where one interrupt stands for many', 'INT-2', {}, async (fixture) => {
     const { queue } = await faultyQueue(fixture);

@@ -1,11 +1,26 @@
 /** How fast the whole path is. Without a file of tolerances nothing is too slow: the figures are printed. */
 import { HOST_COMMAND } from '../../hw/index.js';
 import { category, conformanceCase } from '../case.js';
+import type { Fixture } from '../fixture.js';
+
+/** What the cases measure; a file of tolerances names some of them. */
+export const FIGURES = [
+  'host to device throughput',
+  'device to host throughput',
+  'command latency',
+  'command throughput',
+  'launch latency',
+] as const;
+type Figure = (typeof FIGURES)[number];
 
 const LATENCIES = 200;
 const BURST = 2_000;
 const COPIES = 12;
 const COPY_BYTES = 2 ** 20;
+
+function measure(fixture: Fixture, name: Figure, value: number, unit: string): void {
+  fixture.measure(name, value, unit);
+}
 
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
@@ -36,7 +51,7 @@ const copies = (
       Promise.all(Array.from({ length: COPIES }, () => session.submit({ opcode, a, b, c: COPY_BYTES })));
     await copyAll();
     const seconds = await secondsOf(copyAll);
-    fixture.measure(`${direction} throughput`, (COPIES * COPY_BYTES) / seconds / 1e6, 'MB/s');
+    measure(fixture, `${direction} throughput`, (COPIES * COPY_BYTES) / seconds / 1e6, 'MB/s');
   }),
 );
 
@@ -45,7 +60,7 @@ export const performanceCases = category('performance', {}, [
 
   conformanceCase('answers one command fast enough', 'PERF-1', {}, async (fixture) => {
     const session = await fixture.session();
-    fixture.measure('command latency', await latencyUs(() => session.submit({ opcode: HOST_COMMAND.NOP })), 'us');
+    measure(fixture, 'command latency', await latencyUs(() => session.submit({ opcode: HOST_COMMAND.NOP })), 'us');
   }),
 
   conformanceCase('answers many commands fast enough', 'PERF-1', {}, async (fixture) => {
@@ -53,12 +68,12 @@ export const performanceCases = category('performance', {}, [
     const burst = (): Promise<unknown> =>
       Promise.all(Array.from({ length: BURST }, () => session.submit({ opcode: HOST_COMMAND.NOP })));
     await burst();
-    fixture.measure('command throughput', BURST / (await secondsOf(burst)), 'commands/s');
+    measure(fixture, 'command throughput', BURST / (await secondsOf(burst)), 'commands/s');
   }),
 
   conformanceCase('launches a kernel fast enough', 'PERF-1', { requires: ['kernels'] }, async (fixture) => {
     const session = await fixture.session();
     await session.launch('NULL');
-    fixture.measure('launch latency', await latencyUs(() => session.launch('NULL')), 'us');
+    measure(fixture, 'launch latency', await latencyUs(() => session.launch('NULL')), 'us');
   }),
 ]);

@@ -6,7 +6,7 @@ import { category, conformanceCase } from '../case.js';
 import { rejectsWith, settlesWithin } from '../expectations.js';
 import { WHOLE_GRID } from '../session.js';
 
-const { NOP, WAIT, SIGNAL, COPY_HOST_TO_DEVICE } = HOST_COMMAND;
+const { NOP, WAIT, SIGNAL, COPY_HOST_TO_DEVICE, COPY_DEVICE_TO_HOST } = HOST_COMMAND;
 const BOOT_STATUS_OFFSET = registerOffset('BAR0', 'BOOT_STATUS');
 const BOOT_ERROR_OFFSET = registerOffset('BAR0', 'BOOT_ERROR');
 
@@ -224,6 +224,28 @@ export const resetCases = category('reset and recovery', {}, [
       assert.deepEqual(await session.read(old.memory, 4096), new Uint8Array(4096));
     },
   ),
+
+  conformanceCase('forgets who owned which page', 'RST-1', { requires: ['isolation'] }, async (fixture) => {
+    const card = await fixture.driver();
+    const { memory, context } = await fixture.session({ on: card });
+    await card.reset();
+    const next = await card.createContext();
+    assert.equal(next.id, context.id);
+    const iova = next.mapHost(next.allocateHost(4096));
+    const read = (await next.createQueue()).submit({ opcode: COPY_DEVICE_TO_HOST, a: memory, b: iova, c: 256 });
+    await rejectsWith('MEMORY_PROTECTION', read);
+  }),
+
+  conformanceCase('forgets what host memory was mapped', 'RST-1', { requires: ['isolation'] }, async (fixture) => {
+    const card = await fixture.driver();
+    const old = await fixture.session({ on: card });
+    const last = old.iova + BigInt(old.host.byteLength - 4096);
+    await card.reset();
+    const next = await card.createContext();
+    await next.assignPages(old.memory, 1);
+    const read = (await next.createQueue()).submit({ opcode: COPY_HOST_TO_DEVICE, a: last, b: old.memory, c: 4096 });
+    await rejectsWith('HOST_ADDRESS_FAULT', read);
+  }),
 
   conformanceCase('forgets semaphores and waits', 'RST-1', { requires: ['semaphores'] }, async (fixture) => {
     const card = await fixture.driver();

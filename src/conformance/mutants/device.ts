@@ -170,36 +170,89 @@ class ClosesOnce extends Passing {
 interface Defect {
   readonly name: string;
   readonly doc: string;
+  readonly promisedBy: readonly string[];
+  readonly backend?: 'one-queue';
   readonly card: new (card: PciFunction) => PciFunction;
 }
 
 const DEFECTS: readonly Defect[] = [
-  { name: 'lost-interrupt', doc: 'every fifth interrupt is lost', card: LostInterrupt },
-  { name: 'swapped-vectors', doc: 'a queue raises the vector of its neighbour', card: SwappedVectors },
-  { name: 'off-by-one-at-wrap', doc: 'the last entry of the ring is seen too late', card: OffByOneAtWrap },
-  { name: 'lost-doorbell', doc: 'every fortieth doorbell is lost', card: LostDoorbell },
-  { name: 'stale-translation', doc: 'an unmapped page stays reachable', card: StaleTranslation },
-  { name: 'every-right', doc: 'the IOMMU ignores rights', card: EveryRight },
-  { name: 'wrong-reset-value', doc: 'WINDOW_BASE is not zero after power-on', card: WrongResetValue },
-  { name: 'writable-size', doc: 'SRAM_BYTES can be written', card: WritableIdentity },
-  { name: 'incomplete-reset', doc: 'a function reset forgets a register', card: IncompleteReset },
-  { name: 'short-window', doc: 'writes of an odd length through the window lose their last byte', card: ShortWindow },
-  { name: 'clock-goes-back', doc: 'device time jumps back now and then', card: ClockGoesBack },
+  {
+    name: 'lost-interrupt',
+    doc: 'every fifth interrupt is lost',
+    promisedBy: ['interrupts'],
+    card: LostInterrupt,
+  },
+  {
+    name: 'swapped-vectors',
+    doc: 'a queue raises the vector of its neighbour',
+    promisedBy: ['interrupts'],
+    card: SwappedVectors,
+  },
+  {
+    name: 'off-by-one-at-wrap',
+    doc: 'the last entry of the ring is seen too late',
+    promisedBy: ['queues'],
+    card: OffByOneAtWrap,
+  },
+  {
+    name: 'lost-doorbell',
+    doc: 'every fortieth doorbell is lost',
+    promisedBy: ['queues'],
+    card: LostDoorbell,
+  },
+  { name: 'stale-translation', doc: 'an unmapped page stays reachable', promisedBy: ['DMA'], card: StaleTranslation },
+  { name: 'every-right', doc: 'the IOMMU ignores rights', promisedBy: ['DMA'], card: EveryRight },
+  {
+    name: 'wrong-reset-value',
+    doc: 'WINDOW_BASE is not zero after power-on',
+    promisedBy: ['config and BAR'],
+    card: WrongResetValue,
+  },
+  { name: 'writable-size', doc: 'SRAM_BYTES can be written', promisedBy: ['config and BAR'], card: WritableIdentity },
+  {
+    name: 'incomplete-reset',
+    doc: 'a function reset forgets a register',
+    promisedBy: ['config and BAR'],
+    card: IncompleteReset,
+  },
+  {
+    name: 'short-window',
+    doc: 'writes of an odd length through the window lose their last byte',
+    promisedBy: ['config and BAR'],
+    card: ShortWindow,
+  },
+  {
+    name: 'clock-goes-back',
+    doc: 'device time jumps back now and then',
+    promisedBy: ['config and BAR'],
+    card: ClockGoesBack,
+  },
   {
     name: 'bytes-of-the-wrong-word',
     doc: 'byte reads of configuration space are not aligned',
+    promisedBy: ['config and BAR'],
     card: BytesOfTheWrongWord,
   },
-  { name: 'torn-write', doc: '64-bit writes lose their upper half', card: TornWrite },
-  { name: 'always-enabled', doc: 'memory space cannot be disabled', card: AlwaysEnabled },
-  { name: 'claims-every-queue', doc: 'QUEUES says more than there are', card: ClaimsEveryQueue },
-  { name: 'closes-once', doc: 'a second close fails', card: ClosesOnce },
+  { name: 'torn-write', doc: '64-bit writes lose their upper half', promisedBy: ['config and BAR'], card: TornWrite },
+  {
+    name: 'always-enabled',
+    doc: 'memory space cannot be disabled',
+    promisedBy: ['config and BAR'],
+    card: AlwaysEnabled,
+  },
+  {
+    name: 'claims-every-queue',
+    doc: 'QUEUES says more than there are',
+    promisedBy: ['queues'],
+    backend: 'one-queue',
+    card: ClaimsEveryQueue,
+  },
+  { name: 'closes-once', doc: 'a second close fails', promisedBy: ['lifecycle'], card: ClosesOnce },
 ];
 
-export const DEVICE_MUTANTS: readonly Mutant[] = DEFECTS.map(({ name, doc, card: Broken }) => ({
-  name,
+export const DEVICE_MUTANTS: readonly Mutant[] = DEFECTS.map(({ card: Broken, ...defect }) => ({
+  ...defect,
   breaks: 'device',
-  doc,
   apply: ({ backend, firmware }) => ({
     firmware,
     backend: {

@@ -11,11 +11,17 @@ export interface Subject {
 /** One defect. */
 export interface Mutant {
   readonly name: string;
-  readonly breaks: 'device' | 'driver' | 'memory manager' | 'Streaming API' | 'firmware';
+  readonly breaks: 'chip' | 'device' | 'driver' | 'memory manager' | 'Streaming API' | 'executor' | 'firmware';
   /** The defect, in a sentence. */
   readonly doc: string;
+  /** Categories that promise what it breaks, and so must catch it. */
+  readonly promisedBy: readonly string[];
+  /** Name of a reduced card, where the defect shows on that only. */
+  readonly backend?: 'one-queue' | 'one-vector';
+  /** Why it cannot be had here; undefined where it can. */
+  readonly unavailable?: () => string | undefined;
   /** May change this process for good: each mutant has a process of its own. */
-  readonly apply: (subject: Subject) => Subject;
+  readonly apply: (subject: Subject) => Subject | Promise<Subject>;
 }
 
 type Method<T, K extends keyof T> = T[K] extends (...args: infer A) => infer R ? (this: T, ...args: A) => R : never;

@@ -1,6 +1,7 @@
 /** Reporters by the names that the command line knows. */
 import { jsonReporter } from './json.js';
 import { junitReporter } from './junit.js';
+import { ndjsonReporter } from './ndjson.js';
 import { prettyReporter } from './pretty.js';
 import type { Reporter } from './reporter.js';
 import { tapReporter } from './tap.js';
@@ -14,6 +15,7 @@ export const REPORTERS = {
   tap: tapReporter,
   junit: junitReporter,
   json: jsonReporter,
+  ndjson: ndjsonReporter,
 } as const satisfies Readonly<Record<string, () => Reporter>>;
 
 /** One of REPORTERS. */

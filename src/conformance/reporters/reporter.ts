@@ -1,4 +1,5 @@
-/** How results are told. A reporter is given each result as it comes, and the end; it returns what to print. */
+/** How results are told. A reporter is given each case as it starts and ends, and the end; it returns what to print. */
+import type { ConformanceCase } from '../case.js';
 import type { CaseResult, Summary } from '../runner.js';
 
 export interface RunHeader {
@@ -11,6 +12,7 @@ export interface RunHeader {
 /** Writes results as they come. */
 export interface Reporter {
   begin(header: RunHeader): string;
+  start?(declared: ConformanceCase): string;
   result(result: CaseResult): string;
   end(results: readonly CaseResult[], summary: Summary): string;
 }
