@@ -38,7 +38,7 @@ describe('the mutants', () => {
     ['swallowed-error', 'queues'],
     ['statistics-drift', 'memory manager'],
     ['event-too-early', 'streams and events'],
-    ['administration-for-all', 'discovery'],
+    ['administration-for-all', 'queues'],
     ['local-memory-survives', 'failure propagation'],
   ])('%s is caught by %s', async (mutant, category) => {
     const options = ['--mutant', mutant, '--category', category, '--until-caught', '--seed', '1', '--reporter', 'json'];
