@@ -11,6 +11,8 @@ export interface BenchmarkContext {
   readonly signal: AbortSignal;
   /** One line for the person who waits. */
   readonly say: (line: string) => void;
+  /** Only a part of the rows of a benchmark that has many. */
+  readonly quick?: boolean;
   /** Takes the chart of a benchmark that draws one; absent where nobody asked for it. */
   readonly writeChart?: (svg: string) => Promise<void>;
 }

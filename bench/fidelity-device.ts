@@ -15,6 +15,8 @@ export interface KernelLaunch<Name extends string> {
   readonly grid?: { readonly columns: number; readonly rows: number };
 }
 
+export type LaunchOf<Layout> = Layout extends StructLayout<infer Name> ? KernelLaunch<Name> : never;
+
 const isBuffer = (value: unknown): value is DeviceBuffer =>
   typeof value === 'object' && value !== null && 'address' in value;
 

@@ -2,7 +2,7 @@
 import { randomNumbers } from '../src/conformance/random.js';
 import { DATA_TYPE, DATA_TYPE_BYTES, EMBEDDING_BAG_ARGUMENTS, EMBEDDING_TABLE, encodeStruct } from '../src/hw/index.js';
 import type { DeviceBuffer } from '../src/streaming-api/index.js';
-import type { FidelityDevice, Memory } from './fidelity-device.js';
+import type { FidelityDevice, LaunchOf, Memory } from './fidelity-device.js';
 import { EMBEDDING_V1, PROVISIONED_WATTS, type PublishedEmbedding } from './fidelity-published.js';
 import type { FidelityRow } from './fidelity-rows.js';
 import { seededIndices } from './seeded.js';
@@ -34,12 +34,13 @@ export interface EmbeddingBuffers {
   readonly output: DeviceBuffer;
 }
 
-/** Device time of one launch in microseconds: 8-bit rows without scale, pooled to FP16. */
-export async function launchEmbedding(
+/** 8-bit rows without scale, pooled to FP16. */
+export async function embeddingLaunch(
   target: FidelityDevice,
+  kernel: 'EMBEDDING_BAG' | 'TABLE_BATCHED_EMBEDDING',
   { tables, rows, elements, pooling, batch }: EmbeddingJob,
   buffers: EmbeddingBuffers,
-): Promise<number> {
+): Promise<LaunchOf<typeof EMBEDDING_BAG_ARGUMENTS>> {
   const outputStride = tables * elements * FP16_BYTES;
   const descriptors = new Uint8Array(tables * EMBEDDING_TABLE.size);
   for (let table = 0; table < tables; table++) {
@@ -52,8 +53,8 @@ export async function launchEmbedding(
       row_bytes: elements,
     });
   }
-  return target.launchUs({
-    kernel: 'TABLE_BATCHED_EMBEDDING',
+  return {
+    kernel,
     layout: EMBEDDING_BAG_ARGUMENTS,
     values: {
       descriptors: await target.allocateWith(descriptors, 'sram'),
@@ -67,22 +68,29 @@ export async function launchEmbedding(
       elements,
       sample_block: batch,
     },
-  });
+  };
+}
+
+/** Tables and output are zero. */
+export async function embeddingBuffers(
+  target: FidelityDevice,
+  { tables, rows, elements, batch }: EmbeddingJob,
+  indices: BigInt64Array,
+): Promise<EmbeddingBuffers> {
+  return {
+    tables: await target.allocate(tables * rows * elements, memoryOf(rows)),
+    indices: await target.allocateWith(indices, 'sram'),
+    output: await target.allocate(batch * tables * elements * FP16_BYTES, 'sram'),
+  };
 }
 
 type Bag = Pick<PublishedEmbedding, 'pooling' | 'rows' | 'elements'> & { readonly batch: number };
 
-async function embeddingUs(target: FidelityDevice, { pooling, rows, elements, batch }: Bag): Promise<number> {
-  const indices = seededIndices(TABLES * batch * pooling, rows, randomNumbers(SEED));
-  return launchEmbedding(
-    target,
-    { tables: TABLES, rows, elements, pooling, batch },
-    {
-      tables: await target.allocate(TABLES * rows * elements, memoryOf(rows)),
-      indices: await target.allocateWith(indices, 'sram'),
-      output: await target.allocate(batch * TABLES * elements * FP16_BYTES, 'sram'),
-    },
-  );
+async function embeddingUs(target: FidelityDevice, bag: Bag): Promise<number> {
+  const job = { tables: TABLES, ...bag };
+  const indices = seededIndices(TABLES * bag.batch * bag.pooling, bag.rows, randomNumbers(SEED));
+  const buffers = await embeddingBuffers(target, job, indices);
+  return target.launchUs(await embeddingLaunch(target, 'TABLE_BATCHED_EMBEDDING', job, buffers));
 }
 
 function row(figures: PublishedEmbedding, batch: 64 | 256): FidelityRow {

@@ -1,6 +1,6 @@
 /** Fully connected layers of the published shapes, through the library's FULLY_CONNECTED kernel. */
 import { ACTIVATION, DATA_TYPE, DATA_TYPE_BYTES, FULLY_CONNECTED_ARGUMENTS } from '../src/hw/index.js';
-import type { FidelityDevice, Memory } from './fidelity-device.js';
+import type { FidelityDevice, LaunchOf, Memory } from './fidelity-device.js';
 import { FULLY_CONNECTED_V1, PROVISIONED_WATTS } from './fidelity-published.js';
 import type { FidelityRow } from './fidelity-rows.js';
 
@@ -14,6 +14,8 @@ export interface Layer {
   /** Where the input comes from and the output goes; as the weights when absent. */
   readonly activations?: Memory;
 }
+
+type FullyConnectedLaunch = LaunchOf<typeof FULLY_CONNECTED_ARGUMENTS>;
 
 type Grid = FidelityDevice['device']['properties']['grid'];
 
@@ -51,8 +53,8 @@ function mappingOf({ m, n }: Layer, { columns, rows }: Grid): Mapping {
   return best;
 }
 
-/** Device time of one launch in microseconds. Output is FP16; INT8 sums are scaled by row and by column. */
-export async function fullyConnectedUs(target: FidelityDevice, layer: Layer): Promise<number> {
+/** Output is FP16; INT8 sums are scaled by row and by column. */
+export async function fullyConnectedLaunch(target: FidelityDevice, layer: Layer): Promise<FullyConnectedLaunch> {
   const { m, k, n, type, memory, activations = memory } = layer;
   const { grid } = target.device.properties;
   const kBytes = k * DATA_TYPE_BYTES[type];
@@ -65,7 +67,7 @@ export async function fullyConnectedUs(target: FidelityDevice, layer: Layer): Pr
           column_scale: await target.allocate(n * DATA_TYPE_BYTES.FP32, memory),
         }
       : {};
-  return target.launchUs({
+  return {
     kernel: 'FULLY_CONNECTED',
     layout: FULLY_CONNECTED_ARGUMENTS,
     values: {
@@ -86,7 +88,12 @@ export async function fullyConnectedUs(target: FidelityDevice, layer: Layer): Pr
       column_tile: columnTile,
       row_parts: rowParts,
     },
-  });
+  };
+}
+
+/** Device time of one launch in microseconds. */
+export async function fullyConnectedUs(target: FidelityDevice, layer: Layer): Promise<number> {
+  return target.launchUs(await fullyConnectedLaunch(target, layer));
 }
 
 const teraPerSecond = ({ m, k, n }: Layer, us: number): number => (2 * m * k * n) / us / 1e6;

@@ -12,11 +12,22 @@ import { describeMachine, type Machine } from './machine.js';
 import { benchmarkMatmul } from './matmul.js';
 import { benchmarkModels } from './models.js';
 import { type BenchmarkResult, type Measurement, toResult } from './result.js';
+import { benchmarkScaling } from './scaling.js';
 
 export type { Machine } from './machine.js';
 export type { BenchmarkResult } from './result.js';
 
-export const BENCHMARKS = ['harts', 'matmul', 'launch', 'copy', 'graph', 'models', 'executor', 'fidelity'] as const;
+export const BENCHMARKS = [
+  'harts',
+  'matmul',
+  'launch',
+  'copy',
+  'graph',
+  'models',
+  'scaling',
+  'executor',
+  'fidelity',
+] as const;
 export type BenchmarkName = (typeof BENCHMARKS)[number];
 
 const RUN: Readonly<Record<BenchmarkName, (context: BenchmarkContext) => Promise<readonly Measurement[]>>> = {
@@ -26,6 +37,7 @@ const RUN: Readonly<Record<BenchmarkName, (context: BenchmarkContext) => Promise
   copy: benchmarkCopy,
   graph: benchmarkGraph,
   models: benchmarkModels,
+  scaling: benchmarkScaling,
   executor: benchmarkExecutor,
   fidelity: benchmarkFidelity,
 };
@@ -35,6 +47,8 @@ export interface BenchmarkOptions {
   /** The processors of this machine when absent. */
   readonly threads?: number;
   readonly signal: AbortSignal;
+  /** Only a part of the rows of a benchmark that has many. */
+  readonly quick?: boolean;
   readonly onStart: (name: BenchmarkName) => void;
   readonly say: (line: string) => void;
   /** Takes the chart of a benchmark that draws one. */

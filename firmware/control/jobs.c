@@ -76,7 +76,8 @@ static uint32_t start_job(struct control *control, struct queue *queue) {
   mmio_write64(REGISTER(WORK_QUEUE_ENGINE, DESCRIPTOR), (uint64_t)(uintptr_t)&launch->descriptor);
   select_slot(slot);
   const struct mtia_job_descriptor *descriptor = &launch->descriptor;
-  mmio_write32(REGISTER(WORK_QUEUE_ENGINE, ARM), (uint32_t)descriptor->columns * descriptor->rows);
+  const uint32_t follows = queue->completion.jobs == 0 ? 0 : MTIA_JOB_ARM_FOLLOWS;
+  mmio_write32(REGISTER(WORK_QUEUE_ENGINE, ARM), (uint32_t)descriptor->columns * descriptor->rows | follows);
   const struct rectangle rectangle = {descriptor->column, descriptor->row, descriptor->columns, descriptor->rows};
   const uint32_t error =
       control->chip.broadcast ? start_at(rectangle_encode(rectangle)) : start_one_by_one(descriptor);

@@ -121,6 +121,7 @@ export function renderCHeader(): string {
     macro('WATCHDOG_REPORT_BYTES', String(values.WATCHDOG_REPORT_BYTES)),
     ...constants('EXCEPTION', values.CUSTOM_EXCEPTION),
     macro('EXCEPTION_HARDWARE_ERROR', String(values.HARDWARE_ERROR)),
+    ...constants('JOB_ARM', values.JOB_ARM),
     ...constants('MEMORY', values.MEMORY_SETUP),
     macro('IDENTITY', hex(values.IDENTITY)),
     '',

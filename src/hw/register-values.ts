@@ -74,6 +74,9 @@ export const HOST_READ_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const
 /** WORK_QUEUE_ENGINE.HART_AT: code of the unit command that the hart stands at, or one of these. */
 export const HART_AT = { RUNS: 0xff, WAITS_FOR_INTERRUPT: 0xfe } as const;
 
+/** WORK_QUEUE_ENGINE.ARM: PEs of the job; it follows another one of the same host command, whose PEs are up. */
+export const JOB_ARM = { PES_MASK: 0xff, FOLLOWS: 0x100 } as const;
+
 /** How a transfer of a DMA engine stands. */
 export const DMA_STATUS = { IDLE: 0, BUSY: 1, DONE: 2, FAULT: 3 } as const;
 

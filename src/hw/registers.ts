@@ -242,7 +242,13 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
         'column (7:0), row (15:8), columns (23:16), rows (31:24); 1 x 1 only where the chip cannot broadcast',
       ),
       register(0x0c, 'SLOT', 32, 'RW', 'job slot that START and ARM use'),
-      register(0x10, 'ARM', 32, 'WO', 'number of PEs the slot waits for; clears its result'),
+      register(
+        0x10,
+        'ARM',
+        32,
+        'WO',
+        'number of PEs the slot waits for (7:0), JOB_ARM (8); clears the result of the slot. A job that FOLLOWS costs jobReplaceNs, any other jobLaunchNs',
+      ),
       register(
         0x14,
         'START',

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { chosenRows, FIDELITY_ROWS } from '../../bench/fidelity.js';
 import { takeTurns } from '../../bench/measure.js';
 import { toResult } from '../../bench/result.js';
+import { threadCounts } from '../../bench/scaling.js';
 import { linesOf, mtia, notBuilt, skipReason } from './mtia.js';
 import { benchSchema } from './schemas.js';
 
@@ -34,6 +36,23 @@ describe('rows of a benchmark', () => {
     const samples = await takeTurns([contender('a'), contender('b')], { rounds: 2, block: 2, warmUp: 0, signal });
     expect(order.join('')).toBe('aabbbbaa');
     expect(samples.get('a')).toHaveLength(4);
+  });
+});
+
+describe('what a benchmark runs', () => {
+  it('is every row of fidelity, or with --quick some of every group and all statements', () => {
+    expect(chosenRows(false)).toEqual(FIDELITY_ROWS);
+    const quick = chosenRows(true);
+    const groups = (rows: typeof quick): Set<string> => new Set(rows.map(({ group }) => group));
+    expect(quick.length).toBeLessThan(FIDELITY_ROWS.length / 3);
+    expect(groups(quick)).toEqual(groups(FIDELITY_ROWS));
+    expect(quick.filter(({ isBound }) => isBound)).toEqual(FIDELITY_ROWS.filter(({ isBound }) => isBound));
+  });
+
+  it('is every number of threads, or of many only some, but one and all of them', () => {
+    expect(threadCounts(1)).toEqual([1]);
+    expect(threadCounts(4)).toEqual([1, 2, 3, 4]);
+    expect(threadCounts(24)).toEqual([1, 2, 4, 8, 16, 24]);
   });
 });
 

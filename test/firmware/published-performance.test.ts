@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type MeasuredDevice, openMeasuredDevice } from '../../bench/context.js';
 import { FIDELITY_ROWS } from '../../bench/fidelity.js';
 import { FidelityDevice } from '../../bench/fidelity-device.js';
-import { launchEmbedding } from '../../bench/fidelity-embedding.js';
+import { embeddingLaunch } from '../../bench/fidelity-embedding.js';
 import { BATCHED } from '../../bench/fidelity-operators.js';
 import { seededIndices } from '../../bench/seeded.js';
 import { BENCHMARK_BUNDLE } from '../../src/firmware-emu/index.js';
@@ -134,11 +134,12 @@ describe.each(GENERATIONS)('benchmark kernels compute, on %s', (generation) => {
     const job = { tables: TABLES, rows: ROWS, pooling, elements, batch: SAMPLES };
     const target = new FidelityDevice(deviceOf(generation));
     const output = await target.allocate(SAMPLES * TABLES * elements * 2, 'lpddr');
-    await launchEmbedding(target, job, {
+    const launch = await embeddingLaunch(target, 'TABLE_BATCHED_EMBEDDING', job, {
       tables: await target.allocateWith(tables.bytes, 'lpddr'),
       indices: await target.allocateWith(indices, 'sram'),
       output,
     });
+    await target.launchUs(launch);
     const result = new Uint8Array(output.bytes);
     await target.device.defaultStream.copyToHost(result, output);
     target.release();

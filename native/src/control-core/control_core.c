@@ -277,8 +277,6 @@ static void *control_thread(void *argument) {
       dma_engine_hand_over(chip);
       continue;
     }
-    struct work_queue_engine *engine = &chip->work_queue_engine;
-    if (atomic_load(&engine->busy) == 0 && atomic_load(&engine->done) == 0) engine->at_rest = true;
     if (!dma_engine_attend(chip)) event_count_spin_then_wait(&core->wake, ticket, LINGER_NS, time_to_sleep(chip));
   }
 }

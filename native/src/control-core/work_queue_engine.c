@@ -41,7 +41,6 @@ void work_queue_engine_reset(struct chip *chip) {
   atomic_store(&engine->full, 0);
   atomic_store(&engine->blocked, 0);
   atomic_store(&engine->done, 0);
-  engine->at_rest = true;
   engine->has_quiet_start = false;
   engine->descriptor_address = engine->reset_vector = 0;
   engine->rectangle = engine->slot = engine->error = engine->look_pe = 0;
@@ -309,9 +308,13 @@ static uint64_t rectangle_mask(const struct chip *chip, uint32_t rectangle) {
   return mask;
 }
 
-static uint64_t launch_cycles(const struct chip *chip) {
-  double ns = chip->work_queue_engine.at_rest ? chip->specification.job_launch_ns : chip->specification.job_replace_ns;
-  return (uint64_t)(ns * chip->specification.clock_mhz / 1000);
+/*
+ * The firmware says which it is. Whether a PE is still at work when a job comes would depend on the host's scheduling, and device
+ * time must not.
+ */
+static uint64_t launch_cycles(const struct mtia_specification *specification, bool follows) {
+  const double ns = follows ? specification->job_replace_ns : specification->job_launch_ns;
+  return (uint64_t)(ns * specification->clock_mhz / 1000);
 }
 
 /* Copies the arguments in use, and clears those that are in the copy from before. */
@@ -329,13 +332,9 @@ static void copy_descriptor(struct mtia_job_descriptor *copy, const uint8_t *des
 static void hand_over(struct chip *chip, uint64_t mask, const uint8_t *descriptor) {
   struct work_queue_engine *engine = &chip->work_queue_engine;
   struct job_slot *slot = &engine->slots[engine->slot];
-  if (slot->job == 0) {
-    slot->launch_cycles = launch_cycles(chip);
-    slot->job = ++engine->last_job;
-  }
+  if (slot->job == 0) slot->job = ++engine->last_job;
   slot->pes |= mask;
   slot->working |= mask;
-  engine->at_rest = false;
   for (uint64_t left = mask; left != 0; left &= left - 1) {
     const uint32_t pe = (uint32_t)__builtin_ctzll(left);
     struct pe_request *request = &engine->requests[pe];
@@ -381,10 +380,12 @@ void work_queue_engine_finish_start(struct chip *chip, bool here) {
   else scheduler_notify(&chip->scheduler, PE_BIT(engine->quiet_start));
 }
 
-static void arm(struct work_queue_engine *engine, uint32_t pes) {
+static void arm(struct chip *chip, uint32_t value) {
+  struct work_queue_engine *engine = &chip->work_queue_engine;
   if (engine->slot >= MTIA_LIMIT_JOB_SLOTS) return;
   pthread_mutex_lock(&engine->lock);
-  clear_slot(&engine->slots[engine->slot], pes);
+  clear_slot(&engine->slots[engine->slot], value & MTIA_JOB_ARM_PES_MASK);
+  engine->slots[engine->slot].launch_cycles = launch_cycles(&chip->specification, (value & MTIA_JOB_ARM_FOLLOWS) != 0);
   atomic_fetch_and(&engine->done, ~(1ull << engine->slot));
   pthread_mutex_unlock(&engine->lock);
 }
@@ -473,7 +474,7 @@ bool work_queue_engine_write32(struct chip *chip, uint32_t offset, uint32_t valu
     case MTIA_WORK_QUEUE_ENGINE_LOOK_PE: engine->look_pe = value % CHIP_PES; return true;
     case MTIA_WORK_QUEUE_ENGINE_RECTANGLE: engine->rectangle = value; return true;
     case MTIA_WORK_QUEUE_ENGINE_SLOT: engine->slot = value; return true;
-    case MTIA_WORK_QUEUE_ENGINE_ARM: arm(engine, value); return true;
+    case MTIA_WORK_QUEUE_ENGINE_ARM: arm(chip, value); return true;
     case MTIA_WORK_QUEUE_ENGINE_START:
       if (value == 1) engine->error = start(chip);
       return true;

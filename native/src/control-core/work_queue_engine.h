@@ -22,7 +22,7 @@ struct job_slot {
   uint64_t failed;  /* have reported an error and wait for a reset */
   uint64_t stopped; /* STOP has reset */
   uint64_t start_time;    /* when the last PE started it; 0 = not yet */
-  uint64_t launch_cycles; /* of the first START since ARM */
+  uint64_t launch_cycles;
   uint64_t most_cycles;   /* of the reports so far */
   uint32_t failing_pe;    /* CHIP_PES = none */
   struct pe_report failure;
@@ -58,8 +58,6 @@ struct work_queue_engine {
   _Atomic uint64_t jobs; /* counter */
   uint64_t last_job;     /* number */
   struct event_count reset_served;
-  /* The chip has come to rest since the last job ended: the next launch pays for waking the PEs. Control thread. */
-  bool at_rest;
   /* PE that START gave a job and no thread was woken for yet: the control thread runs it first itself. Control thread. */
   bool has_quiet_start;
   uint32_t quiet_start;

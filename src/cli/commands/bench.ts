@@ -21,6 +21,7 @@ interface BenchOptions extends JsonFlag {
   readonly device: Generation;
   readonly threads?: number;
   readonly chart?: string;
+  readonly quick?: boolean;
 }
 
 function machineLine(machine: Machine): string {
@@ -59,9 +60,10 @@ async function bench(names: readonly BenchmarkName[], options: BenchOptions): Pr
   const chosen = names.length === 0 ? BENCHMARKS : BENCHMARKS.filter((name) => names.includes(name));
   const progress = startProgress('bench', chosen.length);
   const stop = new AbortController();
-  const { device: generation, threads, chart } = options;
+  const { device: generation, threads, chart, quick = false } = options;
   const running = runBenchmarks(chosen, {
     generation,
+    quick,
     ...(threads === undefined ? {} : { threads }),
     ...(chart === undefined ? {} : { writeChart: (svg: string) => writeFile(chart, svg) }),
     signal: stop.signal,
@@ -86,6 +88,7 @@ export function addBenchCommand(program: Command): void {
     .addOption(deviceOption())
     .option('--threads <n>', 'host threads that execute PEs (default: the processors of this machine)', positiveInteger)
     .option('--chart <file>', 'fidelity: draw predicted over published as an SVG')
+    .option('--quick', 'fidelity: every fifth row of each group, and all statements')
     .addHelpText(
       'after',
       '\nA ratio above 1 is ahead of the baseline, whichever way the unit counts. onnxruntime-node is installed into bench/\nwhen a benchmark first wants it; without it the rows have no baseline and say why.',
