@@ -1,6 +1,5 @@
 /** Memory, and work on it: copies, fills, launches, models, and what is wrong on purpose. */
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import type { ErrorName } from '../../hw/index.js';
 import type { DeviceBuffer, HostBuffer, ListedCopy } from '../../streaming-api/index.js';
 import { Random } from '../random.js';
@@ -245,7 +244,7 @@ async function load(world: World, number: number, what: string): Promise<LoadedM
   if (number === RANKING) {
     const file = await writeModelFile(rankingModel(new Random(1, 'ranking')));
     const loading = device.loadModel(file.path, { batch: RANKING_BATCH, concurrency: CONCURRENCY });
-    const loaded = { model: await loading.finally(() => rmSync(file.path)), runs: [] };
+    const loaded = { model: await loading.finally(file.remove), runs: [] };
     for (let number = 0; number < RANKING_INPUTS; number++) {
       const { inputs } = rankingRun(world, number);
       const [first, second] = await Promise.all([loaded.model.run(inputs), loaded.model.run(inputs)]);
