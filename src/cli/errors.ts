@@ -25,7 +25,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   EACCES: 'permission denied',
   EISDIR: 'is a directory, not a file',
-  ENOTDIR: 'a part of the path is not a directory',
+  ENOTDIR: 'is not a directory, or a part of the path is not',
   EEXIST: 'exists already and is not a directory',
   ENOSPC: 'no space left on the file system',
   EROFS: 'the file system is read-only',

@@ -7,9 +7,10 @@ import { addBenchCommand } from './commands/bench.js';
 import { addCompileCommand } from './commands/compile.js';
 import { addFirmwareCommands } from './commands/firmware.js';
 import { addInfoCommand } from './commands/info.js';
+import { addPlannedCommands } from './commands/planned.js';
 import { addRunCommand } from './commands/run.js';
 import { addVerifyCommand } from './commands/verify.js';
-import { InterruptedError, sentence } from './errors.js';
+import { InputError, InterruptedError, sentence } from './errors.js';
 import { EXIT, exitCodeHelp } from './exit-codes.js';
 
 function packageVersion(): string {
@@ -28,6 +29,16 @@ async function addConformanceCommand(program: Command): Promise<void> {
   defineConformanceCommand(command);
 }
 
+/** A variable of a script that is not set leaves an empty word, which no file and no name is. */
+function refuseEmptyWords(command: Command): void {
+  const words = [
+    ...command.registeredArguments.map((argument, at) => [`argument <${argument.name()}>`, command.processedArgs[at]]),
+    ...Object.entries(command.opts()).map(([name, value]) => [`option --${name}`, value]),
+  ];
+  const empty = words.find(([, value]) => value === '' || (Array.isArray(value) && value.includes('')));
+  if (empty !== undefined) throw new InputError(`${empty[0]} is empty`);
+}
+
 async function createProgram(): Promise<Command> {
   const program = new Command('mtia')
     .description("Runs models on an emulated MTIA accelerator: Meta's inference chip, down to its firmware.")
@@ -44,6 +55,8 @@ async function createProgram(): Promise<Command> {
   addInfoCommand(program);
   addFirmwareCommands(program);
   addBenchCommand(program);
+  addPlannedCommands(program);
+  program.hook('preAction', (_, command) => refuseEmptyWords(command));
   return program;
 }
 
@@ -56,11 +69,12 @@ function exitCodeOf(error: unknown): number {
 
 function report(error: unknown): void {
   // No command at all: commander offers the help text, which is what was missing.
-  const text = error instanceof CommanderError && error.code === 'commander.help' ? NO_COMMAND : sentence(error);
+  const text = error instanceof CommanderError && error.code === 'commander.help' ? noCommand() : sentence(error);
   process.stderr.write(`mtia: ${text}\n`);
 }
 
-const NO_COMMAND = 'no command given; `mtia --help` lists them';
+const noCommand = (): string =>
+  `no command given; \`${['mtia', ...process.argv.slice(2), '--help'].join(' ')}\` lists them`;
 
 /** For failures that no command awaits: a promise that was dropped is still one sentence and an exit code. */
 function endWith(error: unknown): never {

@@ -1,6 +1,7 @@
 /** Test data sets in the layout of ONNX's backend tests: input_0.pb, input_1.pb, ..., output_0.pb, ... */
+import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type GraphTensor, readTensorProto, writeTensorProto } from '../compiler/index.js';
 import { writeWhole } from './atomic-file.js';
 import { aboutFile, InputError } from './errors.js';
@@ -54,9 +55,21 @@ export function checkAgainstGraph(
   }
 }
 
+/** As `recursive` of mkdir, which never returns where the file system takes no folders at all (/proc). */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (existsSync(path) && statSync(path).isDirectory()) return;
+    if (existsSync(path) || existsSync(dirname(path))) throw error;
+    await makeFolder(dirname(path));
+    await mkdir(path);
+  }
+}
+
 /** Writes output_0.pb, output_1.pb, ...; creates the folder where it is missing. */
 export async function writeOutputs(folder: string, outputs: readonly Tensor[]): Promise<void> {
-  await aboutFile(folder, () => mkdir(folder, { recursive: true }));
+  await aboutFile(folder, () => makeFolder(resolve(folder)));
   for (const [index, output] of outputs.entries()) {
     await writeWhole(join(folder, `output_${index}.pb`), writeTensorProto(output));
   }

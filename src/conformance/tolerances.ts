@@ -14,7 +14,10 @@ export interface Measurement {
 
 /** Throws where the text is no JSON or has other fields. */
 export function readTolerances(text: string): Tolerances {
-  return TOLERANCES.parse(JSON.parse(text));
+  const { data, error } = TOLERANCES.safeParse(JSON.parse(text));
+  if (data !== undefined) return data;
+  const { path = [], message = '' } = error.issues[0] ?? {};
+  throw new Error(`at ${path.join('.') || 'its top'}: ${message}; write { "NAME": { "least": 1, "most": 2 } }`);
 }
 
 /** Why the measurement is out of bounds; undefined where it is within, or where nothing is said of it. */

@@ -48,6 +48,18 @@ describe.skipIf(notBuilt !== undefined)(`mtia run and mtia compile${skipReason}`
     expect(other.digest).not.toBe(first.digest);
   });
 
+  it('refuses a folder for outputs where the file system takes none', async () => {
+    const { code, stderr } = await mtia(['run', model, '--out', '/proc/no/folder']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^mtia: \/proc\/no\/folder: .*\n$/);
+  });
+
+  it('makes the folder of the outputs, and those above it', async () => {
+    const out = path('some/where/else');
+    expect(await mtia(['run', model, '--out', `${out}/`])).toMatchObject({ code: 0 });
+    expect(await readdir(out)).toEqual(['output_0.pb']);
+  });
+
   it('computes what the data set expects, and writes it', async () => {
     const out = path('out');
     const { outputs } = await runJson(model, '--data', data, '--out', out);

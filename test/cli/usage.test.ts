@@ -24,8 +24,16 @@ describe.skipIf(notBuilt !== undefined)(`mtia${skipReason}`, () => {
 
   it.each([
     ['an unknown command', ['fry'], 'fry'],
-    ['a command of a later version', ['smi'], 'smi'],
+    ['a command of a later version', ['smi'], 'smi is not in this version'],
+    ['the help of a command of a later version', ['trace', '--help'], 'trace is not in this version'],
+    ['a firmware command of a later version', ['fw', 'build', 'x', '-o', 'y'], 'npm run firmware'],
     ['no command', [], 'no command'],
+    ['no firmware command', ['fw'], '`mtia fw --help`'],
+    ['a path that is empty', ['run', ''], 'argument <model> is empty'],
+    ['a path among others that is empty', ['verify', 'examples', ''], 'argument <dir> is empty'],
+    ['an option that is empty', ['run', 'm.onnx', '--out', ''], 'option --out is empty'],
+    ['a file where a directory belongs', ['verify', 'package.json'], 'package.json: is not a directory'],
+    ['a chart in a folder that is not there', ['bench', 'fidelity', '--chart', 'no/x.svg'], 'no/x.svg: no such file'],
     ['an unknown option', ['run', 'm.onnx', '--fast'], '--fast'],
     ['a missing argument', ['run'], 'model'],
     ['a missing required option', ['compile', 'm.onnx'], '--output'],

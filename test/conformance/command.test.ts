@@ -1,11 +1,22 @@
 /** `mtia conformance` as scripts and build servers use it. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { mtia } from '../cli/mtia.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mtia, temporaryFolder } from '../cli/mtia.js';
 
 const QUICK = ['conformance', '--backend', 'null', '--category', 'queues', '--seed', '7'];
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+});
+afterAll(() => folder.remove());
+
+function written(name: string, text: string): string {
+  const path = join(folder.path, name);
+  writeFileSync(path, text);
+  return path;
+}
 
 describe('mtia conformance', () => {
   it('prints one JSON object with a result for each case', async () => {
@@ -34,10 +45,8 @@ describe('mtia conformance', () => {
   });
 
   it('exits with 1 where a case fails, and runs a backend from a file', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'mtia-backend-'));
-    const file = join(folder, 'backend.mjs');
-    writeFileSync(
-      file,
+    const file = written(
+      'backend.mjs',
       `export const backend = {
         name: 'broken', generation: '2i', capabilities: new Set(['queues']),
         openCard: () => { throw new Error('no card in the slot'); },
@@ -81,9 +90,7 @@ describe('mtia conformance', () => {
   });
 
   it('fails where a figure is out of the tolerance, and says by how much', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'mtia-tolerance-'));
-    const file = join(folder, 'tolerance.json');
-    writeFileSync(file, JSON.stringify({ 'command latency': { most: 0.001 } }));
+    const file = written('strict.json', JSON.stringify({ 'command latency': { most: 0.001 } }));
     const options = ['--backend', 'null', '--category', 'performance', '--tolerance', file];
     const { code, stdout } = await mtia(['conformance', ...options]);
     expect(code).toBe(1);
@@ -91,20 +98,20 @@ describe('mtia conformance', () => {
   });
 
   it('refuses a tolerance for what nothing measures', async () => {
-    const file = join(mkdtempSync(join(tmpdir(), 'mtia-tolerance-')), 'tolerance.json');
-    writeFileSync(file, JSON.stringify({ 'comand latency': { most: 1 } }));
+    const file = written('misspelt.json', JSON.stringify({ 'comand latency': { most: 1 } }));
     const { code, stderr } = await mtia(['conformance', '--backend', 'null', '--tolerance', file]);
     expect(code).toBe(2);
     expect(stderr).toContain('"comand latency"');
   });
 
   it.each([
-    [['--backend', 'nowhere.mjs'], 'nowhere.mjs'],
+    [['--backend', 'nowhere.mjs'], 'nowhere.mjs: neither a file nor one of emulator, loopback'],
     [['--category', 'astrology'], 'astrology'],
     [['--case', 'the age of aquarius'], 'aquarius'],
     [['--mutants', 'the-fly'], 'the-fly'],
     [['--mutants', '--reporter', 'tap'], 'tap'],
     [['--tolerance', 'missing.json'], 'missing.json'],
+    [['--tolerance', 'package.json'], 'package.json: at name: Invalid input: expected object'],
     [['--reporter', 'poem'], 'poem'],
     [['--firmware', 'missing.bundle'], 'missing.bundle'],
   ])('refuses %j in one sentence', async (options, named) => {

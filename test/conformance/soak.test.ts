@@ -1,5 +1,6 @@
 /** The soak can fail: it finds a device that does nothing, shortens the program, and notices a process that grows. */
-import { describe, expect, it } from 'vitest';
+import { readdir } from 'node:fs/promises';
+import { describe, expect, it, vi } from 'vitest';
 import { emulatorBackend, nullBackend, soak, withTestKernels } from '../../src/conformance/index.js';
 import { GrowthWatch, processResources } from '../../src/conformance/process-resources.js';
 import { OutcomeLog } from '../../src/conformance/programs/outcome-log.js';
@@ -7,7 +8,7 @@ import { randomProgram } from '../../src/conformance/programs/random-program.js'
 import { Random } from '../../src/conformance/random.js';
 import { MtiaError } from '../../src/driver/index.js';
 import { loadBundle } from '../../src/firmware-emu/index.js';
-import { mtia } from '../cli/mtia.js';
+import { mtia, temporaryFolder } from '../cli/mtia.js';
 
 const FIRMWARE = withTestKernels(loadBundle());
 const STEPS = 60;
@@ -37,6 +38,8 @@ describe('the soak', () => {
   });
 
   it('passes a card that works, with every device under load', async () => {
+    const temporary = await temporaryFolder();
+    vi.stubEnv('TMPDIR', temporary.path);
     const report = await soak({
       backend: emulatorBackend('2i'),
       firmware: FIRMWARE,
@@ -48,6 +51,9 @@ describe('the soak', () => {
     expect(report.programs).toBeGreaterThan(0);
     expect(report.commands).toBeGreaterThan(0);
     expect(report.counts.work).toBeGreaterThan(0);
+    expect(await readdir(temporary.path)).toEqual([]);
+    vi.unstubAllEnvs();
+    await temporary.remove();
   });
 
   it.each(['missing-fence', 'overlapping-allocations'])('finds %s', async (mutant) => {

@@ -1,5 +1,6 @@
 /** `mtia bench`: how fast, against what, measured side by side in the same run. */
-import { writeFile } from 'node:fs/promises';
+import { access, constants, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { Argument, type Command } from 'commander';
 import {
   BENCHMARKS,
@@ -9,7 +10,7 @@ import {
   runBenchmarks,
 } from '../../../bench/index.js';
 import type { Generation } from '../../hw/index.js';
-import { namingThreads } from '../errors.js';
+import { aboutFile, namingThreads } from '../errors.js';
 import { exitCodeHelp } from '../exit-codes.js';
 import { untilInterrupted } from '../interrupt.js';
 import { addJsonOption, deviceOption, type JsonFlag, positiveInteger } from '../options.js';
@@ -58,14 +59,16 @@ function printResults(machine: Machine, results: readonly BenchmarkResult[]): vo
 
 async function bench(names: readonly BenchmarkName[], options: BenchOptions): Promise<void> {
   const chosen = names.length === 0 ? BENCHMARKS : BENCHMARKS.filter((name) => names.includes(name));
+  const { device: generation, threads, chart, quick = false } = options;
+  // Before minutes of work, not after them.
+  if (chart !== undefined) await aboutFile(chart, () => access(dirname(chart), constants.W_OK));
   const progress = startProgress('bench', chosen.length);
   const stop = new AbortController();
-  const { device: generation, threads, chart, quick = false } = options;
   const running = runBenchmarks(chosen, {
     generation,
     quick,
     ...(threads === undefined ? {} : { threads }),
-    ...(chart === undefined ? {} : { writeChart: (svg: string) => writeFile(chart, svg) }),
+    ...(chart === undefined ? {} : { writeChart: (svg: string) => aboutFile(chart, () => writeFile(chart, svg)) }),
     signal: stop.signal,
     onStart: (name) => progress.step(name),
     say: (line) => progress.around(() => process.stderr.write(`${line}\n`)),

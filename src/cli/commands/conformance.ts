@@ -1,4 +1,5 @@
 /** `mtia conformance`: hold a device, its firmware and this driver to docs/driver-contract.md. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
@@ -78,6 +79,9 @@ function isBackend(value: unknown): value is Backend {
 async function findBackend(name: string, generation: Generation): Promise<Backend> {
   const known = BACKENDS[name];
   if (known !== undefined) return known(generation);
+  if (!existsSync(name)) {
+    throw new InputError(`--backend ${name}: neither a file nor one of ${Object.keys(BACKENDS).join(', ')}`);
+  }
   const module: unknown = await aboutFile(name, () => import(pathToFileURL(resolve(name)).href));
   const found = typeof module === 'object' && module !== null && 'backend' in module ? module.backend : undefined;
   if (!isBackend(found)) {

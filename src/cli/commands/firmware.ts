@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { exitCodeHelp } from '../exit-codes.js';
 import { addBundleCommands } from './firmware-bundle.js';
 import { addExecuteCommand } from './firmware-exec.js';
+import { addPlannedFirmwareCommands } from './planned.js';
 
 export function addFirmwareCommands(program: Command): void {
   const firmware = program
@@ -12,4 +13,5 @@ export function addFirmwareCommands(program: Command): void {
     .addHelpText('after', exitCodeHelp([0, 1, 2, 130]));
   addExecuteCommand(firmware);
   addBundleCommands(firmware);
+  addPlannedFirmwareCommands(firmware);
 }
