@@ -1,6 +1,7 @@
 /**
  * Makes a clone ready to run: installs packages, builds the emulated chip, compiles TypeScript. Each step is skipped while
- * its inputs are what they were the last time, so running it again costs a fraction of a second.
+ * its inputs are what they were the last time, so running it again costs a fraction of a second. Where the package is a
+ * dependency of another, npm calls it as the install script: there only the chip is left to build.
  *
  *   node scripts/set-up.mjs
  */
@@ -13,8 +14,11 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const STAMP = join(ROOT, 'build', 'set-up.json');
 
-/** Set while `npm ci` runs, whose `prepare` script is this file again. */
+/** Set while `npm ci` runs, whose `install` and `prepare` scripts are this file again. */
 const INSTALLING = 'MTIA_SET_UP_INSTALLING';
+
+/** An install script runs when the packages are there. */
+const PACKAGES_ARE_THERE = process.env.npm_lifecycle_event === 'install';
 
 const STEPS = [
   {
@@ -22,14 +26,16 @@ const STEPS = [
     says: 'installing packages',
     inputs: ['package-lock.json'],
     outputs: ['node_modules/koffi', 'node_modules/typescript'],
-    run: () => execute('npm', ['ci', '--no-fund', '--no-audit'], { [INSTALLING]: '1' }),
+    run: PACKAGES_ARE_THERE
+      ? undefined
+      : () => execute('npm', ['ci', '--no-fund', '--no-audit'], { [INSTALLING]: '1' }),
   },
   {
     name: 'native',
     says: 'building the emulated chip',
     inputs: ['binding.gyp', 'native/include', 'native/src'],
     outputs: ['build/Release/mtia.so'],
-    run: () => execute(process.execPath, [nodeGyp(), 'configure', 'build', '--silent', ...headersOfThisNode()]),
+    run: buildChip,
   },
   {
     name: 'typescript',
@@ -48,13 +54,21 @@ function execute(command, args, environment = {}) {
   throw new Error(`${[command, ...args].join(' ')}: ${why}`);
 }
 
+function buildChip() {
+  try {
+    execute(process.execPath, [nodeGyp(), 'configure', 'build', '--silent', '--jobs', 'max', ...headersOfThisNode()]);
+  } catch (error) {
+    throw new Error(`${error.message}\nThe chip is C: its build needs a C compiler, make and Python 3`);
+  }
+}
+
 /** npm brings node-gyp along and says where while it runs a script. */
 function nodeGyp() {
   const named = process.env.npm_config_node_gyp;
   if (named !== undefined && existsSync(named)) return named;
   const npm = spawnSync('npm', ['config', 'get', 'node-gyp'], { encoding: 'utf8' }).stdout?.trim();
   if (npm && existsSync(npm)) return npm;
-  throw new Error('node-gyp, which comes with npm, was not found; run `npm run build`');
+  throw new Error('node-gyp, which comes with npm, was not found; install npm beside this Node');
 }
 
 /** Headers that lie beside this Node spare node-gyp a download; the library itself needs none. */
@@ -90,15 +104,23 @@ function readStamp() {
   }
 }
 
+const isHere = (path) => existsSync(join(ROOT, path));
+
+function runStep({ says, run }) {
+  if (run === undefined) return;
+  const start = performance.now();
+  process.stderr.write(`${says} ...`);
+  run();
+  process.stderr.write(` ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
+}
+
 function setUp() {
   const stamp = readStamp();
-  for (const step of STEPS) {
+  // An installed package has neither a lock file nor TypeScript: what there is to do lies in the tarball already.
+  for (const step of STEPS.filter(({ inputs: [main] }) => isHere(main))) {
     const digest = digestOf(step.inputs);
-    if (stamp[step.name] === digest && step.outputs.every((path) => existsSync(join(ROOT, path)))) continue;
-    const start = performance.now();
-    process.stderr.write(`${step.says} ...`);
-    step.run();
-    process.stderr.write(` ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
+    if (stamp[step.name] === digest && step.outputs.every(isHere)) continue;
+    runStep(step);
     stamp[step.name] = digest;
     mkdirSync(dirname(STAMP), { recursive: true });
     writeFileSync(STAMP, `${JSON.stringify(stamp, undefined, 2)}\n`);

@@ -9,7 +9,8 @@ import { ffiNapiBinding } from './ffi-napi-binding.js';
 import { koffiBinding } from './koffi-binding.js';
 
 const LIBRARY = join('build', 'Release', 'mtia.so');
-const FIX = 'run `npm run build` in the package';
+/** The same in a checkout and where the package is a dependency, whose install script npm may not have run. */
+const howToBuild = (): string => `run \`node ${join(packageRoot(), 'scripts', 'set-up.mjs')}\``;
 
 export type BindingName = 'koffi' | 'ffi-napi';
 
@@ -59,11 +60,15 @@ function libraryPath(): string {
 
 /** Loads the library and checks that it is the one this code was written for. */
 export function loadLibrary(binding: ForeignBinding, path = libraryPath()): CLibrary {
-  if (!existsSync(path)) throw new MtiaError('NATIVE_LIBRARY', `the emulated chip is not built: no ${path}; ${FIX}`);
+  if (!existsSync(path))
+    throw new MtiaError('NATIVE_LIBRARY', `the emulated chip is not built: no ${path}; ${howToBuild()}`);
   const library = tryLoad(binding, path);
   const version = library.mtia_c_abi_version();
   if (version !== C_ABI_VERSION) {
-    throw new MtiaError('NATIVE_LIBRARY', `${path} has C ABI ${version}, this package needs ${C_ABI_VERSION}; ${FIX}`);
+    throw new MtiaError(
+      'NATIVE_LIBRARY',
+      `${path} has C ABI ${version}, this package needs ${C_ABI_VERSION}; ${howToBuild()}`,
+    );
   }
   return library;
 }
@@ -72,6 +77,6 @@ function tryLoad(binding: ForeignBinding, path: string): CLibrary {
   try {
     return binding.load(path);
   } catch (cause) {
-    throw new MtiaError('NATIVE_LIBRARY', `${path} does not load through ${binding.name}; ${FIX}`, { cause });
+    throw new MtiaError('NATIVE_LIBRARY', `${path} does not load through ${binding.name}; ${howToBuild()}`, { cause });
   }
 }
