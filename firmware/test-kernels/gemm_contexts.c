@@ -1,11 +1,11 @@
 /*
  * GEMM_CONTEXTS: two products of different shapes, block of k by block of k in turn, of the same second operand. The ways of
- * saying so give the same sums.
+ * saying so give the same sums; SPARSE those of a second operand of which half is kept. Every PE has operands of its own.
  */
 #include "mtia_kernel.h"
 
 enum buffer { CB_TALL, CB_FLAT, CB_B, CB_OUTPUT };
-enum way { SET_REGISTERS, ADVANCE_IN_CONTEXTS, TRANSPOSE };
+enum way { SET_REGISTERS, ADVANCE_IN_CONTEXTS, TRANSPOSE, SPARSE };
 
 #define TALL_ROWS 32ull
 #define FLAT_ROWS 8ull
@@ -13,7 +13,7 @@ enum way { SET_REGISTERS, ADVANCE_IN_CONTEXTS, TRANSPOSE };
 #define ELEMENTS_A_BLOCK (MML_K_BYTES / 2) /* BF16 */
 
 struct arguments {
-  uint64_t tall, flat, b, output; /* tall and flat: rows of k; with TRANSPOSE k rows */
+  uint64_t tall, flat, b, output; /* one behind the other for each place; tall and flat: rows of k; with TRANSPOSE k rows */
   uint64_t blocks;                /* of 64 bytes of k */
   uint64_t way;
 };
@@ -55,6 +55,14 @@ static void transpose(uint64_t blocks, uint64_t accumulator, uint64_t cb, uint64
     mml(accumulator, cb, block * ELEMENTS_A_BLOCK * stride, CB_B, block * MML_BLOCK_BYTES);
 }
 
+static void multiply_sparse(const struct arguments *a, uint64_t k_bytes) {
+  const uint64_t block_bytes = mml_sparse_block_bytes(MTIA_TYPE_BF16);
+  mml_context(0, mml_shape_word(TALL_ROWS, COLUMNS, MTIA_TYPE_BF16, a->blocks), k_bytes);
+  mml_sparse(0, CB_TALL, 0, CB_B, 0);
+  mml_context(0, mml_shape_word(FLAT_ROWS, COLUMNS, MTIA_TYPE_BF16, 1), k_bytes);
+  for (uint64_t block = 0; block < a->blocks; block++) mml_sparse(1, CB_FLAT, block * MML_K_BYTES, CB_B, block * block_bytes);
+}
+
 static void store(uint64_t accumulator, uint64_t rows, uint64_t address) {
   const uint64_t bytes = rows * COLUMNS * 4;
   reduce(accumulator, CB_OUTPUT, 0, rows, COLUMNS, (struct reduction){MTIA_SE_IDENTITY, MTIA_TYPE_FP32, COLUMNS * 4});
@@ -66,25 +74,29 @@ static void store(uint64_t accumulator, uint64_t rows, uint64_t address) {
 
 uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
   KERNEL_ARGUMENTS(arguments, a, job);
-  const uint64_t k_bytes = a->blocks * MML_K_BYTES;
+  struct pe_place place;
+  if (!find_place(job, &place)) return MTIA_RESULT_BAD_GRID;
   if (hart != 0) return MTIA_RESULT_OK;
+  const uint64_t k_bytes = a->blocks * MML_K_BYTES, b_bytes = a->blocks * MML_BLOCK_BYTES, bytes = COLUMNS * 4;
   uint64_t end = KERNEL_BUFFERS_OFFSET;
   end = place_buffer(CB_TALL, end, TALL_ROWS * k_bytes);
   end = place_buffer(CB_FLAT, end, FLAT_ROWS * k_bytes);
-  end = place_buffer(CB_B, end, a->blocks * MML_BLOCK_BYTES);
-  place_buffer(CB_OUTPUT, end, (TALL_ROWS + FLAT_ROWS) * COLUMNS * 4);
-  load(a->tall, CB_TALL, TALL_ROWS * k_bytes);
-  load(a->flat, CB_FLAT, FLAT_ROWS * k_bytes);
-  load(a->b, CB_B, a->blocks * MML_BLOCK_BYTES);
+  end = place_buffer(CB_B, end, b_bytes);
+  place_buffer(CB_OUTPUT, end, (TALL_ROWS + FLAT_ROWS) * bytes);
+  load(a->tall + place.index * TALL_ROWS * k_bytes, CB_TALL, TALL_ROWS * k_bytes);
+  load(a->flat + place.index * FLAT_ROWS * k_bytes, CB_FLAT, FLAT_ROWS * k_bytes);
+  load(a->b + place.index * b_bytes, CB_B, b_bytes);
   for (uint64_t accumulator = 0; accumulator < 2; accumulator++) accumulator_clear(accumulator);
-  cb_wait_data(CB_B, a->blocks * MML_BLOCK_BYTES); /* so that issuing commands is all there is to wait for */
+  cb_wait_data(CB_B, b_bytes); /* so that issuing commands is all there is to wait for */
   if (a->way == SET_REGISTERS) set_registers_each_time(a, k_bytes);
   if (a->way == ADVANCE_IN_CONTEXTS) advance_in_contexts(a, k_bytes);
+  if (a->way == SPARSE) multiply_sparse(a, k_bytes);
   if (a->way == TRANSPOSE) {
     transpose(a->blocks, 0, CB_TALL, TALL_ROWS);
     transpose(a->blocks, 1, CB_FLAT, FLAT_ROWS);
   }
-  store(0, TALL_ROWS, a->output);
-  store(1, FLAT_ROWS, a->output + TALL_ROWS * COLUMNS * 4);
+  const uint64_t output = a->output + place.index * (TALL_ROWS + FLAT_ROWS) * bytes;
+  store(0, TALL_ROWS, output);
+  store(1, FLAT_ROWS, output + TALL_ROWS * bytes);
   return MTIA_RESULT_OK;
 }

@@ -1,11 +1,12 @@
-/* OPERAND_FORMS: one element a row (the first step of a softmax), elements apart, elements of 4 bits. */
+/* OPERAND_FORMS: one element a row (the first step of a softmax), elements apart, elements of 4 bits. Every PE has operands of its own. */
 #include "mtia_kernel.h"
 
 enum buffer { CB_INPUT, CB_MAXIMUM, CB_OUTPUT };
 enum form { ONE_A_ROW, ELEMENTS_APART, HALVES };
 
 struct arguments {
-  uint64_t input, output, form, rows, elements; /* FP32; with HALVES 4 bits each, both even */
+  uint64_t input, output;        /* as many bytes for each place, one behind the other */
+  uint64_t form, rows, elements; /* FP32; with HALVES 4 bits each, both even */
 };
 
 #define STEP 3ull
@@ -41,6 +42,8 @@ static uint64_t transpose_halves(const struct arguments *a) {
 
 uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
   KERNEL_ARGUMENTS(arguments, a, job);
+  struct pe_place place;
+  if (!find_place(job, &place)) return MTIA_RESULT_BAD_GRID;
   const uint64_t bytes = a->form == HALVES ? a->rows * a->elements / 2 : a->rows * a->elements * 4;
   if (hart != 0) return MTIA_RESULT_OK;
   uint64_t end = KERNEL_BUFFERS_OFFSET;
@@ -49,11 +52,11 @@ uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
   place_buffer(CB_OUTPUT, end, bytes);
   dma_shape(1, bytes);
   dma_strides(bytes, bytes);
-  dma_in(a->input, CB_INPUT);
+  dma_in(a->input + place.index * bytes, CB_INPUT);
   const uint64_t written = a->form == ONE_A_ROW ? one_a_row(a) : a->form == ELEMENTS_APART ? elements_apart(a) : transpose_halves(a);
   cb_push(CB_OUTPUT, written);
   dma_shape(1, written);
   dma_strides(written, written);
-  dma_out(a->output, CB_OUTPUT);
+  dma_out(a->output + place.index * bytes, CB_OUTPUT);
   return MTIA_RESULT_OK;
 }

@@ -1,9 +1,12 @@
-/** Products of two shapes in turn: registers set each time, contexts whose offsets advance, a first operand that the MLU transposes. */
+/**
+ * Products of two shapes in turn: registers set each time, contexts whose offsets advance, a first operand that the MLU
+ * transposes, a second one of which half is kept.
+ */
 import { describe, expect, it } from 'vitest';
 import { type Generation, PROTECTION_PAGE_BYTES, UNIT_COMMANDS } from '../../src/hw/index.js';
 import { openCard, openSession, type Session } from './card.js';
 
-const WAY = { SET_REGISTERS: 0n, ADVANCE_IN_CONTEXTS: 1n, TRANSPOSE: 2n } as const;
+const WAY = { SET_REGISTERS: 0n, ADVANCE_IN_CONTEXTS: 1n, TRANSPOSE: 2n, SPARSE: 3n } as const;
 const [TALL, FLAT, COLUMNS, BLOCKS] = [32, 8, 4, 12];
 const ELEMENTS = BLOCKS * 32;
 
@@ -33,11 +36,45 @@ function blocksOfB(): Uint8Array {
   return new Uint8Array(halves.buffer);
 }
 
-function product(rows: number, seed: number): number[] {
+/** Of four elements of k of a column, the two that its sparse form keeps. */
+const PAIRS = [
+  [0, 1],
+  [0, 2],
+  [0, 3],
+  [1, 2],
+  [1, 3],
+  [2, 3],
+] as const;
+const keptOf = (n: number, group: number): readonly [number, number] => PAIRS[(group * 5 + n) % 6] ?? PAIRS[0];
+const isKept = (n: number, k: number): boolean => keptOf(n, k >> 2).some((place) => place === k % 4);
+
+/** The second operand as MML_SPARSE reads it: for 64 bytes of k the kept values, then their places. */
+function sparseBlocksOfB(): Uint8Array {
+  const [values, positions, groups] = [1024, 128, 8];
+  const bytes = new Uint8Array(BLOCKS * (values + positions));
+  for (let block = 0; block < BLOCKS; block++) {
+    const at = block * (values + positions);
+    const halves = new Uint16Array(bytes.buffer, at, values / 2);
+    for (let n = 0; n < 32; n++) {
+      for (let group = 0; group < groups; group++) {
+        const places = keptOf(n, block * groups + group);
+        places.forEach((place, kept) => {
+          const k = (block * groups + group) * 4 + place;
+          halves[(group * 32 + n) * 2 + kept] = bf16(wholeNumber(n, k, 3)) >>> 16;
+        });
+        const position = at + values + n * (groups / 2) + (group >> 1);
+        bytes[position] = (bytes[position] ?? 0) | ((places[0] | (places[1] << 2)) << ((group % 2) * 4));
+      }
+    }
+  }
+  return bytes;
+}
+
+function product(rows: number, seed: number, takes: (n: number, k: number) => boolean = () => true): number[] {
   return Array.from({ length: rows * COLUMNS }, (_, at) => {
     const [row, n] = [Math.floor(at / COLUMNS), at % COLUMNS];
     let sum = 0;
-    for (let k = 0; k < ELEMENTS; k++) sum += wholeNumber(row, k, seed) * wholeNumber(n, k, 3);
+    for (let k = 0; k < ELEMENTS; k++) if (takes(n, k)) sum += wholeNumber(row, k, seed) * wholeNumber(n, k, 3);
     return sum;
   });
 }
@@ -48,7 +85,7 @@ async function multiply(session: Session, way: bigint): Promise<{ sums: number[]
   const transposed = way === WAY.TRANSPOSE;
   await session.write(tall, operand(TALL, 1, transposed));
   await session.write(flat, operand(FLAT, 2, transposed));
-  await session.write(b, blocksOfB());
+  await session.write(b, way === WAY.SPARSE ? sparseBlocksOfB() : blocksOfB());
   const { deviceUs } = await session.launch('GEMM_CONTEXTS', [tall, flat, b, output, BigInt(BLOCKS), way]);
   const bytes = await session.read(output, (TALL + FLAT) * COLUMNS * 4);
   return { sums: [...new Float32Array(bytes.buffer, 0, (TALL + FLAT) * COLUMNS)], deviceUs };
@@ -86,6 +123,16 @@ describe.each(['v1', '2i'] as const)('products of two shapes in turn on %s', (ge
       const fast = await multiply(session, WAY.ADVANCE_IN_CONTEXTS);
       expect(fast.sums).toEqual(expected);
       expect(fast.deviceUs).toBeLessThan(slow.deviceUs);
+    } finally {
+      await device.close();
+    }
+  });
+
+  it.runIf(generation === '2i')('are right where half of the second operand is kept', async () => {
+    const { device } = await openCard(generation);
+    try {
+      const { sums } = await multiply(await openSession(device), WAY.SPARSE);
+      expect(sums).toEqual([...product(TALL, 1, isKept), ...product(FLAT, 2, isKept)]);
     } finally {
       await device.close();
     }
