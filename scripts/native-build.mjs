@@ -23,7 +23,7 @@ export const CHIP = [...sourcesOf('chip', 'host-interface', 'control-core', 'mem
 export const HART_TESTS = filesIn('native/test', /^hart_test\w*\.c$/);
 export const PE_TESTS = filesIn('native/test', /^(pe|matmul)_test\w*\.c$/);
 
-/** One call of the compiler; the flags given come after those of binding.gyp. Throws where it fails. */
+/** One call of the compiler, which may have words of its own (ccache cc); the flags given come after those of binding.gyp. Throws where it fails. */
 export function compile(compiler, output, sources, flags) {
   const path = join(ROOT, output);
   mkdirSync(dirname(path), { recursive: true });
@@ -32,7 +32,8 @@ export function compile(compiler, output, sources, flags) {
   // Tests leave cases out under a sanitizer, and with them what only those call.
   const mine = ['-O1', '-fno-omit-frame-pointer', '-Wno-unused-function'];
   const parameters = [...cflags, ...mine, ...defines.map((name) => `-D${name}`), ...folders];
-  run(compiler, [...parameters, ...linked, ...flags, ...sources, ...libraries, '-o', path]);
+  const [program, ...words] = compiler.split(' ');
+  run(program, [...words, ...parameters, ...linked, ...flags, ...sources, ...libraries, '-o', path]);
   return path;
 }
 

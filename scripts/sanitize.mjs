@@ -49,7 +49,8 @@ function runPrograms(folder, flags, library) {
 }
 
 function runSuites(runtime, library) {
-  const preload = execFileSync(COMPILER, [`-print-file-name=${runtime}`], { encoding: 'utf8' }).trim();
+  const [program, ...words] = COMPILER.split(' ');
+  const preload = execFileSync(program, [...words, `-print-file-name=${runtime}`], { encoding: 'utf8' }).trim();
   const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
   const timeouts = [`--testTimeout=${TEST_TIMEOUT_MS}`, `--hookTimeout=${TEST_TIMEOUT_MS}`];
   const deadline = { CHILD_DEADLINE_MS: String(TEST_TIMEOUT_MS / 2) };

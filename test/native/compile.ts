@@ -57,7 +57,7 @@ export function compileNative(name: string, sources: string[], options: CompileO
   const inputs = sources.map((source) => join(ROOT, source));
   // The command is kept beside the program: other flags or sources make it stale.
   const command = [
-    options.compiler ?? process.env.CC ?? 'cc',
+    ...(options.compiler ?? process.env.CC ?? 'cc').split(' '),
     ...target.cflags,
     ...target.defines.map((define) => `-D${define}`),
     ...target.include_dirs.map((folder) => `-I${join(ROOT, folder)}`),

@@ -13,7 +13,8 @@ export interface ChipChange {
   readonly to: string;
 }
 
-const COMPILER = process.env.CC ?? 'cc';
+/** CC may have words of its own, as make has it (ccache cc). */
+const [COMPILER = 'cc', ...COMPILER_WORDS] = (process.env.CC ?? 'cc').split(' ');
 const BUILD = 'binding.gyp';
 /** Where node-gyp leaves the objects of the library. */
 const OBJECTS = 'build/Release/obj.target/mtia';
@@ -32,11 +33,16 @@ const BINDING = z.object({ targets: z.tuple([TARGET]) });
 /** Why no chip can be compiled here, in one sentence; undefined where one can. */
 export function whyNoChip(): string | undefined {
   if (!existsSync(join(packageRoot(), BUILD))) return 'the sources of the chip are not here';
-  return spawnSync(COMPILER, ['--version']).status === 0 ? undefined : `there is no C compiler ${COMPILER}`;
+  return spawnSync(COMPILER, [...COMPILER_WORDS, '--version']).status === 0
+    ? undefined
+    : `there is no C compiler ${COMPILER}`;
 }
 
 function run(parameters: readonly string[]): void {
-  const { status, stderr, error } = spawnSync(COMPILER, parameters, { cwd: packageRoot(), encoding: 'utf8' });
+  const { status, stderr, error } = spawnSync(COMPILER, [...COMPILER_WORDS, ...parameters], {
+    cwd: packageRoot(),
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`the changed chip does not build: ${error?.message ?? stderr}`);
 }
 
