@@ -1,6 +1,7 @@
 /*
- * Every command of the table, every field of it: the smallest value that is illegal raises the exception with the number of
- * the field, and nothing has moved. A command or field without an expectation fails.
+ * Every command of the table, every field of it: the smallest value that is illegal, and the first one above those that are legal,
+ * raises the exception with the number of the field, and nothing has moved. A command or field without an expectation fails.
+ * test/native/pe.test.ts takes checks out of the chip, one at a time: each must show here.
  */
 #include <stdlib.h>
 #include "command_processor_table.h"
@@ -66,6 +67,33 @@ static const struct expectation expectations[] = {
 };
 enum { EXPECTATIONS = sizeof expectations / sizeof expectations[0] };
 
+/* Where zero is illegal already: the first value above the legal ones. */
+static const struct { uint32_t code, field; uint64_t value; } above[] = {
+    {MTIA_COMMAND_CB_INIT, MTIA_CB_INIT_BASE_FIELD, 384 * 1024},
+    {MTIA_COMMAND_CB_INIT, MTIA_CB_INIT_BYTES_FIELD, 384 * 1024 + 32},
+    {MTIA_COMMAND_ACC_INIT, MTIA_ACC_INIT_N_FIELD, 33},
+    {MTIA_COMMAND_MML, MTIA_MML_M_FIELD, 33},
+    {MTIA_COMMAND_MML, MTIA_MML_N_FIELD, 33},
+    {MTIA_COMMAND_MML, MTIA_MML_K_BYTES_FIELD, 33},
+    {MTIA_COMMAND_MML, MTIA_MML_K_BYTES_FIELD, 96},
+    {MTIA_COMMAND_MML, MTIA_MML_K_BLOCKS_FIELD, 65},
+    {MTIA_COMMAND_MML_SPARSE, MTIA_MML_M_FIELD, 33},
+    {MTIA_COMMAND_MML_SPARSE, MTIA_MML_N_FIELD, 33},
+    {MTIA_COMMAND_MML_SPARSE, MTIA_MML_K_BYTES_FIELD, 96},
+    {MTIA_COMMAND_MML_SPARSE, MTIA_MML_K_BLOCKS_FIELD, 65},
+    {MTIA_COMMAND_REDUCE, MTIA_REDUCE_ROWS_FIELD, 33},
+    {MTIA_COMMAND_REDUCE, MTIA_REDUCE_COLUMNS_FIELD, 33},
+    {MTIA_COMMAND_REDUCE_DEQUANTIZE, MTIA_REDUCE_DEQUANTIZE_ROWS_FIELD, 33},
+    {MTIA_COMMAND_REDUCE_DEQUANTIZE, MTIA_REDUCE_DEQUANTIZE_COLUMNS_FIELD, 33},
+    {MTIA_COMMAND_RE_ROW_RANGE, MTIA_RE_ROW_RANGE_ROWS_FIELD, 33},
+    {MTIA_COMMAND_RE_ROW_RANGE, MTIA_RE_ROW_RANGE_COLUMNS_FIELD, 33},
+    {MTIA_COMMAND_REDUCE_SEND, MTIA_REDUCE_SEND_ROWS_FIELD, 33},
+    {MTIA_COMMAND_REDUCE_SEND, MTIA_REDUCE_SEND_COLUMNS_FIELD, 33},
+    {MTIA_COMMAND_REDUCE_RECEIVE, MTIA_REDUCE_RECEIVE_ROWS_FIELD, 33},
+    {MTIA_COMMAND_REDUCE_RECEIVE, MTIA_REDUCE_RECEIVE_COLUMNS_FIELD, 33},
+    {MTIA_COMMAND_SE_LOAD_TABLE, MTIA_SE_LOAD_TABLE_BYTES_FIELD, MTIA_LIMIT_SE_TABLE_BYTES + 1},
+};
+
 static const struct expectation *expectation_of(uint32_t code) {
   for (uint32_t i = 0; i < EXPECTATIONS; i++)
     if (expectations[i].code == code) return &expectations[i];
@@ -99,6 +127,12 @@ static struct fixture *snapshot_fixture(uint32_t generation, struct snapshot **s
   memcpy(s->local, f->pe->local_memory, f->pe->local_bytes);
   *snapshot = s;
   return f;
+}
+
+static void snapshot_destroy(struct fixture *f, struct snapshot *s) {
+  free(s->local);
+  free(s);
+  fixture_destroy(f);
 }
 
 static void restore(struct fixture *f, const struct snapshot *s) {
@@ -173,9 +207,64 @@ static void the_smallest_illegal_value_of_every_field_moves_nothing(void) {
     CHECK_EQUAL(e->fields, description->field_count);
     for (uint32_t number = 0; number < description->field_count; number++) check_field(f, s, e, number);
   }
-  free(s->local);
-  free(s);
-  fixture_destroy(f);
+  snapshot_destroy(f, s);
+}
+
+static void the_first_value_above_the_legal_ones_moves_nothing(void) {
+  struct snapshot *s;
+  struct fixture *const f = snapshot_fixture(2, &s);
+  for (uint32_t i = 0; i < sizeof above / sizeof above[0]; i++) {
+    struct expectation e = *expectation_of(above[i].code);
+    if (e.code == MTIA_COMMAND_ACC_INIT) e.rs1 |= FIELD(MTIA_ACC_INIT_BIAS, 1);
+    check_refused(f, s, &e, above[i].field, above[i].value);
+  }
+  snapshot_destroy(f, s);
+}
+
+/* The block fits, but not what the pointer would move by. */
+static void a_dma_that_moves_a_pointer_further_than_its_buffer_moves_nothing(void) {
+  static const uint32_t codes[] = {MTIA_COMMAND_DMA_IN, MTIA_COMMAND_DMA_OUT, MTIA_COMMAND_DMA_IN_INDEXED};
+  struct snapshot *s;
+  struct fixture *const f = snapshot_fixture(2, &s);
+  set_register(f, 0, MTIA_COMMAND_REGISTER_DMA_SHAPE, 64 << 16 | 1);
+  set_register(f, 0, MTIA_COMMAND_REGISTER_DMA_LOCAL_STRIDE, 16384 - 64 + 4);
+  s->pe = *f->pe;
+  for (uint32_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+    const struct expectation *const e = expectation_of(codes[i]);
+    check_allowed(f, s, e, MTIA_DMA_IN_OFFSET_FIELD, 60);
+    check_refused(f, s, e, MTIA_DMA_IN_OFFSET_FIELD, 64);
+  }
+  snapshot_destroy(f, s);
+}
+
+static struct pe *any_neighbour(void *context, uint32_t index) { return (void)index, ((struct fixture *)context)->pe; }
+static void nobody_wakes(void *context, struct pe *pe) { (void)context, (void)pe; }
+
+/* What is refused without a job, whatever it names, is refused in one for what it names. */
+static void in_a_job_what_is_no_scope_and_no_link_moves_nothing(void) {
+  static const struct { uint32_t code, field; uint64_t value; } cases[] = {
+      {MTIA_COMMAND_BARRIER, MTIA_BARRIER_SCOPE_FIELD, 3},
+      {MTIA_COMMAND_REDUCE_SEND, MTIA_REDUCE_SEND_LINK_FIELD, 2},
+      {MTIA_COMMAND_REDUCE_RECEIVE, MTIA_REDUCE_RECEIVE_LINK_FIELD, 2},
+      {MTIA_COMMAND_ATOMIC_ADD, MTIA_ATOMIC_ADD_COLUMN_FIELD, 8},
+      {MTIA_COMMAND_ATOMIC_ADD, MTIA_ATOMIC_ADD_ROW_FIELD, 8},
+      {MTIA_COMMAND_ATOMIC_WAIT, MTIA_ATOMIC_WAIT_COLUMN_FIELD, 8},
+      {MTIA_COMMAND_ATOMIC_WAIT, MTIA_ATOMIC_WAIT_ROW_FIELD, 8},
+  };
+  struct snapshot *s;
+  struct fixture *const f = snapshot_fixture(2, &s);
+  f->pe->environment.peer = any_neighbour;
+  f->pe->environment.wake_peer = nobody_wakes;
+  f->pe->index = 9; /* has a neighbour on every side */
+  f->pe->rectangle = (struct pe_rectangle){0, 0, 8, 8};
+  f->pe->links.job = 1;
+  s->pe = *f->pe;
+  for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const struct expectation *const e = expectation_of(cases[i].code);
+    check_refused(f, s, e, cases[i].field, cases[i].value);
+    for (uint64_t value = 0; value < cases[i].value; value++) check_allowed(f, s, e, cases[i].field, value);
+  }
+  snapshot_destroy(f, s);
 }
 
 /* Fields and commands that only 2i has, and what v1 aligns: each refused for its own sake. */
@@ -196,9 +285,7 @@ static void v1_refuses_what_only_2i_has_and_moves_nothing(void) {
     if (lacks) CHECK(nothing_moved(f, s));
     restore(f, s);
   }
-  free(s->local);
-  free(s);
-  fixture_destroy(f);
+  snapshot_destroy(f, s);
 }
 
 /* Rows that straddle the end of a buffer are found only where the pointers stand: the command is refused as it runs. */
@@ -222,13 +309,14 @@ static void rows_that_straddle_the_end_move_nothing(void) {
     restore(f, s);
   }
   CHECK(found >= 14);
-  free(s->local);
-  free(s);
-  fixture_destroy(f);
+  snapshot_destroy(f, s);
 }
 
 void test_legality(void) {
   RUN(the_smallest_illegal_value_of_every_field_moves_nothing);
+  RUN(the_first_value_above_the_legal_ones_moves_nothing);
+  RUN(a_dma_that_moves_a_pointer_further_than_its_buffer_moves_nothing);
+  RUN(in_a_job_what_is_no_scope_and_no_link_moves_nothing);
   RUN(v1_refuses_what_only_2i_has_and_moves_nothing);
   RUN(rows_that_straddle_the_end_move_nothing);
 }

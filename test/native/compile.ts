@@ -1,5 +1,6 @@
 /** Compiles native sources with the flags of binding.gyp, for tests that drive C code through a small program. */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,41 +42,56 @@ export function nativeSources(...folders: readonly string[]): string[] {
   );
 }
 
-/** Any header may be included by any source: a newer header makes every program stale. */
-function newestInput(sources: string[]): number {
+/** Any header may be included by any source: a newer header makes every object stale. */
+function newestHeader(): number {
   const headers = filesBelow(join(ROOT, 'native')).filter((file) => file.endsWith('.h'));
-  return Math.max(...[...sources, ...headers].map((file) => statSync(file).mtimeMs));
+  return Math.max(...headers.map((file) => statSync(file).mtimeMs));
+}
+
+const madeAt = (file: string): number => (existsSync(file) ? statSync(file).mtimeMs : 0);
+
+/** Test files run in parallel: each writes its own file, the last rename wins. */
+function execute(command: readonly string[], output: string): void {
+  const temporary = `${output}.${process.pid}`;
+  const [program = '', ...parameters] = command;
+  mkdirSync(dirname(output), { recursive: true });
+  execFileSync(program, [...parameters, '-o', temporary], { stdio: ['ignore', 'inherit', 'inherit'] });
+  renameSync(temporary, output);
+}
+
+/** The object of a source, made by this command: kept for all programs that are compiled alike. */
+function compileObject(command: readonly string[], source: string, newest: number): string {
+  const folder = createHash('sha256').update(command.join('\n')).digest('hex').slice(0, 8);
+  const output = join(ROOT, 'build', 'test', 'objects', folder, source.replaceAll('/', '_').replace(/\.c$/, '.o'));
+  const input = join(ROOT, source);
+  if (madeAt(output) <= Math.max(newest, statSync(input).mtimeMs)) execute([...command, '-c', input], output);
+  return output;
 }
 
 /**
- * Compiles sources (paths from the root) into build/test/name and returns the path of the program. Does nothing where the
- * program is newer than its inputs and was made by the same command.
+ * Compiles sources (paths from the root; libraries among them are linked) into build/test/name and returns the path of the
+ * program. Does again only what is older than its inputs or was made by another command.
  */
-export function compileNative(name: string, sources: string[], options: CompileOptions = {}): string {
+export function compileNative(name: string, sources: readonly string[], options: CompileOptions = {}): string {
   const target = bindingTarget();
-  const output = join(ROOT, 'build', 'test', name);
-  const inputs = sources.map((source) => join(ROOT, source));
-  // The command is kept beside the program: other flags or sources make it stale.
   const command = [
     ...(options.compiler ?? process.env.CC ?? 'cc').split(' '),
     ...target.cflags,
     ...target.defines.map((define) => `-D${define}`),
     ...target.include_dirs.map((folder) => `-I${join(ROOT, folder)}`),
     ...(options.flags ?? []),
-    ...inputs,
-    ...target.libraries,
   ];
+  const newest = newestHeader();
+  const inputs = sources.map((source) =>
+    source.endsWith('.c') ? compileObject(command, source, newest) : join(ROOT, source),
+  );
+  // The command is kept beside the program: other flags or inputs make it stale.
+  const output = join(ROOT, 'build', 'test', name);
+  const link = [...command, ...inputs, ...target.libraries];
   const record = `${output}.command`;
-  const text = command.join('\n');
-  const sameCommand = existsSync(output) && existsSync(record) && readFileSync(record, 'utf8') === text;
-  if (sameCommand && statSync(output).mtimeMs > newestInput(inputs)) return output;
-
-  mkdirSync(dirname(output), { recursive: true });
-  // Test files run in parallel: each writes its own file, the last rename wins.
-  const temporary = `${output}.${process.pid}`;
-  const [compiler = 'cc', ...parameters] = command;
-  execFileSync(compiler, [...parameters, '-o', temporary], { stdio: ['ignore', 'inherit', 'inherit'] });
-  renameSync(temporary, output);
-  writeFileSync(record, text);
+  const isTheSame = existsSync(record) && readFileSync(record, 'utf8') === link.join('\n');
+  if (isTheSame && madeAt(output) > Math.max(...inputs.map(madeAt))) return output;
+  execute(link, output);
+  writeFileSync(record, link.join('\n'));
   return output;
 }

@@ -1,19 +1,24 @@
 /** Runs the C tests of the processing element (native/test/pe_test*.c, matmul_test.c); each prints a line per case. */
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { UNIT_COMMANDS } from '../../src/hw/index.js';
 import { compileNative, nativeSources, ROOT } from './compile.js';
+
+/** The memory outside of the processing element is the fixture's. */
+const SOURCES = [
+  ...nativeSources('processing-element', 'hart', 'arithmetic'),
+  ...readdirSync(join(ROOT, 'native', 'test'))
+    .filter((file) => /^(pe|matmul)_test\w*\.c$/.test(file))
+    .map((file) => `native/test/${file}`),
+];
 
 describe('processing element', () => {
   let program = '';
   beforeAll(() => {
-    // The memory outside of the processing element is the fixture's.
-    const chip = nativeSources('processing-element', 'hart', 'arithmetic');
-    const tests = readdirSync(join(ROOT, 'native', 'test')).filter((file) => /^(pe|matmul)_test\w*\.c$/.test(file));
-    const sources = [...chip, ...tests.map((file) => `native/test/${file}`)];
-    program = compileNative('pe_test', sources);
+    program = compileNative('pe_test', SOURCES);
   }, 300_000);
 
   it.each([
@@ -25,7 +30,7 @@ describe('processing element', () => {
     { suite: 'quantize', cases: 7, what: 'scales to INT8 and back, and finds the range of rows, bit by bit' },
     {
       suite: 'legality',
-      cases: 3,
+      cases: 6,
       what: 'refuses the smallest illegal value of every field of every command, and nothing moves',
     },
     { suite: 'operands', cases: 4, what: 'computes alike on elements apart, one a row, four bits each' },
@@ -50,5 +55,105 @@ describe('processing element', () => {
       stdout.split('\n').filter((line) => line !== '' && !line.startsWith('ok ')),
       `seed ${seed}`,
     ).toEqual([]);
+  });
+});
+
+/** Checks of the chip, each taken out of a copy of its source; the field of the command that is then taken for legal. */
+const TABLE = 'command_processor_table.c';
+const CHECKS = [
+  {
+    command: 'CB_INIT',
+    field: 'base',
+    source: TABLE,
+    from: 'RANGE(RS1, MTIA_CB_INIT_BASE, 0, UINT32_MAX, 32)',
+    to: 'ANY(RS1, MTIA_CB_INIT_BASE)',
+  },
+  {
+    command: 'BARRIER',
+    field: 'scope',
+    source: TABLE,
+    from: 'RANGE(RS1, MTIA_BARRIER_SCOPE, 0, MTIA_BARRIER_COLUMN, 1)',
+    to: 'ANY(RS1, MTIA_BARRIER_SCOPE)',
+  },
+  {
+    command: 'DMA_IN',
+    field: 'cb',
+    source: TABLE,
+    from: 'BUFFER(RS2, MTIA_DMA_IN_CB)',
+    to: 'ANY(RS2, MTIA_DMA_IN_CB)',
+  },
+  {
+    command: 'MML',
+    field: 'm',
+    source: TABLE,
+    from: 'MTIA_MML_M, 1, MATMUL_ROWS, 1)',
+    to: 'MTIA_MML_M, 1, MATMUL_ROWS + 1, 1)',
+  },
+  {
+    command: 'REDUCE',
+    field: 'function',
+    source: TABLE,
+    from: 'ONE_OF(RS1, MTIA_REDUCE_FUNCTION, FUNCTIONS)',
+    to: 'ANY(RS1, MTIA_REDUCE_FUNCTION)',
+  },
+  {
+    command: 'SE_LOAD_TABLE',
+    field: 'bytes',
+    source: TABLE,
+    from: 'MTIA_LIMIT_SE_TABLE_BYTES, 1)',
+    to: 'UINT32_MAX, 1)',
+  },
+  {
+    command: 'SE_QUANTIZE',
+    field: 'cbScale',
+    source: TABLE,
+    from: 'BUFFER(RS2, MTIA_SE_QUANTIZE_CB_SCALE)',
+    to: 'ANY(RS2, MTIA_SE_QUANTIZE_CB_SCALE)',
+  },
+  {
+    command: 'SE_BINARY',
+    field: 'secondOffset',
+    source: 'command_processor.c',
+    from: 'if (extent > pe->cp.buffers[cb].bytes) return',
+    to: 'if (extent > pe->cp.buffers[cb].bytes + 1) return',
+  },
+  {
+    command: 'DMA_OUT',
+    field: 'address',
+    source: 'fabric_interface.c',
+    from: 'if ((dma->address & misaligned) != 0) return',
+    to: 'if (0) return',
+  },
+] as const;
+const FOLDER = 'native/src/processing-element';
+
+/** What the legality suite says of a chip in whose source `from`, which occurs once, has become `to`. */
+function legalityOf(name: string, source: string, from: string, to: string): { status: number | null; stdout: string } {
+  const parts = readFileSync(join(ROOT, FOLDER, source), 'utf8').split(from);
+  expect(parts, `"${from}" in ${source}`).toHaveLength(2);
+  const changed = `build/test/mutants/${name}.c`;
+  mkdirSync(join(ROOT, dirname(changed)), { recursive: true });
+  writeFileSync(join(ROOT, changed), parts.join(to));
+  const others = SOURCES.filter((path) => path !== `${FOLDER}/${source}`);
+  const program = compileNative(`mutants/${name}`, [...others, changed]);
+  return spawnSync(program, ['legality'], { encoding: 'utf8' });
+}
+
+describe('the legality suite fails', () => {
+  it.each(CHECKS)('where $command takes any $field', ({ command, field, source, from, to }) => {
+    const description = UNIT_COMMANDS.find(({ name }) => name === command);
+    const number = description?.fields.findIndex(({ name }) => name === field);
+    const { status, stdout } = legalityOf(`${command}-${field}`, source, from, to);
+    expect(stdout).toMatch(`command 0x${description?.code.toString(16)}, field ${number}, value`);
+    expect(stdout).toContain('not refused');
+    expect(status).toBe(1);
+  });
+
+  it('where something moves before the exception', () => {
+    const decoding = 'if (!decode(pe, &command, rs1, rs2)) return';
+    const moving = 'if (!decode(pe, &command, rs1, rs2) && ++pe->cp.semaphores[0] != 0) return';
+    const { status, stdout } = legalityOf('moves-first', 'command_processor.c', decoding, moving);
+    expect(stdout).toContain('something moved');
+    expect(status).toBe(1);
   });
 });
