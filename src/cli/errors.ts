@@ -1,7 +1,7 @@
 /** Errors as a person at a terminal needs them: one sentence that names the file and the field. */
 import { debuglog } from 'node:util';
 import { CommanderError } from 'commander';
-import { MtiaError } from '../driver/index.js';
+import { MtiaError } from '../driver/errors.js';
 
 const debug = debuglog('mtia');
 

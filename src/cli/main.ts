@@ -1,32 +1,62 @@
 #!/usr/bin/env node
 /** The command line. Every failure ends here: one sentence on stderr and an exit code. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
-import { bundlePath } from '../firmware-emu/index.js';
-import { addBenchCommand } from './commands/bench.js';
-import { addCompileCommand } from './commands/compile.js';
-import { addFirmwareCommands } from './commands/firmware.js';
-import { addInfoCommand } from './commands/info.js';
+import { packageRoot } from '../driver/package-root.js';
 import { addPlannedCommands } from './commands/planned.js';
-import { addRunCommand } from './commands/run.js';
-import { addVerifyCommand } from './commands/verify.js';
 import { InputError, InterruptedError, sentence } from './errors.js';
 import { EXIT, exitCodeHelp } from './exit-codes.js';
 
+type Define = (command: Command) => void;
+
+/** Loading all of them takes longer than most commands run: the file of a command is loaded where its name is given. */
+const COMMANDS: readonly {
+  readonly name: string;
+  readonly description: string;
+  readonly load: () => Promise<Define>;
+}[] = [
+  {
+    name: 'run',
+    description: 'run a model once on the device',
+    load: async () => (await import('./commands/run.js')).defineRunCommand,
+  },
+  {
+    name: 'verify',
+    description: 'run models on the device and compare with expected outputs',
+    load: async () => (await import('./commands/verify.js')).defineVerifyCommand,
+  },
+  {
+    name: 'compile',
+    description: 'compile a model into a graph that a device loads',
+    load: async () => (await import('./commands/compile.js')).defineCompileCommand,
+  },
+  {
+    name: 'conformance',
+    description: 'hold a device, its firmware and this driver to the driver contract',
+    load: async () => (await import('./commands/conformance.js')).defineConformanceCommand,
+  },
+  {
+    name: 'info',
+    description: 'print the specification of the chip, with the source of every figure',
+    load: async () => (await import('./commands/info.js')).defineInfoCommand,
+  },
+  {
+    name: 'fw',
+    description: 'firmware: run a bare-metal program on a hart, look into a bundle',
+    load: async () => (await import('./commands/firmware.js')).defineFirmwareCommand,
+  },
+  {
+    name: 'bench',
+    description: 'measure, next to a baseline measured in the same run',
+    load: async () => (await import('./commands/bench.js')).defineBenchCommand,
+  },
+];
+
 function packageVersion(): string {
-  const description: unknown = JSON.parse(readFileSync(bundlePath('package.json'), 'utf8'));
+  const description: unknown = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'));
   const known = typeof description === 'object' && description !== null && 'version' in description;
   return known ? String(description.version) : 'unknown';
-}
-
-/** Its cases take as long to load as everything else, so they are loaded only where the command is named. */
-async function addConformanceCommand(program: Command): Promise<void> {
-  const command = program
-    .command('conformance')
-    .description('hold a device, its firmware and this driver to the driver contract');
-  if (process.argv[2] !== command.name()) return;
-  const { defineConformanceCommand } = await import('./commands/conformance.js');
-  defineConformanceCommand(command);
 }
 
 /** A variable of a script that is not set leaves an empty word, which no file and no name is. */
@@ -48,13 +78,10 @@ async function createProgram(): Promise<Command> {
     // Usage errors are worded below, where all other errors are.
     .configureOutput({ writeErr: () => undefined })
     .addHelpText('after', exitCodeHelp([0, 1, 2, 130]));
-  addRunCommand(program);
-  addVerifyCommand(program);
-  addCompileCommand(program);
-  await addConformanceCommand(program);
-  addInfoCommand(program);
-  addFirmwareCommands(program);
-  addBenchCommand(program);
+  for (const { name, description, load } of COMMANDS) {
+    const command = program.command(name).description(description);
+    if (process.argv[2] === name) (await load())(command);
+  }
   addPlannedCommands(program);
   program.hook('preAction', (_, command) => refuseEmptyWords(command));
   return program;

@@ -14,7 +14,7 @@ import {
   placeFields,
   RESERVED,
 } from '../hw/index.js';
-import { MANIFEST, type Manifest } from './manifest.js';
+import { checkedManifest, type Manifest } from './manifest.js';
 import { SIGNATURE_SECTION_BYTES, verifyRecords } from './signature.js';
 import { TRUSTED_KEYS } from './trusted-keys.js';
 
@@ -254,10 +254,7 @@ function readManifest(sections: readonly BundleSection[], refuse: Refuse): Manif
   } catch {
     return refuse('MANIFEST is not JSON');
   }
-  const result = MANIFEST.safeParse(content);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  return refuse(`MANIFEST: ${issue?.path.join('.') ?? ''} ${issue?.message ?? 'is malformed'}`);
+  return checkedManifest(content, (why) => refuse(`MANIFEST: ${why}`));
 }
 
 function checkManifest(manifest: Manifest, header: Header, sections: readonly BundleSection[], refuse: Refuse): void {

@@ -23,14 +23,29 @@ interface Import {
 
 const FILES = typeScriptFiles('src');
 
-/** Modules of the project that a file names, with `.ts`: types too, or only those that are loaded when it runs. */
-function modulesOf(file: string, which: 'all' | 'loaded'): readonly string[] {
-  const modules: string[] = [];
+function specifiersOf(file: string, which: 'all' | 'loaded'): readonly string[] {
+  const specifiers: string[] = [];
   visit(file, (node) => {
     const specifier = specifierOf(node, which);
-    if (specifier?.startsWith('.')) modules.push(relative(ROOT, join(ROOT, dirname(file), specifier)));
+    if (specifier !== undefined) specifiers.push(specifier);
   });
-  return modules.map((path) => path.replace(/\.js$/, '.ts'));
+  return specifiers;
+}
+
+/** Modules of the project that a file names, with `.ts`: types too, or only those that are loaded when it runs. */
+function modulesOf(file: string, which: 'all' | 'loaded'): readonly string[] {
+  return specifiersOf(file, which)
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => relative(ROOT, join(ROOT, dirname(file), specifier)).replace(/\.js$/, '.ts'));
+}
+
+/** What is loaded before an entry point runs: files of the project and packages. Dynamic imports come later. */
+function loadedBy(entry: string): { readonly files: ReadonlySet<string>; readonly packages: readonly string[] } {
+  const files = new Set([entry]);
+  for (const file of files) for (const next of modulesOf(file, 'loaded')) files.add(next);
+  const named = [...files].flatMap((file) => specifiersOf(file, 'loaded'));
+  const packages = named.filter((specifier) => !specifier.startsWith('.') && !specifier.startsWith('node:'));
+  return { files, packages: [...new Set(packages)].sort() };
 }
 
 function specifierOf(node: ts.Node, which: 'all' | 'loaded'): string | undefined {
@@ -94,6 +109,21 @@ describe('the folders of src', () => {
   it('load each other without circles, file by file', () => {
     expect(imports.length).toBeGreaterThan(800);
     expect(circleAmong(FILES)).toBeUndefined();
+  });
+
+  it('are loaded when they are needed: importing the runtime loads neither compiler nor suite', () => {
+    const { files, packages } = loadedBy('src/streaming-api/index.ts');
+    expect(packages).toEqual(['koffi', 'pino']);
+    expect([...files].filter((file) => /^src\/(compiler|conformance|cli)\//.test(file))).toEqual([
+      'src/compiler/compiled-graph.ts',
+    ]);
+  });
+
+  it('wait for the name of a command: the command line itself loads next to nothing', () => {
+    const { files, packages } = loadedBy('src/cli/main.ts');
+    expect(packages).toEqual(['commander']);
+    expect([...files].filter((file) => file.startsWith('src/cli/commands/'))).toEqual(['src/cli/commands/planned.ts']);
+    expect(files.size).toBeLessThan(25);
   });
 
   it('know nothing of the debug door or of the binding, where they stand above the driver', () => {

@@ -168,6 +168,12 @@ describe('a damaged bundle', () => {
     ['names another id', { kernels: { FIRST: 0, SECOND: 301 } }, 'SECOND'],
     ['has an unknown field', { surprise: 1 }, 'surprise'],
     ['lacks a description', { description: undefined }, 'description'],
+    ['is for no generation', { generations: [] }, 'generations'],
+    ['is for an unknown generation', { generations: ['v3'] }, 'generations'],
+    ['has a kernel id that is none', { kernels: { FIRST: -1 } }, 'kernels'],
+    ['has a kernel name that is none', { kernels: { first: 0 } }, 'kernels'],
+    ['has a description that is a book', { description: 'x'.repeat(201) }, 'description'],
+    ['has a protocol version that is none', { protocolVersion: '1' }, 'protocolVersion'],
   ])('whose manifest %s is refused', (_what, change, named) => {
     const file = writeBundle({ sections, manifest: { ...manifest, ...change } as typeof manifest }, developmentKey);
     const error = errorOf(file);

@@ -83,10 +83,9 @@ async function bench(names: readonly BenchmarkName[], options: BenchOptions): Pr
   else printResults(machine, results);
 }
 
-export function addBenchCommand(program: Command): void {
-  const command = program
-    .command('bench')
-    .description('measure, next to a baseline measured in the same run')
+/** Options and action; main.ts has made the command. */
+export function defineBenchCommand(command: Command): void {
+  command
     .addArgument(new Argument('[name...]', 'benchmarks; all where none is named').choices(BENCHMARKS))
     .addOption(deviceOption())
     .option('--threads <n>', 'host threads that execute PEs (default: the processors of this machine)', positiveInteger)

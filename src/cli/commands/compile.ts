@@ -66,10 +66,9 @@ async function compileFile(path: string, options: CompileOptions): Promise<void>
   else printGraph(options, graph, file.byteLength, ms);
 }
 
-export function addCompileCommand(program: Command): void {
-  const command = program
-    .command('compile')
-    .description('compile a model into a graph that a device loads')
+/** Options and action; main.ts has made the command. */
+export function defineCompileCommand(command: Command): void {
+  command
     .argument('<model>', 'torch.export archive (.pt2) or ONNX file')
     .requiredOption('-o, --output <file>', 'the compiled graph (.mtg); appears whole or not at all')
     .addOption(deviceOption())

@@ -5,12 +5,9 @@ import { addBundleCommands } from './firmware-bundle.js';
 import { addExecuteCommand } from './firmware-exec.js';
 import { addPlannedFirmwareCommands } from './planned.js';
 
-export function addFirmwareCommands(program: Command): void {
-  const firmware = program
-    .command('fw')
-    .description('firmware: run a bare-metal program on a hart, look into a bundle')
-    .helpCommand(false)
-    .addHelpText('after', exitCodeHelp([0, 1, 2, 130]));
+/** Its commands; main.ts has made `fw` itself. */
+export function defineFirmwareCommand(firmware: Command): void {
+  firmware.helpCommand(false).addHelpText('after', exitCodeHelp([0, 1, 2, 130]));
   addExecuteCommand(firmware);
   addBundleCommands(firmware);
   addPlannedFirmwareCommands(firmware);

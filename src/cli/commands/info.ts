@@ -94,11 +94,8 @@ interface InfoOptions extends JsonFlag {
   readonly device: Generation;
 }
 
-export function addInfoCommand(program: Command): void {
-  const command = program
-    .command('info')
-    .description('print the specification of the chip, with the source of every figure')
-    .addOption(deviceOption())
-    .addHelpText('after', exitCodeHelp([0, 2]));
+/** Options and action; main.ts has made the command. */
+export function defineInfoCommand(command: Command): void {
+  command.addOption(deviceOption()).addHelpText('after', exitCodeHelp([0, 2]));
   addJsonOption(command).action((options: InfoOptions) => printSpecification(options.device, options.json === true));
 }

@@ -83,10 +83,9 @@ async function runModel(path: string, options: RunOptions): Promise<void> {
   else printRun(options, graph, run);
 }
 
-export function addRunCommand(program: Command): void {
-  const command = program
-    .command('run')
-    .description('run a model once on the device')
+/** Options and action; main.ts has made the command. */
+export function defineRunCommand(command: Command): void {
+  command
     .argument('<model>', 'torch.export archive (.pt2), ONNX file or compiled graph (.mtg), told apart by content')
     .option('--data <dir>', 'read input_*.pb of a test data set; without it, inputs are made from --seed')
     .option('--out <dir>', 'write output_*.pb')

@@ -81,10 +81,9 @@ const LAYOUT = `
 DIR holds model.onnx, model.pt2 or both, and test_data_set_*/input_*.pb and output_*.pb; a directory of such directories
 will do. Each model file is a case. Outputs agree where |actual - expected| <= atol + rtol * |expected|.`;
 
-export function addVerifyCommand(program: Command): void {
-  const command = program
-    .command('verify')
-    .description('run models on the device and compare with expected outputs')
+/** Options and action; main.ts has made the command. */
+export function defineVerifyCommand(command: Command): void {
+  command
     .argument('<dir...>', "directories in the layout of ONNX's backend tests")
     .addOption(dtypeOption())
     .option('--atol <x>', `absolute tolerance (default: ${defaults('atol')})`, nonNegativeNumber)
