@@ -3,7 +3,7 @@
  * copied first, and what is checked is the copy.
  */
 #include "graphs.h"
-#include "bytes.h"
+#include "context_memory.h"
 #include "copies.h"
 #include "device_time.h"
 #include "jobs.h"
@@ -14,15 +14,6 @@
 #define COPY_OR_FILL (MTIA_GRAPH_JOB_COPY | MTIA_GRAPH_JOB_FILL)
 #define FLAGS (MTIA_GRAPH_JOB_BARRIER | COPY_OR_FILL)
 #define COPY_WORDS 3u
-
-static uint32_t read_memory(const struct control *control, struct queue *queue, void *to, uint64_t address, uint64_t bytes) {
-  if (address % sizeof(uint64_t) != 0) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, address);
-  if (!page_owners_allow_read(&control->owners, queue->context, address, bytes)) {
-    return refuse(queue, MTIA_ERROR_MEMORY_PROTECTION, address);
-  }
-  memcpy(to, (const void *)(uintptr_t)address, bytes);
-  return MTIA_ERROR_OK;
-}
 
 static bool header_is_sound(const struct mtia_graph_header *header) {
   uint64_t reserved = 0;
@@ -35,13 +26,13 @@ uint32_t graph_start(struct control *control, struct queue *queue) {
   const struct mtia_submission *submission = &queue->submission;
   if (submission->d != 0) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, submission->d);
   struct mtia_graph_header header __attribute__((aligned(8)));
-  uint32_t error = read_memory(control, queue, &header, submission->a, sizeof header);
+  uint32_t error = context_memory_read(control, queue, &header, submission->a, sizeof header);
   if (error != MTIA_ERROR_OK) return error;
   if (!header_is_sound(&header)) return refuse(queue, MTIA_ERROR_INVALID_GRAPH, submission->a);
   if (submission->c != header.segment_count) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, submission->c);
   struct launch *launch = &queue->launch;
   if (header.segment_count > 0) {
-    error = read_memory(control, queue, launch->segments, submission->b, header.segment_count * sizeof(uint64_t));
+    error = context_memory_read(control, queue, launch->segments, submission->b, header.segment_count * sizeof(uint64_t));
     if (error != MTIA_ERROR_OK) return error;
   }
   launch->graph = submission->a;
@@ -126,7 +117,7 @@ uint32_t graph_submit_jobs(struct control *control, struct queue *queue) {
     const uint64_t address = launch->graph + sizeof(struct mtia_graph_header) +
                              (uint64_t)launch->next_job * sizeof(struct mtia_graph_job);
     struct mtia_graph_job job __attribute__((aligned(8)));
-    uint32_t error = read_memory(control, queue, &job, address, sizeof job);
+    uint32_t error = context_memory_read(control, queue, &job, address, sizeof job);
     if (error != MTIA_ERROR_OK) return error;
     /* Read again when the earlier jobs are done. */
     if ((job.flags & FLAGS) != 0 && launch->slots != 0) return MTIA_ERROR_OK;

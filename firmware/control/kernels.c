@@ -1,6 +1,7 @@
 #include "kernels.h"
 #include <stddef.h>
 #include "console.h"
+#include "context_memory.h"
 #include "elf_image.h"
 #include "memory_layout.h"
 #include "mmio.h"
@@ -53,6 +54,8 @@ static bool read_section(const struct control *control, const struct mtia_bundle
 static uint32_t load(struct control *control, struct kernel *kernel) {
   struct kernels *kernels = &control->kernels;
   struct elf_image image;
+  const uint64_t file = (uint64_t)(uintptr_t)bundle_bytes(&control->bundle, kernel->section);
+  if (guarded_check(file, (kernel->section->bytes + 7) / 8) != 0) return MTIA_ERROR_ECC_UNCORRECTABLE;
   if (!read_section(control, kernel->section, &image) || image.low % CODE_ALIGNMENT != 0 ||
       image.high - image.low > LARGEST_KERNEL) {
     return MTIA_ERROR_INVALID_KERNEL;

@@ -1,5 +1,5 @@
 #include "launches.h"
-#include "bytes.h"
+#include "context_memory.h"
 #include "copies.h"
 #include "device_time.h"
 #include "graphs.h"
@@ -34,12 +34,7 @@ static uint32_t read_arguments(const struct control *control, struct queue *queu
   if (bytes % sizeof(uint64_t) != 0 || bytes > sizeof descriptor->arguments) {
     return refuse(queue, MTIA_ERROR_INVALID_COMMAND, bytes);
   }
-  if (address % sizeof(uint64_t) != 0) return refuse(queue, MTIA_ERROR_INVALID_COMMAND, address);
-  if (!page_owners_allow_read(&control->owners, queue->context, address, bytes)) {
-    return refuse(queue, MTIA_ERROR_MEMORY_PROTECTION, address);
-  }
-  memcpy(descriptor->arguments, (const void *)(uintptr_t)address, bytes);
-  return MTIA_ERROR_OK;
+  return context_memory_read(control, queue, descriptor->arguments, address, bytes);
 }
 
 uint32_t launch_start(struct control *control, struct queue *queue) {

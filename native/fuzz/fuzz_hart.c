@@ -16,9 +16,11 @@ static enum hart_access write_device(void *context, struct hart *hart, uint64_t 
   (void)context, (void)hart, (void)width, (void)value;
   return address < 2 * PAGE_BYTES ? HART_ACCESS_OK : HART_ACCESS_FAULT;
 }
-static uint8_t *atomic_memory(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes) {
+static enum hart_access atomic_memory(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes, uint8_t **memory) {
   (void)hart, (void)width;
-  return address >= TRAP_PAGE && address < TRAP_PAGE + PAGE_BYTES && !writes ? (uint8_t *)context + (address - TRAP_PAGE) : NULL;
+  if (address < TRAP_PAGE || address >= TRAP_PAGE + PAGE_BYTES || writes) return HART_ACCESS_FAULT;
+  *memory = (uint8_t *)context + (address - TRAP_PAGE);
+  return HART_ACCESS_OK;
 }
 static const uint8_t *code_page(void *context, struct hart *hart, uint64_t address) {
   (void)hart;

@@ -28,9 +28,9 @@ static enum hart_access no_write(void *context, struct hart *hart, uint64_t addr
   (void)context, (void)hart, (void)address, (void)width, (void)value;
   return HART_ACCESS_FAULT;
 }
-static uint8_t *no_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes) {
-  (void)context, (void)hart, (void)address, (void)width, (void)writes;
-  return NULL;
+static enum hart_access no_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes, uint8_t **memory) {
+  (void)context, (void)hart, (void)address, (void)width, (void)writes, (void)memory;
+  return HART_ACCESS_FAULT;
 }
 static enum hart_custom no_custom(void *context, struct hart *hart, uint32_t instruction, uint64_t rs1, uint64_t rs2, uint64_t *result, uint64_t *cause) {
   (void)context, (void)hart, (void)instruction, (void)rs1, (void)rs2, (void)result, (void)cause;

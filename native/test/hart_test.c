@@ -24,11 +24,14 @@ static const uint8_t *code_page(void *context, struct hart *hart, uint64_t addre
   return address - ROM < 8192 ? ((struct machine *)context)->rom + (address - ROM) : NULL;
 }
 /* Two doublewords behind the registers of the device are memory. */
-static uint8_t *device_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes) {
+static enum hart_access device_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes, uint8_t **memory) {
   struct machine *m = context;
   m->last_address = address, m->last_width = width, m->last_atomic_writes = writes;
   hart->cycles += 100;
-  return address - DEVICE_MEMORY < sizeof m->device_memory ? (uint8_t *)m->device_memory + (address - DEVICE_MEMORY) : NULL;
+  if (address == DEVICE_LOST) return HART_ACCESS_HARDWARE_ERROR;
+  if (address - DEVICE_MEMORY >= sizeof m->device_memory) return HART_ACCESS_FAULT;
+  *memory = (uint8_t *)m->device_memory + (address - DEVICE_MEMORY);
+  return HART_ACCESS_OK;
 }
 static enum hart_custom custom(void *context, struct hart *hart, uint32_t word, uint64_t rs1, uint64_t rs2, uint64_t *result, uint64_t *cause) {
   struct machine *m = context;
@@ -351,6 +354,19 @@ static int atomics_outside_regions(struct machine *m) {
   return 0;
 }
 
+/* Atomics tell memory that has lost its contents from memory that is not theirs. */
+static int atomics_on_lost_memory(struct machine *m) {
+  const uint32_t words[] = {amo(2, 3, A2, A0, 0), amo(3, 3, A2, A0, A1), amo(0, 2, A2, A0, A1)};
+  for (uint32_t i = 0; i < 3; i++) {
+    hart_register_write(&m->hart, 32, RAM);
+    m->hart.x[A0] = DEVICE_LOST;
+    PROGRAM(m, words[i], WFI);
+    atomic_store(&m->hart.fence_request, true);
+    CHECK(hart_run(&m->hart, 100) == HART_WAITING && trapped(m, 19, RAM, DEVICE_LOST));
+  }
+  return 0;
+}
+
 static int host_flags_stay_apart(struct machine *m) {
   volatile double one = 1, three = 3, quotient = one / three; /* the host's inexact flag is up before the run */
   (void)quotient;
@@ -427,7 +443,7 @@ static const struct hart_case cases[] = {
   TEST(ecall_and_return), TEST(breakpoint), TEST(illegal_instructions), TEST(float_off), TEST(memory_faults), TEST(misaligned_ram),
   TEST(device_access), TEST(fetch_faults), TEST(across_pages), TEST(code_outside_regions), TEST(into_an_instruction), TEST(self_modifying),
   TEST(interrupt_to_itself), TEST(custom_instructions), TEST(loops_of_custom_instructions),
-  TEST(budgets), TEST(raise_between_runs), TEST(reservations), TEST(reservation_widths), TEST(atomics_outside_regions), TEST(host_flags_stay_apart),
+  TEST(budgets), TEST(raise_between_runs), TEST(reservations), TEST(reservation_widths), TEST(atomics_outside_regions), TEST(atomics_on_lost_memory), TEST(host_flags_stay_apart),
   TEST(atomics_across_threads), TEST(private_memories), TEST(many_decodings), {NULL, NULL}};
 
 /* Returns how many failed. */

@@ -10,6 +10,7 @@
 #define ROM 0x10000ull
 #define DEVICE 0x20000000ull
 #define DEVICE_MEMORY (DEVICE + 0x1000)
+#define DEVICE_LOST (DEVICE + 0x2000) /* memory that does not hold what was written */
 #define HANDLER (RAM + 0x2000)
 enum { RAM_BYTES = 0x10000, X0 = 0, A0 = 10, A1 = 11, A2 = 12, A3 = 13, T0 = 5 };
 enum { MSTATUS = 0x300, MIE = 0x304, MTVEC = 0x305, MSCRATCH = 0x340, MEPC = 0x341, MCAUSE = 0x342, MTVAL = 0x343, MIP = 0x344 };

@@ -207,6 +207,12 @@ static void a_lost_word_is_a_hardware_error(void) {
   uint64_t value;
   CHECK(hart->environment->read(hart->environment->context, hart, f->memory->lost & ~7ull, 8, &value) ==
         HART_ACCESS_HARDWARE_ERROR);
+  uint8_t *memory;
+  CHECK(hart->environment->atomic(hart->environment->context, hart, f->memory->lost & ~7ull, 8, false, &memory) ==
+        HART_ACCESS_HARDWARE_ERROR);
+  CHECK(hart->environment->atomic(hart->environment->context, hart, f->memory->lost & ~7ull, 8, true, &memory) ==
+        HART_ACCESS_HARDWARE_ERROR);
+  CHECK(hart->environment->atomic(hart->environment->context, hart, 0, 8, true, &memory) == HART_ACCESS_FAULT);
   fixture_destroy(f);
 }
 

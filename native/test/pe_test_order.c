@@ -244,12 +244,13 @@ static void atomics_obey_it_too(void) {
   struct fixture *const f = fixture_create(2, 0);
   struct hart *const hart = pe_hart(f->pe, 0);
   const struct hart_environment *const e = hart->environment;
+  uint8_t *at = NULL;
   f->pe->context = 2;
-  CHECK(e->atomic(e->context, hart, MTIA_LPDDR_BASE + FAKE_HALF, 8, true) == f->memory->lpddr + FAKE_HALF);
-  CHECK(e->atomic(e->context, hart, MTIA_SRAM_BASE, 4, false) == f->memory->sram); /* shared for reading */
-  CHECK(e->atomic(e->context, hart, MTIA_SRAM_BASE, 4, true) == NULL);
-  CHECK(e->atomic(e->context, hart, MTIA_LPDDR_BASE, 4, false) == NULL);
-  CHECK(e->atomic(e->context, hart, MTIA_PE_REGISTERS_BASE + MTIA_PE_PE_INDEX, 4, true) == NULL);
+  CHECK(e->atomic(e->context, hart, MTIA_LPDDR_BASE + FAKE_HALF, 8, true, &at) == HART_ACCESS_OK && at == f->memory->lpddr + FAKE_HALF);
+  CHECK(e->atomic(e->context, hart, MTIA_SRAM_BASE, 4, false, &at) == HART_ACCESS_OK && at == f->memory->sram); /* shared for reading */
+  CHECK(e->atomic(e->context, hart, MTIA_SRAM_BASE, 4, true, &at) == HART_ACCESS_FAULT);
+  CHECK(e->atomic(e->context, hart, MTIA_LPDDR_BASE, 4, false, &at) == HART_ACCESS_FAULT);
+  CHECK(e->atomic(e->context, hart, MTIA_PE_REGISTERS_BASE + MTIA_PE_PE_INDEX, 4, true, &at) == HART_ACCESS_FAULT);
   fixture_destroy(f);
 }
 
@@ -293,9 +294,10 @@ static void loads_wait_for_the_memory_once_a_line(void) {
   CHECK_EQUAL(read_cycles(f, MTIA_SRAM_BASE + 64 + 32768, 8), 150); /* the place of the first line */
   CHECK_EQUAL(read_cycles(f, MTIA_SRAM_BASE + 64, 8), 150);
   const uint64_t before = hart->cycles;
+  uint8_t *at = NULL;
   CHECK(e->write(e->context, hart, MTIA_LPDDR_BASE + 4096, 8, 1) == HART_ACCESS_OK);
   CHECK_EQUAL(hart->cycles, before); /* posted */
-  CHECK(e->atomic(e->context, hart, MTIA_LPDDR_BASE + 64, 8, true) != NULL);
+  CHECK(e->atomic(e->context, hart, MTIA_LPDDR_BASE + 64, 8, true, &at) == HART_ACCESS_OK);
   CHECK_EQUAL(hart->cycles, before + 239); /* cached or not */
   pe_drop_cached_lines(f->pe);
   CHECK_EQUAL(read_cycles(f, MTIA_SRAM_BASE + 64, 8), 150);

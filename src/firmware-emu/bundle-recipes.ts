@@ -32,10 +32,12 @@ export const BOOT_ROM: ProgramRecipe = {
 
 const CONTROL_SOURCES = [
   'start.S',
+  'guarded_loads.S',
   'main.c',
   'aborts.c',
   'chip.c',
   'commands.c',
+  'context_memory.c',
   'contexts.c',
   'copies.c',
   'device_time.c',

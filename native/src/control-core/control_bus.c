@@ -85,6 +85,7 @@ enum hart_access control_bus_read(void *context, struct hart *hart, uint64_t add
   struct chip *chip = context;
   (void)hart;
   *value = 0;
+  uint64_t bad;
   uint32_t offset = 0, word = 0;
   const struct register_block *block = block_at(address, &offset);
   if (block != NULL && address % width != 0) return HART_ACCESS_MISALIGNED;
@@ -92,6 +93,7 @@ enum hart_access control_bus_read(void *context, struct hart *hart, uint64_t add
     bool read_only = false;
     const uint8_t *memory = slow_memory(chip, address, width, &read_only);
     if (memory == NULL) return HART_ACCESS_FAULT;
+    if (!memory_is_sound(chip->memory, address, width, MEMORY_READ, &bad)) return HART_ACCESS_HARDWARE_ERROR;
     memcpy(value, memory, width);
     return HART_ACCESS_OK;
   }
@@ -107,6 +109,7 @@ enum hart_access control_bus_read(void *context, struct hart *hart, uint64_t add
 enum hart_access control_bus_write(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t value) {
   struct chip *chip = context;
   (void)hart;
+  uint64_t bad;
   uint32_t offset = 0;
   const struct register_block *block = block_at(address, &offset);
   if (block != NULL && address % width != 0) return HART_ACCESS_MISALIGNED;
@@ -114,6 +117,7 @@ enum hart_access control_bus_write(void *context, struct hart *hart, uint64_t ad
     bool read_only = false;
     uint8_t *memory = slow_memory(chip, address, width, &read_only);
     if (memory == NULL || read_only) return HART_ACCESS_FAULT;
+    memory_is_sound(chip->memory, address, width, MEMORY_WRITE, &bad);
     memcpy(memory, &value, width);
     return HART_ACCESS_OK;
   }
@@ -126,12 +130,14 @@ enum hart_access control_bus_write(void *context, struct hart *hart, uint64_t ad
   return HART_ACCESS_OK;
 }
 
-uint8_t *control_bus_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes) {
+enum hart_access control_bus_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes, uint8_t **memory) {
   struct chip *chip = context;
   (void)hart;
+  uint64_t bad;
   bool read_only = false;
-  uint8_t *memory = slow_memory(chip, address, width, &read_only);
-  return writes && read_only ? NULL : memory;
+  *memory = slow_memory(chip, address, width, &read_only);
+  if (*memory == NULL || (writes && read_only)) return HART_ACCESS_FAULT;
+  return memory_is_sound(chip->memory, address, width, MEMORY_READ, &bad) ? HART_ACCESS_OK : HART_ACCESS_HARDWARE_ERROR;
 }
 
 const uint8_t *control_bus_code_page(void *context, struct hart *hart, uint64_t address) {

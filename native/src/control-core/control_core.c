@@ -35,20 +35,25 @@ static struct hart_region memory_region(struct chip *chip, uint64_t base, uint64
 }
 
 /* Of the regions below. */
+#define REGION_LPDDR 2
 #define REGION_SRAM 3
 
 static void set_regions(struct chip *chip, struct hart *hart) {
   struct control_core *core = &chip->control_core;
   hart->regions[0] = (struct hart_region){MTIA_CONTEXT_SRAM_BASE, MTIA_CONTEXT_SRAM_SIZE, core->context_sram, 1, 1, 1};
   hart->regions[1] = (struct hart_region){MTIA_DESCRIPTOR_SRAM_BASE, MTIA_DESCRIPTOR_SRAM_SIZE, core->descriptor_sram, 1, 1, 0};
-  hart->regions[2] = memory_region(chip, MTIA_LPDDR_BASE, memory_lpddr_bytes(chip->memory));
+  hart->regions[REGION_LPDDR] = memory_region(chip, MTIA_LPDDR_BASE, memory_lpddr_bytes(chip->memory));
   hart->regions[REGION_SRAM] = memory_region(chip, MTIA_SRAM_BASE, (uint64_t)chip->specification.sram_bytes);
 }
 
 void control_core_map_memory(struct chip *chip) {
   struct control_core *core = &chip->control_core;
-  for (uint32_t hart = 0; hart < core->hart_count; hart++)
+  /* While LPDDR holds flipped bits, harts reach it over the bus, which asks the error-correcting code. */
+  const uint64_t lpddr_bytes = memory_has_errors(chip->memory) ? 0 : memory_lpddr_bytes(chip->memory);
+  for (uint32_t hart = 0; hart < core->hart_count; hart++) {
+    core->harts[hart].regions[REGION_LPDDR].bytes = lpddr_bytes;
     core->harts[hart].regions[REGION_SRAM].bytes = memory_scratchpad_bytes(chip->memory);
+  }
 }
 
 int32_t control_core_create(struct chip *chip) {
@@ -186,9 +191,11 @@ void control_core_update_timers(struct chip *chip) {
 static bool can_run(const struct hart *hart) { return (atomic_load(&hart->mip) & hart->mie) != 0; }
 
 /* Gives every hart that does not wait a slice. True where one still has something to do. */
-static bool run_harts(struct control_core *core) {
+static bool run_harts(struct chip *chip) {
+  struct control_core *core = &chip->control_core;
   uint32_t waiting = atomic_load_explicit(&core->waiting, memory_order_relaxed);
   uint64_t instructions = 0;
+  control_core_map_memory(chip);
   for (uint32_t index = 0; index < core->hart_count; index++) {
     struct hart *hart = &core->harts[index];
     uint32_t bit = 1u << index;
@@ -208,6 +215,7 @@ enum hart_stop control_core_run_hart(struct chip *chip, uint32_t index, uint64_t
   struct hart *hart = &core->harts[index];
   control_core_update_timers(chip);
   control_core_update_lines(chip);
+  control_core_map_memory(chip);
   const uint64_t before = hart->instructions;
   hart->regions[REGION_SRAM].executable = 1;
   enum hart_stop stop = hart_run(hart, instructions);
@@ -269,7 +277,7 @@ static void *control_thread(void *argument) {
     queue_engine_service(chip);
     control_core_update_timers(chip);
     control_core_update_lines(chip);
-    bool more = !control_watchdog_look(chip) && run_harts(core);
+    bool more = !control_watchdog_look(chip) && run_harts(chip);
     work_queue_engine_finish_start(chip, !more);
     more |= event_count_changed(&core->wake, ticket);
     deliver_interrupts(chip, more);

@@ -67,14 +67,14 @@ enum hart_stop control_core_run_hart(struct chip *chip, uint32_t hart, uint64_t 
 void control_core_reset(struct chip *chip);
 /* Control thread: recomputes the interrupt lines of the harts; the timer's after a look at the clock (update_timers). */
 void control_core_update_lines(struct chip *chip);
-/* Control thread, or the chip at rest: the scratchpad has another size. Harts see it from their next slice on. */
+/* Control thread, or the chip at rest: the scratchpad has another size, or flipped bits came or went. Harts see it from their next slice on. */
 void control_core_map_memory(struct chip *chip);
 void control_core_update_timers(struct chip *chip);
 
 /* control_bus.c: what lies outside the regions that harts reach by pointer. */
 enum hart_access control_bus_read(void *chip, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value);
 enum hart_access control_bus_write(void *chip, struct hart *hart, uint64_t address, uint32_t width, uint64_t value);
-uint8_t *control_bus_atomic(void *chip, struct hart *hart, uint64_t address, uint32_t width, bool writes);
+enum hart_access control_bus_atomic(void *chip, struct hart *hart, uint64_t address, uint32_t width, bool writes, uint8_t **memory);
 const uint8_t *control_bus_code_page(void *chip, struct hart *hart, uint64_t address);
 /* Memory (no registers) as the control core sees it; NULL where there is none. read_only is set for the ROM. */
 uint8_t *control_bus_memory(struct chip *chip, uint64_t address, uint64_t bytes, bool *read_only);

@@ -42,8 +42,8 @@ struct hart_environment {
   /* Any access outside the regions, of width 1, 2, 4 or 8, at any address. */
   enum hart_access (*read)(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value);
   enum hart_access (*write)(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t value);
-  /* Memory outside the regions for an atomic of width 4 or 8 at a multiple of it, or NULL (access fault). LR does not write. */
-  uint8_t *(*atomic)(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes);
+  /* Memory outside the regions for an atomic of width 4 or 8 at a multiple of it. LR does not write. */
+  enum hart_access (*atomic)(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes, uint8_t **memory);
   /* Pointer to the 4096-byte page of code outside the regions, or NULL (instruction access fault). */
   const uint8_t *(*code_page)(void *context, struct hart *hart, uint64_t address);
   /*

@@ -139,14 +139,20 @@ static void store_conditional(struct hart *hart, uint32_t word, uint64_t address
   set_result(hart, word, !done);
 }
 
-/* NULL: an access fault. */
+/* NULL: the cause of the trap is noted. */
 static uint8_t *atomic_memory(struct hart *hart, uint64_t address, uint32_t width, bool writes) {
   const struct hart_region *region = region_of(hart, address, width);
-  if (region != NULL) return region->readable && (!writes || region->writable) ? region->memory + (address - region->base) : NULL;
+  const uint64_t fault = writes ? HART_STORE_FAULT : HART_LOAD_FAULT;
+  uint8_t *at = NULL;
+  if (region != NULL) {
+    if (region->readable && (!writes || region->writable)) return region->memory + (address - region->base);
+    return hart_fail(hart, fault, address), NULL;
+  }
   leave(hart);
-  uint8_t *at = hart->environment->atomic(hart->environment->context, hart, address, width, writes);
+  enum hart_access access = hart->environment->atomic(hart->environment->context, hart, address, width, writes, &at);
   come_back();
-  return at;
+  if (access == HART_ACCESS_OK) return at;
+  return hart_fail(hart, access == HART_ACCESS_HARDWARE_ERROR ? HART_HARDWARE_ERROR : fault, address), NULL;
 }
 
 bool hart_atomic(struct hart *hart, uint32_t word) {
@@ -156,7 +162,7 @@ bool hart_atomic(struct hart *hart, uint32_t word) {
   bool load = funct5 == LOAD_RESERVED;
   if (address & (width - 1)) return hart_fail(hart, load ? HART_LOAD_MISALIGNED : HART_STORE_MISALIGNED, address);
   void *at = atomic_memory(hart, address, width, !load);
-  if (at == NULL) return hart_fail(hart, load ? HART_LOAD_FAULT : HART_STORE_FAULT, address);
+  if (at == NULL) return false;
   if (load) load_reserved(hart, word, address, at, wide);
   else if (funct5 == STORE_CONDITIONAL) store_conditional(hart, word, address, at, wide);
   else set_result(hart, word, wide ? amo_doubleword(at, funct5, operand) : HART_SIGN_32(amo_word(at, funct5, (uint32_t)operand)));

@@ -84,14 +84,15 @@ enum hart_access pe_hart_write(void *context, struct hart *hart, uint64_t addres
   return HART_ACCESS_OK;
 }
 
-uint8_t *pe_hart_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes) {
+enum hart_access pe_hart_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes, uint8_t **memory) {
   struct pe *const pe = context;
   const enum memory_right right = writes ? MEMORY_WRITE : MEMORY_READ;
-  uint8_t *const at = memory_at(pe->environment.memory, pe->context, address, width, right);
   uint64_t bad;
-  if (at == NULL || !memory_is_sound(pe->environment.memory, address, width, MEMORY_READ, &bad)) return NULL;
+  *memory = memory_at(pe->environment.memory, pe->context, address, width, right);
+  if (*memory == NULL) return HART_ACCESS_FAULT;
+  if (!memory_is_sound(pe->environment.memory, address, width, MEMORY_READ, &bad)) return HART_ACCESS_HARDWARE_ERROR;
   hart->cycles += memory_latency(pe, address);
-  return at;
+  return HART_ACCESS_OK;
 }
 
 /* Code is what the firmware loaded; a context's own pages are data. */

@@ -81,7 +81,7 @@ struct pe {
 /* pe_hart_access.c: the environment of both harts */
 enum hart_access pe_hart_read(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t *value);
 enum hart_access pe_hart_write(void *context, struct hart *hart, uint64_t address, uint32_t width, uint64_t value);
-uint8_t *pe_hart_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes);
+enum hart_access pe_hart_atomic(void *context, struct hart *hart, uint64_t address, uint32_t width, bool writes, uint8_t **memory);
 void pe_drop_cached_lines(struct pe *pe);
 const uint8_t *pe_hart_code_page(void *context, struct hart *hart, uint64_t address);
 enum hart_access pe_register_read(struct pe *pe, struct hart *hart, uint64_t offset, uint32_t width, uint64_t *value);
