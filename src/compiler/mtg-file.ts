@@ -131,7 +131,10 @@ function decode(bytes: Uint8Array, generation: Generation | undefined): Compiled
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const header = decodeStruct(HEADER, view, 0);
   if (header.version !== BigInt(VERSION)) {
-    throw new MtiaError('FIRMWARE_MISMATCH', `the file has format version ${header.version}, this compiler ${VERSION}`);
+    throw new MtiaError(
+      'FIRMWARE_MISMATCH',
+      `the file has format version ${header.version}, this compiler ${VERSION}; compile the model again`,
+    );
   }
   if (header.total_bytes !== BigInt(bytes.byteLength)) {
     throw invalidModel('header', `names ${header.total_bytes} bytes, but the file has ${bytes.byteLength}`);
@@ -148,7 +151,7 @@ function decode(bytes: Uint8Array, generation: Generation | undefined): Compiled
   if (generation !== undefined && graph.generation !== generation) {
     throw new MtiaError(
       'FIRMWARE_MISMATCH',
-      `the graph is compiled for ${graph.generation}, the device is ${generation}`,
+      `the graph is compiled for ${graph.generation}, the device is ${generation}; compile it for that`,
     );
   }
   return graph;
@@ -177,14 +180,14 @@ function checkedGraph(manifest: Manifest, image: Uint8Array, weights: Uint8Array
   if (manifest.protocolVersion !== PROTOCOL_VERSION) {
     throw new MtiaError(
       'FIRMWARE_MISMATCH',
-      `the graph speaks protocol version ${manifest.protocolVersion}, this runtime ${PROTOCOL_VERSION}`,
+      `the graph speaks protocol version ${manifest.protocolVersion}, this runtime ${PROTOCOL_VERSION}; compile the model again`,
     );
   }
   const generation = (Object.keys(SPECIFICATIONS) as Generation[]).find((known) => known === manifest.generation);
   if (generation === undefined) {
     throw new MtiaError(
       'FIRMWARE_MISMATCH',
-      `the graph is compiled for ${manifest.generation}, which is no known chip`,
+      `the graph is compiled for ${manifest.generation}, which is no known chip; compile the model again`,
     );
   }
   for (const kind of ['inputs', 'outputs'] as const) {

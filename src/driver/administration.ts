@@ -24,7 +24,10 @@ const CLOSE_DEADLINE_MS = 1_500;
 async function withinDeadline(work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_, reject) => {
-    const late = new MtiaError('DEVICE_TIMEOUT', `the firmware did not end a context within ${CLOSE_DEADLINE_MS} ms`);
+    const late = new MtiaError(
+      'DEVICE_TIMEOUT',
+      `the firmware did not end a context within ${CLOSE_DEADLINE_MS} ms; reset the device`,
+    );
     timer = setTimeout(() => reject(late), CLOSE_DEADLINE_MS);
   });
   try {

@@ -42,7 +42,8 @@ export class Attachment implements CardShare {
 
   constructor(host: AttachmentHost) {
     const share = host.pci.share?.();
-    if (share === undefined) throw invalidArgument(`${host.pci.name} can be driven by one thread only`);
+    if (share === undefined)
+      throw invalidArgument(`${host.pci.name} can be driven by one thread only; open one card a thread`);
     const { port1, port2 } = new MessageChannel();
     const { deadlineMs, properties, resets } = host;
     this.#host = host;

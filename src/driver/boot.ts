@@ -82,7 +82,11 @@ export function checkImage(firmware: FirmwareImage, generation: Generation): voi
     );
   }
   if (firmware.bytes.byteLength > RESERVED.LPDDR_FIRMWARE_BYTES) {
-    throw new MtiaError('INVALID_BUNDLE', `a bundle has at most ${RESERVED.LPDDR_FIRMWARE_BYTES} bytes`);
+    const [has, most] = [firmware.bytes.byteLength, RESERVED.LPDDR_FIRMWARE_BYTES];
+    throw new MtiaError(
+      'INVALID_BUNDLE',
+      `firmware ${firmware.version} has ${has} bytes, a card takes ${most}; load another bundle`,
+    );
   }
 }
 

@@ -70,7 +70,8 @@ export class Context {
   attachHost(shared: SharedHostPages): HostPages {
     this.#checkOpen();
     const pages = this.#pci.attachHost?.(shared);
-    if (pages === undefined) throw invalidArgument(`${this.#pci.name} cannot attach host memory of another thread`);
+    if (pages === undefined)
+      throw invalidArgument(`${this.#pci.name} cannot attach host memory of another thread; copy it`);
     return pages;
   }
 

@@ -63,7 +63,7 @@ export class GuardedFunction implements PciFunction {
 
   attachHost(shared: SharedHostPages): HostPages {
     if (this.#inner.attachHost === undefined) {
-      throw new MtiaError('INVALID_ARGUMENT', `${this.name} cannot attach host memory of another thread`);
+      throw new MtiaError('INVALID_ARGUMENT', `${this.name} cannot attach host memory of another thread; copy it`);
     }
     return this.#inner.attachHost(shared);
   }
@@ -84,7 +84,7 @@ export class GuardedFunction implements PciFunction {
   }
 
   functionReset(): void {
-    throw new MtiaError('INVALID_ARGUMENT', `${this.name} is reset by the thread that opened it`);
+    throw new MtiaError('INVALID_ARGUMENT', `${this.name} is reset by the thread that opened it; call reset() there`);
   }
 
   close(): void {

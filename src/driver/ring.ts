@@ -73,11 +73,18 @@ function isWord(value: bigint | number | undefined): boolean {
 /** Throws INVALID_ARGUMENT where a field of the command cannot be encoded. */
 export function checkCommand(command: Command): void {
   const { opcode, deadlineUs } = command;
-  if (!Number.isInteger(opcode) || opcode < 0 || opcode > 255) throw invalidArgument(`no host command ${opcode}`);
-  if (!isWord(command.a) || !isWord(command.b) || !isWord(command.c) || !isWord(command.d)) {
-    throw invalidArgument(`a field of host command ${opcode} is not an unsigned 64-bit integer`);
+  if (!Number.isInteger(opcode) || opcode < 0 || opcode > 255) {
+    throw invalidArgument(`there is no host command ${opcode}; HOST_COMMAND has all`);
   }
-  if (deadlineUs !== undefined && !(deadlineUs >= 0)) throw invalidArgument(`deadlineUs is ${deadlineUs}`);
+  if (!isWord(command.a) || !isWord(command.b) || !isWord(command.c) || !isWord(command.d)) {
+    const wrong = (['a', 'b', 'c', 'd'] as const).find((name) => !isWord(command[name])) ?? 'a';
+    throw invalidArgument(
+      `field ${wrong} of host command ${opcode} is ${command[wrong]}; give an unsigned 64-bit integer`,
+    );
+  }
+  if (deadlineUs !== undefined && !(deadlineUs >= 0)) {
+    throw invalidArgument(`deadlineUs is ${deadlineUs}; give microseconds, or 0 for none`);
+  }
 }
 
 export class RingPair {

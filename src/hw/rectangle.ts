@@ -22,7 +22,9 @@ function isByte(value: number): boolean {
  */
 export function encodeRectangle({ column = 0, row = 0, columns, rows }: Rectangle): number {
   if (!isByte(column) || !isByte(row) || !isByte(columns) || !isByte(rows)) {
-    throw new RangeError(`a rectangle of ${columns} x ${rows} processing elements at ${column}, ${row} does not exist`);
+    throw new RangeError(
+      `a rectangle of ${columns} x ${rows} processing elements at ${column}, ${row}; give whole numbers from 0 to 255`,
+    );
   }
   return column + row * 0x100 + columns * 0x1_0000 + rows * 0x100_0000;
 }

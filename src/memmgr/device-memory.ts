@@ -112,7 +112,9 @@ export class DeviceMemory {
     const stack = this.history.stack(this.allocate);
     const pool = this.#poolOf(options);
     const { alignment = GRANULE } = options;
-    if (!Number.isSafeInteger(bytes) || bytes <= 0) throw invalidArgument(`cannot allocate ${bytes} bytes`);
+    if (!Number.isSafeInteger(bytes) || bytes <= 0) {
+      throw invalidArgument(`an allocation of ${bytes} bytes; give a whole number from 1`);
+    }
     if (!Number.isSafeInteger(Math.log2(alignment)) || alignment < GRANULE) {
       throw invalidArgument(`an alignment is a power of two of at least ${GRANULE}, got ${alignment}`);
     }

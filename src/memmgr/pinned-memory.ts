@@ -53,6 +53,11 @@ interface Block {
   readonly pages?: HostPages;
 }
 
+function checkBytes(bytes: number): void {
+  if (Number.isSafeInteger(bytes) && bytes > 0) return;
+  throw invalidArgument(`an allocation of ${bytes} bytes of host memory; give a whole number from 1`);
+}
+
 /** Pinned host memory of a context: small buffers share pages, each size class has its own. */
 export class PinnedMemory {
   readonly #context: PinningContext;
@@ -68,7 +73,7 @@ export class PinnedMemory {
 
   allocate(bytes: number): PinnedBuffer {
     if (this.#closed) throw closedError(`pinned memory of context ${this.#context.id}`);
-    if (!Number.isSafeInteger(bytes) || bytes <= 0) throw invalidArgument(`cannot pin ${bytes} bytes`);
+    checkBytes(bytes);
     const sizeClass = sizeClassOf(bytes);
     const block = this.#takeFree(sizeClass) ?? this.#newBlock(sizeClass);
     this.#counter.allocate(bytes);
@@ -98,10 +103,11 @@ export class PinnedMemory {
   /** Memory on pages of its own, for other threads to attach. It is never pooled: others may hold it when it is freed here. */
   allocateShared(bytes: number): PinnedBuffer {
     if (this.#closed) throw closedError(`pinned memory of context ${this.#context.id}`);
-    if (!Number.isSafeInteger(bytes) || bytes <= 0) throw invalidArgument(`cannot pin ${bytes} bytes`);
+    checkBytes(bytes);
     const pages = this.#allocatePages(bytes);
     const shared = pages.share?.();
-    if (shared === undefined) throw invalidArgument('host memory of this card cannot be shared between threads');
+    if (shared === undefined)
+      throw invalidArgument('host memory of this card cannot be shared between threads; leave `shared` out and copy');
     return this.#ownPages(bytes, pages, shared);
   }
 

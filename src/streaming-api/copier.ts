@@ -236,7 +236,7 @@ export class Copier {
     for (const { destination, source, ...options } of copies) {
       for (const memory of [destination, source]) if (!ArrayBuffer.isView(memory)) this.#checkOwner(memory);
       if (!(destination instanceof DeviceBuffer) && !(source instanceof DeviceBuffer)) {
-        throw invalidArgument('a copy needs a device buffer on one side');
+        throw invalidArgument('a copy needs a device buffer on one side; between host memories use set()');
       }
       const [to, from] = [sizeOf(destination), sizeOf(source)];
       if (options.rows !== undefined) copyRows(to, from, options);

@@ -37,6 +37,8 @@ export interface CopyRange {
   readonly bytes: number;
 }
 
+const notBytes = (bytes: number): Error => invalidArgument(`a copy of ${bytes} bytes; give a whole number from 0`);
+
 function checkPart(what: string, total: number, offset: number, bytes: number): void {
   if (Number.isSafeInteger(offset) && offset >= 0 && offset + bytes <= total) return;
   throw invalidArgument(`${bytes} bytes at offset ${offset} leave the ${what} of ${total} bytes`);
@@ -48,7 +50,7 @@ export function decompressionRange(
   sourceBytes: number,
   { destinationOffset = 0, sourceOffset = 0, bytes = sourceBytes - sourceOffset }: CopyOptions,
 ): CopyRange & { readonly room: number } {
-  if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalidArgument(`cannot decompress ${bytes} bytes`);
+  if (!Number.isSafeInteger(bytes) || bytes < 0) throw notBytes(bytes);
   checkPart('destination', destinationBytes, destinationOffset, 0);
   checkPart('source', sourceBytes, sourceOffset, bytes);
   return { destinationOffset, sourceOffset, bytes, room: destinationBytes - destinationOffset };
@@ -64,7 +66,7 @@ export function copyRange(
   const { destinationOffset = 0, sourceOffset = 0 } = options;
   const rest = whole === 'source' ? sourceBytes - sourceOffset : destinationBytes - destinationOffset;
   const { bytes = rest } = options;
-  if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalidArgument(`cannot copy ${bytes} bytes`);
+  if (!Number.isSafeInteger(bytes) || bytes < 0) throw notBytes(bytes);
   checkPart('destination', destinationBytes, destinationOffset, bytes);
   checkPart('source', sourceBytes, sourceOffset, bytes);
   return { destinationOffset, sourceOffset, bytes };

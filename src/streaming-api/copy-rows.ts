@@ -7,9 +7,12 @@ function isCount(value: number): boolean {
 }
 
 function checkExtent(what: string, total: number, offset: number, stride: number, rows: number, bytes: number): void {
-  if (!isCount(offset) || !isCount(stride))
-    throw invalidArgument(`the ${what} has offset ${offset} and stride ${stride}`);
-  if (rows > 1 && stride < bytes) throw invalidArgument(`the ${what} has rows of ${bytes} bytes every ${stride} bytes`);
+  if (!isCount(offset) || !isCount(stride)) {
+    throw invalidArgument(`${what}Offset is ${offset}, ${what}Stride ${stride}; give whole numbers of bytes from 0`);
+  }
+  if (rows > 1 && stride < bytes) {
+    throw invalidArgument(`${what}Stride is ${stride}, less than a row of ${bytes} bytes`);
+  }
   const end = rows === 0 ? offset : offset + (rows - 1) * stride + bytes;
   if (end > total) throw invalidArgument(`${rows} rows every ${stride} bytes leave the ${what} of ${total} bytes`);
 }
@@ -18,8 +21,10 @@ function checkExtent(what: string, total: number, offset: number, stride: number
 export function copyRows(destinationBytes: number, sourceBytes: number, options: CopyOptions): readonly CopyRange[] {
   const { rows = 1, bytes = 0, destinationOffset = 0, sourceOffset = 0 } = options;
   const { destinationStride = bytes, sourceStride = bytes } = options;
-  if (!isCount(rows)) throw invalidArgument(`cannot copy ${rows} rows`);
-  if (options.bytes === undefined || !isCount(bytes)) throw invalidArgument('a copy of rows needs the bytes of a row');
+  if (!isCount(rows)) throw invalidArgument(`rows is ${rows}; give a whole number from 0`);
+  if (options.bytes === undefined || !isCount(bytes)) {
+    throw invalidArgument(`bytes is ${options.bytes}; a copy of rows needs the bytes of one row`);
+  }
   checkExtent('destination', destinationBytes, destinationOffset, destinationStride, rows, bytes);
   checkExtent('source', sourceBytes, sourceOffset, sourceStride, rows, bytes);
   const empty = rows * bytes === 0;

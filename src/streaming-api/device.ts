@@ -213,7 +213,8 @@ export class Device implements AsyncDisposable {
   share(): SharedDevice {
     this.#resources.checkOpen();
     const { card, firmware, heaps } = this.#parts;
-    if (!(heaps instanceof OwnHeaps)) throw invalidArgument('a device is shared by the thread that opened it');
+    if (!(heaps instanceof OwnHeaps))
+      throw invalidArgument('a device is shared by the thread that opened it; call share() there');
     return shareDevice(card, heaps, firmware);
   }
 

@@ -54,7 +54,8 @@ export class Event {
   elapsedDeviceUs(end: Event): number {
     const from = this.#reached();
     const to = end.#reached();
-    if (from.stream !== to.stream) throw invalidArgument('device time elapses between two events of one stream');
+    if (from.stream !== to.stream)
+      throw invalidArgument('the events were recorded on different streams; device time elapses on one');
     return to.deviceUs - from.deviceUs;
   }
 

@@ -147,9 +147,13 @@ export class Graph implements AsyncDisposable {
     const memory = this.#instantiated();
     const capture = other.#capture;
     const layout = other.#layout;
-    if (capture === undefined || layout === undefined) throw invalidArgument('the other graph holds no capture');
+    if (capture === undefined || layout === undefined)
+      throw invalidArgument('the other graph holds no capture; capture into it first');
     checkSameShape(this.#capture?.nodes ?? [], capture.nodes);
-    if (layout.bytes.byteLength > memory.bytes) throw invalidArgument('the other capture is larger');
+    if (layout.bytes.byteLength > memory.bytes) {
+      const [larger, own] = [layout.bytes.byteLength, memory.bytes];
+      throw invalidArgument(`the other capture takes ${larger} bytes, this graph has ${own}; instantiate it instead`);
+    }
     other.#capture = undefined;
     other.#layout = undefined;
     other.reset();
@@ -252,7 +256,9 @@ export class Graph implements AsyncDisposable {
       other.checkBelongsTo(this.#host.owner);
       if (other.freed) throw closedError(`the device buffer of ${other.bytes} bytes`);
       if (other.bytes < captured.bytes) {
-        throw invalidArgument(`a binding replaces ${captured.bytes} bytes by ${other.bytes}`);
+        throw invalidArgument(
+          `a binding replaces ${captured.bytes} bytes by ${other.bytes}; give a buffer at least as large`,
+        );
       }
     }
     return bound;

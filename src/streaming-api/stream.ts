@@ -269,7 +269,7 @@ export class Stream implements AsyncDisposable {
    */
   beginCapture(): void {
     this.commands.checkOpen();
-    if (this.isCapturing) throw invalidArgument('the stream is captured already');
+    if (this.isCapturing) throw invalidArgument('the stream is captured already; call endCapture first');
     new Capture(this.commands);
   }
 

@@ -100,7 +100,9 @@ export class Timeline implements Disposable {
   wait(value: bigint | number, { signal, deadlineMs }: TimelineWaitOptions = {}): Promise<void> {
     const wanted = checkValue(value);
     this.checkOpen();
-    if (deadlineMs !== undefined && !(deadlineMs > 0)) throw invalidArgument(`deadlineMs is ${deadlineMs}`);
+    if (deadlineMs !== undefined && !(deadlineMs > 0)) {
+      throw invalidArgument(`deadlineMs is ${deadlineMs}; give a positive number of milliseconds`);
+    }
     if (signal?.aborted === true) return Promise.reject(givenUp(wanted, signal));
     let forget: (() => void) | undefined;
     let timer: NodeJS.Timeout | undefined;

@@ -183,7 +183,7 @@ export class FaultInjectingFunction implements PciFunction {
 
   attachHost(shared: SharedHostPages): HostPages {
     const pages = this.#inner.attachHost?.(shared);
-    if (pages === undefined) throw invalidArgument(`${this.name} cannot attach host memory of another thread`);
+    if (pages === undefined) throw invalidArgument(`${this.name} cannot attach host memory of another thread; copy it`);
     return pages;
   }
 

@@ -221,7 +221,9 @@ export abstract class SoftwareFunction implements PciFunction {
 
   onInterrupt(vector: number, listener: () => void): InterruptSubscription {
     this.#checkOpen();
-    if (vector >= this.#vectorCount) throw invalidArgument(`${this.name} has ${this.#vectorCount} interrupt vectors`);
+    if (vector >= this.#vectorCount) {
+      throw invalidArgument(`${this.name} has no interrupt vector ${vector}; it has ${this.#vectorCount}, from 0`);
+    }
     const interrupt = new SoftwareInterrupt(listener);
     this.#interrupts.set(vector, interrupt);
     return interrupt;

@@ -402,7 +402,11 @@ export class Executor implements AsyncDisposable {
   #failAll(): void {
     const cause = this.#workers[0]?.failure;
     this.#failWaiting(
-      new MtiaError('WORKER_LOST', 'no worker thread of the executor can be started any more', { cause }),
+      new MtiaError(
+        'WORKER_LOST',
+        'no worker thread of the executor can be started any more (cause says why); make another executor',
+        { cause },
+      ),
     );
     this.#draining = true;
   }

@@ -202,7 +202,13 @@ export class WorkerThread {
 async function withDeadline(deadlineMs: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new MtiaError('WORKER_LOST', 'a worker thread did not get ready')), deadlineMs);
+    timer = setTimeout(
+      () =>
+        reject(
+          new MtiaError('WORKER_LOST', `a worker thread was not ready within ${deadlineMs} ms; make another executor`),
+        ),
+      deadlineMs,
+    );
     timer.unref();
   });
   try {
