@@ -66,7 +66,7 @@ const exponentOfMean = (logs: readonly number[]): number =>
   Math.exp(logs.reduce((sum, log) => sum + log, 0) / logs.length);
 
 /** Typical factor by which a row is off, whichever way: 1.15 is 15 %. */
-export function meanErrorFactor(ratios: readonly number[]): number {
+function meanErrorFactor(ratios: readonly number[]): number {
   return exponentOfMean(ratios.map((ratio) => Math.abs(Math.log(ratio))));
 }
 

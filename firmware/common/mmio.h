@@ -31,6 +31,4 @@ static inline void wait_for_interrupt(void) { __asm__ volatile("wfi" ::: "memory
 /* Orders writes of memory before the register write that lets a unit read them. */
 static inline void memory_barrier(void) { __asm__ volatile("fence" ::: "memory"); }
 
-static inline void instruction_barrier(void) { __asm__ volatile("fence.i" ::: "memory"); }
-
 #endif

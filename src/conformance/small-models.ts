@@ -13,10 +13,10 @@ import { encodeStruct, type Generation, GRAPH_HEADER, GRAPH_JOB, GRAPH_MAGIC, PR
 import type { TensorData } from '../streaming-api/index.js';
 import type { Random } from './random.js';
 
-export const MLP_INPUTS = 24;
-export const MLP_OUTPUTS = 10;
-export const TABLE_ROWS = 50;
-export const BAG = 3;
+const MLP_INPUTS = 24;
+const MLP_OUTPUTS = 10;
+const TABLE_ROWS = 50;
+const BAG = 3;
 
 function floats(random: Random, count: number): Float32Array {
   return Float32Array.from({ length: count }, () => 2 * random.next() - 1);

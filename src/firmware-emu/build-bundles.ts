@@ -117,7 +117,7 @@ function mutantBundle(toolchain: Toolchain, recipe: MutantRecipe): Uint8Array {
 }
 
 /** Everything that `npm run firmware` generates. Throws INVALID_BUNDLE or a RangeError where a source is at fault. */
-export function buildAll(root: string): Output[] {
+function buildAll(root: string): Output[] {
   const toolchain = new Toolchain(root);
   try {
     const signingKey = readFileSync(join(root, SIGNING_KEY), 'utf8');

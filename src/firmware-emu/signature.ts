@@ -4,8 +4,8 @@
  */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 
-export const PUBLIC_KEY_BYTES = 32;
-export const SIGNATURE_BYTES = 64;
+const PUBLIC_KEY_BYTES = 32;
+const SIGNATURE_BYTES = 64;
 export const SIGNATURE_SECTION_BYTES = PUBLIC_KEY_BYTES + SIGNATURE_BYTES;
 
 /** SubjectPublicKeyInfo of an Ed25519 key (RFC 8410), up to the key itself. */

@@ -95,9 +95,6 @@ export const MEMORY_MAP = {
   LPDDR: { base: 0x10_0000_0000n, size: 128n * 1024n * MB, seenBy: 'both', doc: 'LPDDR5' },
 } as const satisfies Readonly<Record<string, Omit<Region, 'name'>>>;
 
-/** Name of a region. */
-export type RegionName = keyof typeof MEMORY_MAP;
-
 /** The memory map as a list, in address order. */
 export const REGIONS: readonly Region[] = Object.entries(MEMORY_MAP).map(([name, region]) => ({ name, ...region }));
 

@@ -36,7 +36,6 @@ static struct number unpack(const struct float_format *f, uint64_t bits) {
 }
 
 static bool is_nan(struct number n) { return n.kind >= QUIET; }
-bool float_is_nan(const struct float_format *f, uint64_t a) { return is_nan(unpack(f, a)); }
 
 static uint64_t invalid(struct float_context *c) {
   c->flags |= FLAG_INVALID;

@@ -23,7 +23,6 @@ uint64_t float_square_root(struct float_context *context, uint64_t a);
 uint64_t float_multiply_add(struct float_context *context, uint64_t a, uint64_t b, uint64_t c);
 uint64_t float_negate(const struct float_format *format, uint64_t a);
 uint64_t float_canonical_nan(const struct float_format *format);
-bool float_is_nan(const struct float_format *format, uint64_t a);
 /* -0 is less than +0 for minimum and maximum. */
 uint64_t float_minimum(struct float_context *context, uint64_t a, uint64_t b, bool maximum);
 enum float_comparison { COMPARE_LESS_OR_EQUAL, COMPARE_LESS, COMPARE_EQUAL };

@@ -17,7 +17,7 @@ import { columnRange, joinPieces, type Layout, type Piece, shapeOf, type Value }
 const partOf = (node: GraphNode): string => `node "${node.name}" (${node.operator})`;
 
 /** The same elements in the same order under another shape. */
-export function reshaped(context: LoweringContext, node: GraphNode, value: Value, shape: readonly number[]): Value {
+function reshaped(context: LoweringContext, node: GraphNode, value: Value, shape: readonly number[]): Value {
   if (elementCount(shape) !== elementCount(shapeOf(value))) {
     throw shapeMismatch(`${partOf(node)}: [${shapeOf(value)}] has no shape [${shape}]`);
   }

@@ -52,7 +52,7 @@ export interface OnnxTensor {
 /** Finds the bytes of a tensor that keeps them outside the file. */
 export type ExternalData = (location: string, offset: number, length: number | undefined, part: string) => Uint8Array;
 
-export const refuseExternalData: ExternalData = (location, _offset, _length, part) => {
+const refuseExternalData: ExternalData = (location, _offset, _length, part) => {
   throw invalidModel(part, `keeps its data in "${location}", which cannot be read from here`);
 };
 

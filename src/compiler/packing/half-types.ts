@@ -43,9 +43,5 @@ export function convertToHalf(
     for (let index = 0; index < count; index++) target[to + index] = fp16Bits(source[from + index] as number);
     return;
   }
-  for (let index = 0; index < count; index++) {
-    const bits = source[from + index] as number;
-    target[to + index] =
-      (bits & 0x7fff_ffff) > 0x7f80_0000 ? (bits >>> 16) | 0x40 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
-  }
+  for (let index = 0; index < count; index++) target[to + index] = bf16Bits(source[from + index] as number);
 }

@@ -4,8 +4,6 @@ import { convertToHalf, type HalfType } from './half-types.js';
 
 /** Columns of a block of the DPE. */
 export const BLOCK_COLUMNS = 32;
-/** Bytes of k of a block. */
-export const BLOCK_K_BYTES = 64;
 const HALF_BYTES = 2;
 
 /** Columns source..source + count of a weight go to columns target.. of the input that it meets. */

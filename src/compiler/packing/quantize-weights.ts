@@ -3,7 +3,7 @@ import type { ConstantTensor } from '../tensor.js';
 import { type ColumnRun, placeColumn, scaledFloats } from './pack-weights.js';
 
 /** Largest magnitude of a quantised value: -128 is not used, so that the range is symmetric. */
-export const INT8_LIMIT = 127;
+const INT8_LIMIT = 127;
 
 /** Scale of every column (row of the columns x k tensor): max |w| / 127 in FP32. Undefined where a weight is not finite. */
 export function columnScales(weight: ConstantTensor, scale: number): Float32Array | undefined {

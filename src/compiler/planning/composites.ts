@@ -134,7 +134,7 @@ export function runsOf(composite: Composite): readonly ColumnRun[] {
 }
 
 /** Bytes that the producer of a slot would write into it; undefined where it cannot write there. */
-export function producerBytes(composite: Composite, slot: Slot): number | undefined {
+function producerBytes(composite: Composite, slot: Slot): number | undefined {
   const { piece } = slot;
   const { source } = piece;
   if (isDense(source) || source.kind === 'input') return undefined;

@@ -15,7 +15,7 @@ const symInt = z.union([
 const tensorName = z.object({ name: z.string() });
 
 /** A one-key union; kinds that no supported operator takes stay opaque. */
-export const argumentSchema = z.record(z.string(), z.unknown());
+const argumentSchema = z.record(z.string(), z.unknown());
 export type Argument = z.infer<typeof argumentSchema>;
 
 export const ARGUMENT_SHAPES = {
@@ -33,7 +33,7 @@ export const ARGUMENT_SHAPES = {
   as_sym_ints: z.array(symInt),
 } as const;
 
-export const tensorMetaSchema = z.object({
+const tensorMetaSchema = z.object({
   dtype: integer,
   sizes: z.array(symInt),
   strides: z.array(symInt),

@@ -48,7 +48,7 @@ function checkMatmulPath(option: string, name: string): MatmulPath {
 }
 
 /** Throws the error that a status of the C library stands for. */
-export function checkStatus(status: number, call: CFunctionName, name: string): void {
+function checkStatus(status: number, call: CFunctionName, name: string): void {
   if (status === 0) return;
   const code = errorNameOf(status);
   if (code === 'CHIP_CLOSED') throw closedError(name);
