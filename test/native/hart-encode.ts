@@ -35,7 +35,23 @@ export function jal(rd: number, distance: number): number {
   return (0x6f | (rd << 7) | field) >>> 0;
 }
 
-/** A value of up to 31 bits in two instructions. */
+/** c.beqz (form 0) and c.bnez (1) of x8 to x15. */
+export function compressedBranch(form: number, rs1: number, distance: number): number {
+  const d = distance;
+  const high = (((d >> 8) & 1) << 12) | (((d >> 3) & 3) << 10);
+  const low = (((d >> 6) & 3) << 5) | (((d >> 1) & 3) << 3) | (((d >> 5) & 1) << 2);
+  return 0xc001 | (form << 13) | ((rs1 - 8) << 7) | high | low;
+}
+
+/** c.j */
+export function compressedJump(distance: number): number {
+  const d = distance;
+  const high = (((d >> 11) & 1) << 12) | (((d >> 4) & 1) << 11) | (((d >> 8) & 3) << 9) | (((d >> 10) & 1) << 8);
+  const low = (((d >> 6) & 1) << 7) | (((d >> 7) & 1) << 6) | (((d >> 1) & 7) << 3) | (((d >> 5) & 1) << 2);
+  return 0xa001 | high | low;
+}
+
+/** A value of 32 bits, sign-extended, in two instructions. */
 export function loadImmediate(rd: number, value: number): number[] {
   const low = (value << 20) >> 20;
   return [uType(0x37, value - low, rd), iType(0x1b, 0, low, { rd, rs1: rd })];
@@ -56,7 +72,7 @@ function segment(flags: number, offset: number, address: number, bytes: number):
   return header;
 }
 
-/** An executable with code at CODE_BASE (its entry) and data at DATA_BASE. */
+/** An executable with code at CODE_BASE (its entry), which it may change, and data at DATA_BASE. */
 export function elfFile(code: Buffer, data: Buffer): Buffer {
   const header = Buffer.alloc(64);
   header.write('\x7fELF\x02\x01\x01', 0, 'latin1');
@@ -74,7 +90,7 @@ export function elfFile(code: Buffer, data: Buffer): Buffer {
   const all = [
     header,
     segment(6, dataOffset, DATA_BASE, data.length),
-    segment(5, codeOffset, CODE_BASE, code.length),
+    segment(7, codeOffset, CODE_BASE, code.length),
     Buffer.alloc(dataOffset - 64 - 2 * 56),
     data,
     code,

@@ -19,6 +19,8 @@ export function randomData(random: Random): Buffer {
     0x43e0000000000000n,
     0x3fe0000000000000n,
     0x7fffffffn,
+    0x7fffffffffffffffn,
+    0xffffffffffffffffn,
   ];
   const specialSingle = [
     0, 1, 0x7f800000, 0x7fc00000, 0x7f800001, 0x00800000, 0x007fffff, 0x3f800000, 0x7f7fffff, 0x4f000000, 0x5f000000,

@@ -1,5 +1,5 @@
-/** Random instructions out of I, M, A, F, D, C and the floating point CSRs, with branches that skip some of them. */
-import { branch, iType, jal, rType, sType, uType } from './hart-encode.js';
+/** Random instructions out of I, M, A, F, D, C and the floating point CSRs. */
+import { iType, rType, sType, uType } from './hart-encode.js';
 import {
   ATOMIC_BASE,
   BASE,
@@ -9,26 +9,44 @@ import {
   narrow,
   RESERVED,
   STACK,
-  sizeOf,
   wide,
 } from './hart-program.js';
+import { ControlFlow, type Source } from './hart-random-control.js';
 import { pick, type Random } from './random.js';
 
-export class Generator {
+/** x8 and x10 to x15 as compressed instructions name them; x9 holds an address. */
+const SHORT_REGISTERS = [0, 2, 3, 4, 5, 6, 7] as const;
+
+export class Generator implements Source {
   /** The register written last: chains of dependent instructions are what compilers emit. */
   private last = 0;
+  /** Not written for now. */
+  private readonly held: number[] = [];
+  private readonly controlFlow: ControlFlow;
 
-  constructor(private readonly random: Random) {}
+  constructor(private readonly random: Random) {
+    this.controlFlow = new ControlFlow(random, this);
+  }
 
-  private register(): number {
+  register(): number {
     return this.random(3) === 0 ? this.last : this.random(32);
   }
 
-  private target(): number {
+  target(): number {
     const rd = this.random(32);
-    if (RESERVED.includes(rd)) return this.target();
+    if (RESERVED.includes(rd) || this.held.includes(rd)) return this.target();
     this.last = rd;
     return rd;
+  }
+
+  /** What make makes does not write the register, one of x1, x5 to x8. */
+  hold<T>(register: number, make: () => T): T {
+    this.held.push(register);
+    try {
+      return make();
+    } finally {
+      this.held.pop();
+    }
   }
 
   private immediate(): number {
@@ -47,7 +65,7 @@ export class Generator {
     return [wide(rType(word ? 0x3b : 0x33, funct3, alternate ? 0x20 : 0, operands))];
   }
 
-  private integerImmediate(): Instruction[] {
+  integerImmediate(): Instruction[] {
     const operands = { rs1: this.register(), rd: this.target() };
     const word = this.random(3) === 0;
     const funct3 = word ? pick(this.random, [0, 1, 5]) : this.random(8);
@@ -93,17 +111,35 @@ export class Generator {
     return [...(this.random(2) === 0 ? constant : index), this.random(3) === 0 ? store : load];
   }
 
+  /** At the address of ATOMIC_BASE, or at one that is computed and may be overwritten by what was there. */
   private atomic(): Instruction[] {
     const funct3 = 2 + this.random(2);
-    const rs1 = ATOMIC_BASE;
     const order = this.random(4);
-    if (this.random(4) > 0) {
-      const funct5 = pick(this.random, [0, 1, 4, 8, 12, 16, 20, 24, 28]);
-      return [wide(rType(0x2f, funct3, (funct5 << 2) | order, { rd: this.target(), rs1, rs2: this.register() }))];
-    }
+    if (this.random(4) === 0) return this.reservation(funct3, order);
+    const funct5 = pick(this.random, [0, 1, 4, 8, 12, 16, 20, 24, 28]);
+    const own = this.random(3) === 0;
+    const rs1 = own ? 10 + this.random(8) : ATOMIC_BASE;
+    const rd = own && this.random(2) === 0 ? rs1 : this.target();
+    const rs2 = this.random(6) === 0 ? rs1 : this.register();
+    const address = own ? [wide(iType(0x13, 0, this.random(255) * 8 - 1024, { rd: rs1, rs1: ATOMIC_BASE }))] : [];
+    return [...address, wide(rType(0x2f, funct3, (funct5 << 2) | order, { rd, rs1, rs2 }))];
+  }
+
+  /** LR and SC, also with a store between them, alone, twice, and at another address. */
+  private reservation(funct3: number, order: number): Instruction[] {
+    const rs1 = ATOMIC_BASE;
     const reserve = wide(rType(0x2f, funct3, (2 << 2) | order, { rd: this.target(), rs1 }));
-    const conditional = wide(rType(0x2f, funct3, (3 << 2) | order, { rd: this.target(), rs1, rs2: this.register() }));
-    return pick(this.random, [[reserve, conditional], [conditional], [reserve, conditional, conditional]]);
+    const storeAt = (at: number): Instruction =>
+      wide(rType(0x2f, funct3, (3 << 2) | order, { rd: this.target(), rs1: at, rs2: this.register() }));
+    const store = wide(sType(0x23, this.random(4), pick(this.random, [0, 4, 64]), { rs1, rs2: this.register() }));
+    const elsewhere = [wide(iType(0x13, 0, 16, { rd: 10, rs1 })), storeAt(10)];
+    return pick(this.random, [
+      [reserve, storeAt(rs1)],
+      [storeAt(rs1)],
+      [reserve, storeAt(rs1), storeAt(rs1)],
+      [reserve, store, storeAt(rs1)],
+      [reserve, ...elsewhere, storeAt(rs1)],
+    ]);
   }
 
   private rounding(): number {
@@ -186,19 +222,62 @@ export class Generator {
     return [wide(rType(pick(this.random, [0x43, 0x47, 0x4b, 0x4f]), this.rounding(), funct7, operands))];
   }
 
-  /** All forms of access to fflags, reads of frm and fcsr, and valid modes into frm: what user mode has of CSRs. */
+  /** All forms of access to fflags, and valid modes into frm and fcsr: what user mode has of CSRs. */
   private floatRegister(): Instruction[] {
     const rd = this.target();
     const frm = wide(iType(0x73, 5, 2, { rd, rs1: this.random(5) }));
     const read = wide(iType(0x73, 2, pick(this.random, [1, 2, 3]), { rd }));
     const fflags = wide(iType(0x73, pick(this.random, [1, 2, 3, 5, 6, 7]), 1, { rd, rs1: this.register() }));
-    return [pick(this.random, [frm, read, fflags, fflags])];
+    const clear = wide(iType(0x73, 7, 2, { rd, rs1: this.random(8) })); // of 0 to 4 it leaves a valid mode
+    const both = [
+      wide(iType(0x13, 0, this.random(160), { rd: 10 })),
+      wide(iType(0x73, pick(this.random, [1, 3]), 3, { rd, rs1: 10 })),
+    ];
+    return pick(this.random, [[frm], [read], [fflags], [fflags], [clear], both]);
+  }
+
+  private notZero(): number {
+    return this.target() || this.notZero();
+  }
+
+  /** Any kind of fence: sets, fence.tso, pause, fields to be ignored. */
+  private fence(): Instruction[] {
+    const fields = (this.random(0x1000) << 20) | (this.random(32) << 15) | (this.random(32) << 7);
+    return [
+      wide(pick(this.random, [0x0ff0000f, 0x0000100f, 0x8330000f, 0x0100000f, 0x000f | fields, 0x100f | fields])),
+    ];
+  }
+
+  /** What the specification reserves for hints: it does nothing, in the short forms as well. And sp there and back. */
+  private hint(): Instruction[] {
+    const imm6 = (this.random(2) << 12) | (this.random(32) << 2);
+    const rs2 = (1 + this.random(31)) << 2;
+    const far = 16 * (1 + this.random(31));
+    return pick(this.random, [
+      [narrow(0x0001 | imm6)],
+      [narrow(0x4001 | imm6)],
+      [narrow(0x6001 | rs2)],
+      [narrow(0x0002 | imm6)],
+      [narrow(0x8002 | rs2)],
+      [narrow(0x9002 | rs2)],
+      [narrow(this.stackStep(far)), ...this.compressed(), narrow(this.stackStep(-far))],
+      [narrow(this.stackStep(-far)), ...this.compressed(), narrow(this.stackStep(far))],
+    ]);
+  }
+
+  /** c.addi16sp */
+  private stackStep(d: number): number {
+    const low = (((d >> 4) & 1) << 6) | (((d >> 6) & 1) << 5) | (((d >> 7) & 3) << 3) | (((d >> 5) & 1) << 2);
+    return 0x6101 | (((d >> 9) & 1) << 12) | low;
   }
 
   private compressed(): Instruction[] {
-    const rd = this.target() || 1;
+    const rd = this.notZero();
     const rs2 = 1 + this.random(31);
-    const short = pick(this.random, [0, 2, 3, 4, 5, 6, 7]); // x8, x10..x15
+    const short = pick(
+      this.random,
+      SHORT_REGISTERS.filter((one) => !this.held.includes(8 + one)),
+    );
     const other = this.random(8);
     const base = COMPRESSED_BASE - 8;
     const imm6 = ((this.random(2) << 12) | (this.random(32) << 2)) >>> 0;
@@ -218,6 +297,7 @@ export class Generator {
           0x2001 | imm6 | (rd << 7),
           0x4001 | imm6 | (rd << 7),
           0x6001 | (rd << 7) | ((1 + this.random(31)) << 2),
+          0x7001 | (rd << 7) | (this.random(32) << 2), // c.lui of negative numbers
           0x8001 | imm6 | (short << 7),
           0x8401 | imm6 | (short << 7),
           0x8801 | imm6 | (short << 7),
@@ -237,41 +317,7 @@ export class Generator {
     ];
   }
 
-  /** A branch, jump or computed jump over a few instructions. */
-  private skip(): Instruction[] {
-    const skipped = Array.from({ length: this.random(4) }, () => this.straight()).flat();
-    const size = sizeOf(skipped);
-    const rd = this.target();
-    const short = 8 + this.random(8);
-    const over = 2 + size;
-    const compressedBranch =
-      0xc001 |
-      (this.random(2) << 13) |
-      ((short - 8) << 7) |
-      (((over >> 5) & 1) << 2) |
-      (((over >> 1) & 3) << 3) |
-      (((over >> 6) & 3) << 5) |
-      (((over >> 3) & 3) << 10);
-    switch (this.random(5)) {
-      case 0:
-        return [wide(jal(rd, 4 + size)), ...skipped];
-      case 1:
-        return [
-          wide(uType(0x17, 0, rd || 1)),
-          wide(iType(0x67, 0, 8 + size, { rd: this.target(), rs1: rd || 1 })),
-          ...skipped,
-        ];
-      case 2:
-        return [narrow(compressedBranch), ...skipped];
-      default:
-        return [
-          wide(branch(pick(this.random, [0, 1, 4, 5, 6, 7]), this.register(), this.register(), 4 + size)),
-          ...skipped,
-        ];
-    }
-  }
-
-  private straight(): Instruction[] {
+  straight(): Instruction[] {
     switch (this.random(18)) {
       case 0:
       case 1:
@@ -296,7 +342,7 @@ export class Generator {
       case 10:
         return this.random(3) === 0 ? this.floatRegister() : this.integerImmediate();
       case 11:
-        return this.random(8) === 0 ? [wide(pick(this.random, [0x0ff0000f, 0x0000100f]))] : this.integerRegister();
+        return this.random(8) === 0 ? this.fence() : this.random(4) === 0 ? this.hint() : this.integerRegister();
       default:
         return this.compressed();
     }
@@ -305,6 +351,6 @@ export class Generator {
   any(): Instruction[] {
     // Results are soon overwritten: many go into the hash before that.
     if (this.random(3) === 0) return [wide(rType(0x33, 0, 0x20, { rd: HASH, rs1: this.last, rs2: HASH }))];
-    return this.random(6) === 0 ? this.skip() : this.straight();
+    return this.random(6) === 0 ? this.controlFlow.any() : this.straight();
   }
 }
