@@ -189,9 +189,9 @@ static int forms_of_csr_access(struct machine *m) {
   return 0;
 }
 
-/* Other modes, delegation, odd pmpcfg (RV32), debug mode, tcontrol, vectors: no such registers. */
+/* Other modes and what is delegated or shown to them, odd pmpcfg (RV32), debug mode, tcontrol, vectors: no such registers. */
 static int registers_that_do_not_exist(struct machine *m) {
-  static const int numbers[] = {0x100, 0x105, 0x180, 0x200, 0x302, 0x303, 0x310, 0x3a1, 0x3f0, 0x7a5, 0x7b0, 0xb01, 0xb20, 0xb80,
+  static const int numbers[] = {0x100, 0x105, 0x180, 0x200, 0x302, 0x303, 0x306, 0x30a, 0x310, 0x3a1, 0x3f0, 0x7a5, 0x7b0, 0x747, 0xb01, 0xb20, 0xb80,
                                 0xc80, 0x008, 0x009, 0x00a, 0x00f, 0xc20, 0xc21, 0xc22};
   for (uint32_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     const uint32_t word = csrrs(A0, numbers[i], X0);

@@ -36,7 +36,7 @@ void hart_reset(struct hart *hart, uint64_t pc) {
   hart->pc = pc & ~1ull;
   hart->fcsr = 0;
   hart->mstatus = HART_MSTATUS_MPP;
-  hart->mie = hart->mtvec = hart->mscratch = hart->mepc = hart->mcause = hart->mtval = hart->mcounteren = 0;
+  hart->mie = hart->mtvec = hart->mscratch = hart->mepc = hart->mcause = hart->mtval = 0;
   hart->reservation = ~0ull;
   d->waiting = false;
   d->cycle_offset = 0 - hart->cycles;

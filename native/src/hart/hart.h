@@ -69,7 +69,7 @@ struct hart {
   uint64_t cycles;       /* device cycles; the environment adds to it, hart_run adds one an instruction */
   uint32_t fcsr;
   /* machine CSRs */
-  uint64_t mstatus, mie, mtvec, mscratch, mepc, mcause, mtval, mcounteren;
+  uint64_t mstatus, mie, mtvec, mscratch, mepc, mcause, mtval;
   uint64_t reservation; /* LR/SC: the address, plus 1 where LR.D made it; ~0 = none */
   uint64_t id;          /* mhartid */
   /* Interrupt lines (bits 3, 7, 11 of mip); other threads set them, then wake the thread that runs the hart. */

@@ -4,7 +4,7 @@
 
 enum {
   CSR_FFLAGS = 0x001, CSR_FRM = 0x002, CSR_FCSR = 0x003,
-  CSR_MSTATUS = 0x300, CSR_MISA = 0x301, CSR_MIE = 0x304, CSR_MTVEC = 0x305, CSR_MCOUNTEREN = 0x306, CSR_MCOUNTINHIBIT = 0x320,
+  CSR_MSTATUS = 0x300, CSR_MISA = 0x301, CSR_MIE = 0x304, CSR_MTVEC = 0x305, CSR_MCOUNTINHIBIT = 0x320,
   CSR_MHPMEVENT3 = 0x323, CSR_MHPMEVENT31 = 0x33f,
   CSR_MSCRATCH = 0x340, CSR_MEPC = 0x341, CSR_MCAUSE = 0x342, CSR_MTVAL = 0x343, CSR_MIP = 0x344,
   CSR_TSELECT = 0x7a0, CSR_TDATA1 = 0x7a1, CSR_TDATA2 = 0x7a2, CSR_TDATA3 = 0x7a3,
@@ -42,7 +42,6 @@ bool hart_csr_read(const struct hart *hart, uint32_t number, uint64_t *value) {
     case CSR_MISA: *value = MISA; return true;
     case CSR_MIE: *value = hart->mie; return true;
     case CSR_MTVEC: *value = hart->mtvec; return true;
-    case CSR_MCOUNTEREN: *value = hart->mcounteren; return true;
     case CSR_MSCRATCH: *value = hart->mscratch; return true;
     case CSR_MEPC: *value = hart->mepc; return true;
     case CSR_MCAUSE: *value = hart->mcause; return true;
@@ -68,7 +67,6 @@ bool hart_csr_write(struct hart *hart, uint32_t number, uint64_t value) {
       return true;
     case CSR_MIE: hart->mie = value & HART_INTERRUPTS; return true;
     case CSR_MTVEC: hart->mtvec = value & ~2ull; return true;
-    case CSR_MCOUNTEREN: hart->mcounteren = value & 0xffffffff; return true;
     case CSR_MSCRATCH: hart->mscratch = value; return true;
     case CSR_MEPC: hart->mepc = value & ~1ull; return true;
     case CSR_MCAUSE: hart->mcause = value; return true;
