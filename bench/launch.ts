@@ -1,8 +1,9 @@
-/** What a launch costs by itself: a kernel that does nothing, from submit to the resolved promise. */
+/** What a launch costs by itself: a kernel that does nothing, from submit to the resolved promise; and what the first one waits for. */
 import type { Device, Kernel } from '../src/streaming-api/index.js';
 import { type BenchmarkContext, openMeasuredDevice } from './context.js';
 import { median, percentile, takeTurns } from './measure.js';
 import type { Measurement } from './result.js';
+import { measureStartUp } from './start-up.js';
 
 const LAUNCHES = 2000;
 const ROUNDS = 5;
@@ -39,7 +40,7 @@ async function pipelinedPerSecond(device: Device, kernel: Kernel): Promise<numbe
   return (Math.ceil(PIPELINED / BATCH) * BATCH * 1000) / (performance.now() - start);
 }
 
-export async function benchmarkLaunch(context: BenchmarkContext): Promise<readonly Measurement[]> {
+async function launchRows(context: BenchmarkContext): Promise<readonly Measurement[]> {
   await using measured = await openMeasuredDevice(context);
   const { device } = measured;
   const kernel = device.kernel('NULL');
@@ -74,6 +75,10 @@ export async function benchmarkLaunch(context: BenchmarkContext): Promise<readon
       bar: { of: 'value', limit: 200_000 },
     },
   ];
+}
+
+export async function benchmarkLaunch(context: BenchmarkContext): Promise<readonly Measurement[]> {
+  return [...(await launchRows(context)), ...(await measureStartUp(context))];
 }
 
 function latency(name: string, value: number | null): Measurement {

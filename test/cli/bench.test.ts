@@ -65,6 +65,7 @@ describe.skipIf(notBuilt !== undefined)(`mtia bench${skipReason}`, () => {
     const latency = results.find((result) => result.bar === '≤ 25 µs');
     expect(latency?.value).toBeGreaterThan(0);
     expect(latency?.meetsBar).toBe((latency?.value ?? 0) <= 25);
+    expect(results.find((result) => result.bar === '≤ 100 ms')?.value).toBeGreaterThan(1);
   });
 
   it('ends at Ctrl-C with exit code 130, and says so', async () => {
