@@ -3,7 +3,7 @@
  * them to a slot on the device, the launch reads them there.
  *
  * A stream's commands run in order, so the slots on the device may be reused in order without asking whether a launch is
- * done. Those on the host are written ahead of the stream: each stays taken until its launch has completed.
+ * done. Those on the host are written ahead of the stream: each stays taken until its copy has completed.
  */
 import { invalidArgument } from '../driver/index.js';
 import { JOB_ARGUMENT_WORDS } from '../hw/index.js';

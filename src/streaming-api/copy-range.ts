@@ -13,7 +13,7 @@ export interface CopyOptions {
   readonly rows?: number;
   /** Bytes from the start of a row of the destination to the next, at least `bytes`, which it is when absent. */
   readonly destinationStride?: number;
-  /** Bytes from one row of the source to the next; rowBytes when absent. */
+  /** Bytes from the start of a row of the source to the next; as destinationStride. */
   readonly sourceStride?: number;
   /** Aborts the copy, before it starts or while it runs. Part of the bytes may have moved. */
   readonly signal?: AbortSignal | undefined;
