@@ -1,7 +1,7 @@
 /* ACROSS_PES: barriers, locks and tickets over the PEs of the rectangle; argument 0 is what, argument 1 where, argument 2 how often. */
 #include "mtia_kernel.h"
 
-enum test { BARRIERS, LOCK, TICKETS, POST_RING, MISSING_AT_BARRIER, OUTSIDE };
+enum test { BARRIERS, LOCK, TICKETS, POST_RING, MISSING_AT_BARRIER, OUTSIDE, TRAP_IN_LOCK, LEAVE_IN_LOCK, TRAP_BEFORE_BARRIER };
 
 /* Semaphores 2 and 3 of the PE at the corner. */
 #define CORNER ((struct remote_semaphore){2, 0, 0})
@@ -45,6 +45,17 @@ static void post_ring(volatile uint64_t *words, const struct mtia_job_descriptor
   }
 }
 
+/* Everybody takes the lock once and comes to the barrier; but the PE at that place ends while it holds the lock, or after it. */
+static void one_falls_out(uint64_t test, const struct pe_place *place, uint64_t which) {
+  const bool falls = place->index == which;
+  lock_acquire(CORNER);
+  if (falls && test == LEAVE_IN_LOCK) return;
+  if (falls && test == TRAP_IN_LOCK) __asm__ volatile("unimp");
+  lock_release(CORNER);
+  if (falls) __asm__ volatile("unimp");
+  barrier(MTIA_BARRIER_RECTANGLE);
+}
+
 uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
   struct pe_place place;
   if (hart != 0) return MTIA_RESULT_OK;
@@ -55,6 +66,7 @@ uint32_t kernel_main(const struct mtia_job_descriptor *job, uint32_t hart) {
   if (test == LOCK) locked_count(words, rounds);
   if (test == TICKETS) tickets(words, &place, rounds);
   if (test == POST_RING) post_ring(words, job, &place, rounds);
+  if (test >= TRAP_IN_LOCK) return one_falls_out(test, &place, rounds), MTIA_RESULT_OK;
   if (test == OUTSIDE) remote_semaphore_post((struct remote_semaphore){4, job->columns, 0}, 1);
   if (test != MISSING_AT_BARRIER || place.index != 1) barrier(MTIA_BARRIER_RECTANGLE);
   return MTIA_RESULT_OK;
