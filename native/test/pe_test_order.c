@@ -172,6 +172,24 @@ static void a_row_may_not_straddle_the_end(void) {
   fixture_destroy(f);
 }
 
+/* Rows that overlap start before the end, all of them, and the last one reaches over it: at the end of local memory, out of it. */
+static void overlapping_rows_may_not_either(void) {
+  struct fixture *const f = fixture_create(2, 0);
+  cb_init(f, 0, (uint32_t)f->pe->local_bytes - 256, 256);
+  cb_push(f, 0, 128);
+  CHECK(issue(f, 0, MTIA_COMMAND_CB_POP, 0, 128) == HART_CUSTOM_DONE);
+  memset(f->memory->sram, 5, 256);
+  for (uint32_t rows = 2; rows <= 3; rows++) {
+    dma_shape(f, 0, rows, 120, 120, 4);
+    CHECK(issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_SRAM_BASE, DMA(0, 1, 0)) == HART_CUSTOM_DONE); /* up to the last byte */
+    dma_shape(f, 0, rows, 128, 128, 32);
+    const enum hart_custom outcome = issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_SRAM_BASE, DMA(0, 0, 0));
+    CHECK(was_illegal(f, outcome, MTIA_COMMAND_DMA_IN, MTIA_DMA_IN_OFFSET_FIELD));
+    CHECK_EQUAL(f->pe->cp.buffers[0].write_at, 128);
+  }
+  fixture_destroy(f);
+}
+
 /* ---- Memory protection ---- */
 
 static void dma_obeys_the_protection_of_the_job(void) {
@@ -353,6 +371,7 @@ void test_order(void) {
   RUN(cb_init_waits_for_the_commands_on_the_buffer);
   RUN(semaphores_stall_and_count);
   RUN(a_row_may_not_straddle_the_end);
+  RUN(overlapping_rows_may_not_either);
   RUN(dma_obeys_the_protection_of_the_job);
   RUN(a_late_fault_reaches_the_hart_that_issued);
   RUN(loads_and_stores_obey_it_too);

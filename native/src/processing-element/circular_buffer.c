@@ -72,12 +72,13 @@ uint64_t block_extent(uint64_t offset, uint64_t rows, uint64_t row_bytes, uint64
   return extent;
 }
 
-/* A block that fits the buffer wraps around its end once at most: one row at most can straddle it. */
+/* Of the rows that start before the end of the buffer, the last one reaches furthest. The block is not contiguous. */
 static bool row_straddles(const struct block *block, uint64_t rows, uint64_t row_bytes) {
   if (block->stride == 0) return true;
   const uint64_t to_end = block->bytes - block->at;
-  const uint64_t row = (to_end - 1) / block->stride; /* last row that starts before the end */
-  return row < rows && row * block->stride + row_bytes > to_end;
+  const uint64_t before_end = (to_end - 1) / block->stride;
+  const uint64_t row = before_end < rows ? before_end : rows - 1;
+  return row * block->stride + row_bytes > to_end;
 }
 
 bool block_place(struct block *block, const struct circular_buffer *cb, uint8_t *local_memory, enum buffer_side side,
