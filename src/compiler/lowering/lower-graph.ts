@@ -89,76 +89,68 @@ function lowerNode(context: LoweringContext, node: GraphNode): void {
   }
 }
 
-function lowerToValue(context: LoweringContext, node: Exclude<GraphNode, NodeOf<'split'>>): Value {
-  switch (node.kind) {
-    case 'linear':
-      return lowerLinear(context, node);
-    case 'addmm':
-      return lowerAddmm(context, node);
-    case 'matmul':
-      return lowerMatmul(context, node);
-    case 'relu':
-    case 'sigmoid':
-    case 'tanh':
-      return lowerUnary(context, node);
-    case 'embedding':
-      return lookup(context, node, node.weight, node.indices);
-    case 'embedding_bag':
-      return lowerEmbeddingBag(context, node);
-    case 'sum':
-    case 'mean':
-      return lowerReduce(context, node);
-    case 'cat':
-    case 'stack':
-      return shapes.lowerCat(context, node);
-    case 'permute':
-    case 'transpose':
-      return shapes.lowerPermute(context, node);
-    case 'reshape':
-      return shapes.lowerReshape(context, node);
-    case 'flatten':
-      return shapes.lowerFlatten(context, node);
-    case 'flatten_to_matrix':
-      return shapes.lowerFlattenToMatrix(context, node);
-    case 'unsqueeze':
-      return shapes.lowerUnsqueeze(context, node);
-    case 'squeeze':
-      return shapes.lowerSqueeze(context, node);
-    case 'slice':
-      return shapes.lowerSlice(context, node);
-    case 'select':
-      return shapes.lowerSelect(context, node);
-    case 'index':
-      return lowerIndex(context, node);
-    case 'index_select':
-      return lowerIndexSelect(context, node);
-    case 'gather_nd':
-      return lowerGatherNd(context, node);
-    case 'add':
-      return context.isConstant(node.self) && context.isConstant(node.other)
-        ? arithmetic(context, node, 'add', node.self, node.other)
-        : lowerAdd(context, node);
-    case 'identity':
-      return context.value(node, node.self);
-    case 'cast':
-      return lowerCast(context, node);
-    case 'shape': {
-      const shape = context.shape(node, node.self);
-      return { kind: 'constant', tensor: integerConstant(shape.slice(node.start, node.end)) };
-    }
-    case 'sym_size': {
-      const shape = context.shape(node, node.self);
-      return scalar(shape[normalizeAxis(node, node.dim, shape.length)] ?? 1);
-    }
-    case 'sym_numel':
-      return scalar(elementCount(context.shape(node, node.self)));
-    case 'arange':
-      return lowerArange(context, node);
-    case 'integer_arithmetic':
-      return arithmetic(context, node, node.operation, node.left, node.right);
-    case 'unsupported':
-      throw unsupported(node.operator, node.name, node.reason);
-  }
+type SingleNode = Exclude<GraphNode, NodeOf<'split'>>;
+
+/** The value of every kind of node that has one output. */
+const LOWERINGS: { readonly [K in SingleNode['kind']]: (context: LoweringContext, node: NodeOf<K>) => Value } = {
+  linear: lowerLinear,
+  addmm: lowerAddmm,
+  matmul: lowerMatmul,
+  relu: lowerUnary,
+  sigmoid: lowerUnary,
+  tanh: lowerUnary,
+  embedding: (context, node) => lookup(context, node, node.weight, node.indices),
+  embedding_bag: lowerEmbeddingBag,
+  sum: lowerReduce,
+  mean: lowerReduce,
+  cat: shapes.lowerCat,
+  stack: shapes.lowerCat,
+  permute: shapes.lowerPermute,
+  transpose: shapes.lowerPermute,
+  reshape: shapes.lowerReshape,
+  flatten: shapes.lowerFlatten,
+  flatten_to_matrix: shapes.lowerFlattenToMatrix,
+  unsqueeze: shapes.lowerUnsqueeze,
+  squeeze: shapes.lowerSqueeze,
+  slice: shapes.lowerSlice,
+  select: shapes.lowerSelect,
+  index: lowerIndex,
+  index_select: lowerIndexSelect,
+  gather_nd: lowerGatherNd,
+  add: lowerSum,
+  identity: (context, node) => context.value(node, node.self),
+  cast: lowerCast,
+  shape: lowerShape,
+  sym_size: lowerSize,
+  sym_numel: (context, node) => scalar(elementCount(context.shape(node, node.self))),
+  arange: lowerArange,
+  integer_arithmetic: (context, node) => arithmetic(context, node, node.operation, node.left, node.right),
+  unsupported: (_, node) => {
+    throw unsupported(node.operator, node.name, node.reason);
+  },
+};
+
+function lowerToValue(context: LoweringContext, node: SingleNode): Value {
+  // The table has for each kind what takes nodes of that kind; the compiler does not follow it through the look-up.
+  const lower = LOWERINGS[node.kind] as (context: LoweringContext, node: SingleNode) => Value;
+  return lower(context, node);
+}
+
+/** A sum of integers that shapes are made of, or one that a kernel computes. */
+function lowerSum(context: LoweringContext, node: NodeOf<'add'>): Value {
+  return context.isConstant(node.self) && context.isConstant(node.other)
+    ? arithmetic(context, node, 'add', node.self, node.other)
+    : lowerAdd(context, node);
+}
+
+function lowerShape(context: LoweringContext, node: NodeOf<'shape'>): Value {
+  const shape = context.shape(node, node.self);
+  return { kind: 'constant', tensor: integerConstant(shape.slice(node.start, node.end)) };
+}
+
+function lowerSize(context: LoweringContext, node: NodeOf<'sym_size'>): Value {
+  const shape = context.shape(node, node.self);
+  return scalar(shape[normalizeAxis(node, node.dim, shape.length)] ?? 1);
 }
 
 const scalar = (value: number): Value => ({ kind: 'constant', tensor: integerConstant([value], []) });
