@@ -1,6 +1,6 @@
 /**
  * A ranking service over HTTP: `curl 'localhost:8080/rank?from=1980&until=1990'` answers with the ten best films of those
- * years. Requests of many clients run together in batches; SIGTERM answers what was accepted and ends.
+ * years. Requests of many clients run together in batches; SIGTERM and Ctrl-C answer what was accepted and end.
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
@@ -65,7 +65,14 @@ const server = createServer((request, response) => {
 });
 
 server.listen(Number(process.env.PORT ?? 8080), () => console.log('serving', server.address()));
-process.once('SIGTERM', async () => {
+async function end(): Promise<void> {
   server.close();
   await executor.close();
+}
+
+for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, end);
+server.once('error', async ({ message }) => {
+  console.error(message);
+  process.exitCode = 1;
+  await end();
 });

@@ -26,7 +26,14 @@ describe('the serving example', () => {
     // The same years, in other batches: the same scores.
     for (let decade = 0; decade < 5; decade++) expect(rankings[decade + 5]?.films).toEqual(rankings[decade]?.films);
     expect((await ask('/nowhere')).status).toBe(404);
-    server.kill('SIGTERM');
+
+    // A second one on the same port says so in one line, and ends by itself as well.
+    const second = spawn(process.execPath, [SCRIPT], { env: { ...process.env, PORT: port } });
+    const [[complaint], [code]] = await Promise.all([once(second.stderr, 'data'), once(second, 'exit')]);
+    expect(String(complaint)).toMatch(/^listen EADDRINUSE: .*\n$/);
+    expect(code).toBe(1);
+
+    server.kill('SIGINT');
     expect(await exited).toEqual([0, null]);
     expect(errors).toBe('');
   });
