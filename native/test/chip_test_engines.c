@@ -223,10 +223,25 @@ static uint32_t start_job(struct mtia_device *device, uint32_t slot, uint32_t re
   return (uint32_t)steps[5].value;
 }
 
+/* What a PE would reckon with (neighbours, barriers, atomics) reaches out of the grid. */
+static void a_descriptor_stays_in_the_grid(struct mtia_device *device) {
+  static const uint8_t rectangles[][4] = {{0, 0, 0, 1}, {0, 0, 1, 0}, {7, 0, 2, 1}, {0, 7, 1, 2}, {8, 0, 1, 1}, {0, 0, 255, 255}, {255, 255, 255, 255}};
+  for (uint32_t i = 0; i < sizeof rectangles / sizeof rectangles[0]; i++) {
+    const uint8_t *r = rectangles[i];
+    const struct mtia_job_descriptor descriptor = {.column = r[0], .row = r[1], .columns = r[2], .rows = r[3]};
+    poke(device, DESCRIPTOR, &descriptor, sizeof(descriptor));
+    struct step steps[] = {WRITE64(WQE(DESCRIPTOR), DESCRIPTOR), WRITE32(WQE(RECTANGLE), RECTANGLE(0, 0, 1, 1)), WRITE32(WQE(ARM), 1), WRITE32(WQE(START), 1), READ32(WQE(ERROR)), READ64(WQE(BUSY))};
+    RUN(device, steps);
+    CHECK_EQUAL(steps[4].value, MTIA_ERROR_INVALID_GRID);
+    CHECK_EQUAL(steps[5].value, 0);
+  }
+}
+
 static void jobs(void) {
   struct mtia_device *device = open_device(2);
   CHECK(start_job(device, 0, RECTANGLE(0, 0, 1, 1), 1, 0) != MTIA_ERROR_OK); /* in reset */
   start_monitor(device, UINT64_MAX);
+  a_descriptor_stays_in_the_grid(device);
   CHECK_EQUAL(start_job(device, 0, RECTANGLE(0, 0, 0, 1), 1, 0), MTIA_ERROR_INVALID_GRID);
   CHECK_EQUAL(start_job(device, 0, RECTANGLE(7, 0, 2, 1), 1, 0), MTIA_ERROR_INVALID_GRID);
   CHECK_EQUAL(start_job(device, 64, RECTANGLE(0, 0, 1, 1), 1, 0), MTIA_ERROR_INVALID_COMMAND);

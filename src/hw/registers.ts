@@ -254,7 +254,7 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
         'START',
         32,
         'WO',
-        'writing 1 copies the descriptor to the rectangle, none of whose PEs may be FULL, and wakes its PEs',
+        'writing 1 copies the descriptor, whose own rectangle lies in the grid, to the rectangle, none of whose PEs may be FULL, and wakes its PEs',
       ),
       register(0x18, 'DONE', 64, 'W1C', 'bit per slot: every PE has reported'),
       register(0x20, 'ERROR', 32, 'RO', 'error code of the last START; 0 = accepted'),

@@ -295,11 +295,23 @@ static void await_stop(struct chip *chip, uint64_t pes) {
   }
 }
 
+static bool is_in_grid(const struct chip *chip, uint32_t column, uint32_t row, uint32_t columns, uint32_t rows) {
+  const uint32_t width = (uint32_t)chip->specification.grid_width, height = (uint32_t)chip->specification.grid_height;
+  return columns != 0 && rows != 0 && column + columns <= width && row + rows <= height;
+}
+
+/* PEs reckon with the rectangle of the descriptor, which on v1 is larger than what is started at a time. */
+static bool descriptor_is_in_grid(const struct chip *chip, const uint8_t *descriptor) {
+  struct mtia_job_descriptor head;
+  memcpy(&head, descriptor, offsetof(struct mtia_job_descriptor, arguments));
+  return is_in_grid(chip, head.column, head.row, head.columns, head.rows);
+}
+
 /* The PEs of the rectangle as bits; 0 where the work queue engine does not take it. */
 static uint64_t rectangle_mask(const struct chip *chip, uint32_t rectangle) {
   uint32_t column = rectangle & 0xff, row = rectangle >> 8 & 0xff, columns = rectangle >> 16 & 0xff, rows = rectangle >> 24;
-  uint32_t width = (uint32_t)chip->specification.grid_width, height = (uint32_t)chip->specification.grid_height;
-  if (columns == 0 || rows == 0 || column + columns > width || row + rows > height) return 0;
+  const uint32_t width = (uint32_t)chip->specification.grid_width;
+  if (!is_in_grid(chip, column, row, columns, rows)) return 0;
   if (chip->specification.broadcast_dispatch == 0 && columns * rows != 1) return 0;
   uint64_t mask = 0;
   for (uint32_t r = row; r < row + rows; r++) {
@@ -353,6 +365,7 @@ static uint32_t start(struct chip *chip) {
   const uint8_t *descriptor = control_bus_operand(chip, engine->descriptor_address, sizeof(struct mtia_job_descriptor));
   if (mask == 0) return MTIA_ERROR_INVALID_GRID;
   if (descriptor == NULL || engine->slot >= MTIA_LIMIT_JOB_SLOTS) return MTIA_ERROR_INVALID_COMMAND;
+  if (!descriptor_is_in_grid(chip, descriptor)) return MTIA_ERROR_INVALID_GRID;
   pthread_mutex_lock(&engine->lock);
   /* Every PE must be out of reset and take a job: firmware that forgets what they have must not overwrite it. */
   const uint64_t unfit = ~atomic_load(&engine->out_of_reset) | atomic_load(&engine->full) | engine->slots[engine->slot].pes;
