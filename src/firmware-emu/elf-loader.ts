@@ -56,11 +56,13 @@ function windowsOf(generation: Generation, { core }: HartId): readonly Window[] 
 export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 const rangeText = ({ name, base, end }: Window): string => `${name} ${hex(base)}..${hex(end)}`;
 
-function checkSegment({ loadAddress, memoryBytes }: ElfSegment, windows: readonly Window[]): void {
+function checkSegment({ loadAddress, memoryBytes, offset }: ElfSegment, windows: readonly Window[]): void {
   if (windows.some(({ base, end }) => loadAddress >= base && loadAddress + memoryBytes <= end)) return;
   const places = windows.map(rangeText).join(', ');
+  // GNU ld puts the headers of the file below the code unless it is told not to.
+  const headers = offset === 0 ? ', without the ELF headers in the segment (-Wl,-n)' : '';
   throw new RangeError(
-    `segment at ${hex(loadAddress)} of ${memoryBytes} bytes lies outside what this hart sees (${places}); link it at ${hex(SRAM_BASE)}`,
+    `segment at ${hex(loadAddress)} of ${memoryBytes} bytes lies outside what this hart sees (${places}); link it at ${hex(SRAM_BASE)}${headers}`,
   );
 }
 

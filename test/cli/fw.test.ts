@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { elfOf, ILLEGAL, JUMP_TO_ITSELF, report } from '../firmware-emu/programs.js';
+import { elfOf, ILLEGAL, JUMP_TO_ITSELF, report, WAIT_FOR_EVER } from '../firmware-emu/programs.js';
 import { inPackage, linesOf, mtia, notBuilt, skipReason, temporaryFolder } from './mtia.js';
 
 const hexText = z.string().regex(/^0x[0-9a-f]+$/);
@@ -13,6 +13,7 @@ const execSchema = z.strictObject({
   pc: hexText,
   cause: hexText.nullable(),
   value: hexText.nullable(),
+  waitsFor: z.string().nullable(),
 });
 
 const bundleSchema = z.object({
@@ -52,6 +53,7 @@ describe.skipIf(notBuilt !== undefined)(`mtia fw exec${skipReason}`, () => {
     ['fail', report(11), 1, /^fail: test 5 after/, { testNumber: 5 }],
     ['trap', ILLEGAL, 1, /^trap .*: mcause 0x2, mepc 0x80000004, mtval 0x0$/, { cause: '0x2', pc: '0x80000004' }],
     ['limit', [JUMP_TO_ITSELF], 1, /^limit: no verdict after \d+ instructions, pc 0x80000000$/, { pc: '0x80000000' }],
+    ['limit', WAIT_FOR_EVER, 1, /^limit: waits for ever .* pc 0x80000004: wfi$/, { waitsFor: 'wfi' }],
   ] as const)('says %s to a person and to a script', async (status, words, code, text, fields) => {
     const path = written(`${status}.elf`, elfOf(words));
     const args = ['fw', 'exec', path, '--max-instructions', '20000'];

@@ -142,6 +142,13 @@ describe('executeElf', () => {
     await expect(execute(elfOf(report(1), shape))).rejects.toThrow(message);
   });
 
+  it('says how to leave the headers of the file out, where they are what lies outside', async () => {
+    const file = elfOf(report(1), { base: BASE - 4096, memoryBytes: 8192, entry: BASE });
+    const firstProgramHeader = 64;
+    file.writeBigUInt64LE(0n, firstProgramHeader + 8); // its offset in the file
+    await expect(execute(file)).rejects.toThrow(/segment at 0x7ffff000 .*without the ELF headers .*-Wl,-n/);
+  });
+
   it('refuses a request for a service of the host', async () => {
     await expect(execute(elfOf(report(0x800)))).rejects.toThrow(/tohost is 0x800/);
   });

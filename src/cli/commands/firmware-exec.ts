@@ -52,7 +52,7 @@ function sentenceOf(result: ExecuteResult): string {
 
 const hexOrNull = (value: bigint | undefined): string | null => (value === undefined ? null : hex(value));
 
-function report({ status, testNumber, instructions, pc, cause, value }: ExecuteResult): object {
+function report({ status, testNumber, instructions, pc, cause, value, waitsFor }: ExecuteResult): object {
   return {
     status,
     testNumber: testNumber ?? null,
@@ -60,6 +60,7 @@ function report({ status, testNumber, instructions, pc, cause, value }: ExecuteR
     pc: hex(pc),
     cause: hexOrNull(cause),
     value: hexOrNull(value),
+    waitsFor: waitsFor ?? null,
   };
 }
 
