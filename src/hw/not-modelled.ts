@@ -20,6 +20,16 @@ export const NOT_MODELLED: readonly NotModelled[] = [
     why: 'Its hazards are not published: an instruction takes a cycle, loads that miss the data cache the latency of the memory.',
   },
   {
+    feature: 'Stale data in the caches of the harts (no hardware coherence)',
+    source: 'I23',
+    why: 'The data caches keep device time only: data come from the memory, so a kernel that forgets to flush is not caught here. Code is fetched anew only after fence.i, as on the chip.',
+  },
+  {
+    feature: 'Machine timer and platform-level interrupt controller of a PE',
+    source: 'I23',
+    why: 'Their registers are not published. A hart of a PE has its software interrupt and one external source, the job; it reads the time, and deadlines are kept by the control core, which has a timer and a controller.',
+  },
+  {
     feature: 'Arbitration for the banks of local memory',
     source: 'I23',
     why: 'Neither their number nor the rule is published. No command beats the bandwidth of local memory; units do not slow each other down there.',
@@ -53,6 +63,21 @@ export const NOT_MODELLED: readonly NotModelled[] = [
     feature: 'Decompression of weights (ANS)',
     source: 'I25',
     why: 'The format is not published. GZIP on the host path is emulated.',
+  },
+  {
+    feature: 'Slices of SRAM and channels of LPDDR at their places on the network, and how addresses interleave',
+    source: 'I23, I25',
+    why: 'The rule is not published. Every address is equally far from every PE, and the bandwidth of all slices and channels is one; only the reduction network and semaphores count hops.',
+  },
+  {
+    feature: 'Network of its own for registers',
+    source: 'I23',
+    why: 'Nobody has published what it costs: an access to a register takes the instruction that makes it.',
+  },
+  {
+    feature: 'Work queue engine in each PE, which fetches its requests by DMA',
+    source: 'I25',
+    why: 'Format and registers are not published. One engine at the control core writes the descriptors to the PEs; start and replacement of a job take the published times.',
   },
   {
     feature: 'Leaky-bucket shaping and fragmentation of packets',

@@ -73,7 +73,10 @@ export const PUBLISHED_FIGURES: readonly PublishedFigure[] = [
   ),
   row(
     'LPDDR5',
-    ['16 channels; 64 GB, up to 128 GB addressable, 32 GB a card as deployed', 'I23 Tables I and II, section 3'],
+    [
+      '16 channels; 64 GB, up to 128 GB addressable, 32 GB a card as deployed; I25: 32 to 64 GB',
+      'I23 Tables I and II, section 3, I25',
+    ],
     ['16 channels; 64 to 128 GB', 'I25 Table 2'],
   ),
   row('LPDDR bandwidth of a card', ['150 GB/s', 'I23 Table II'], ['204.8 GB/s', 'I25 Table 2']),

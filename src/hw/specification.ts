@@ -180,7 +180,7 @@ export const SPECIFICATIONS: Readonly<Record<Generation, Specification>> = {
     seElementsPerCycle: figure(32, 'elements', 'I26 Table I'),
     dpeBytesOfKPerCycle: figure(64, 'bytes', 'I25 section 3.2 (two tiles of 32 x 32 B x 32)'),
     rowAccumulateRows: figure(128, 'rows', 'I25 section 3.3'),
-    dmaAlignment: figure(1, 'bytes', 'I25 section 3.3 (unaligned DMA_IN)'),
+    dmaAlignment: figure(1, 'bytes', 'I25 section 3.3 (unaligned DMA_IN; DMA_OUT: assumed)'),
     dmaRequestCycles: figure(30, 'cycles', 'assumed: embeddings are 2-3 times as fast as on v1 (HC24)'),
     broadcastDispatch: figure(1, '', 'I25 section 3.3'),
     queues: figure(LIMITS.QUEUES, '', 'assumed'),
