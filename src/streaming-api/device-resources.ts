@@ -78,7 +78,6 @@ export class DeviceResources implements ModelHost {
     this.memory = new DeviceMemory(heaps.source(), context, { whenIdle: () => this.#whenIdle() });
     this.pinned = new PinnedMemory(context);
     this.semaphores = new Semaphores(context);
-    void card.lost.then((error) => this.failTimelines(error));
   }
 
   /** What the card decompresses on the way in. */

@@ -84,6 +84,8 @@ export class Device implements AsyncDisposable {
   #resetting: Promise<void> | undefined;
   /** The latest reset, by whichever thread: done when there are resources again. */
   #renewal: Promise<void> | undefined;
+  /** The promise of the card whose loss is already told to the timelines. */
+  #followed: Promise<MtiaError> | undefined;
 
   /**
    * Boots the firmware and gets the device ready.
@@ -164,6 +166,7 @@ export class Device implements AsyncDisposable {
       decompression: resources.decompression,
       kernels: [...firmware.kernels.keys()],
     };
+    this.#followLoss();
   }
 
   /** Resolves, with the reason, when the device has stopped working for good; stays pending otherwise. */
@@ -461,7 +464,16 @@ export class Device implements AsyncDisposable {
   async #renew(notice: ResetNotice): Promise<void> {
     this.#resources.failTimelines();
     this.#resources = await DeviceResources.create(this.#parts);
+    this.#followLoss();
     this.#notices.tell('reset', notice);
+  }
+
+  /** One reaction a promise, not one a reset: each would keep, as long as the card is well, what an earlier reset has ended. */
+  #followLoss(): void {
+    const { lost } = this.#parts.card;
+    if (lost === this.#followed) return;
+    this.#followed = lost;
+    void lost.then((error) => this.#resources.failTimelines(error));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
