@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { packageRoot } from '../driver/package-root.js';
 import { addPlannedCommands } from './commands/planned.js';
-import { InputError, InterruptedError, sentence } from './errors.js';
+import { InputError, InterruptedError, inFile, sentence } from './errors.js';
 import { EXIT, exitCodeHelp } from './exit-codes.js';
 
 type Define = (command: Command) => void;
@@ -113,7 +113,8 @@ async function main(): Promise<void> {
   process.on('uncaughtException', endWith);
   // A reader that has seen enough (`mtia info | head`) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? EXIT.OK : EXIT.BAD_INPUT);
+    if (error.code === 'EPIPE') process.exit(EXIT.OK);
+    endWith(inFile('standard output', error));
   });
   try {
     const program = await createProgram();

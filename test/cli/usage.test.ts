@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { linesOf, mtia, notBuilt, skipReason } from './mtia.js';
+import { inPackage, linesOf, mtia, notBuilt, skipReason } from './mtia.js';
 import { infoSchema } from './schemas.js';
 
 const COMMANDS = ['run', 'verify', 'compile', 'conformance', 'info', 'fw', 'bench'];
@@ -50,6 +51,25 @@ describe.skipIf(notBuilt !== undefined)(`mtia${skipReason}`, () => {
     expect(linesOf(stderr)).toHaveLength(1);
     expect(stderr).toMatch(/^mtia: /);
     expect(stderr).toContain(named);
+  });
+
+  const inShell = (line: string): { readonly status: number | null; readonly stderr: string } =>
+    spawnSync('sh', ['-c', line], { cwd: inPackage('.'), encoding: 'utf8' });
+
+  it.each(['info', 'conformance --category discovery', 'fw inspect firmware/bundle/mtia.bundle'])(
+    '%s says nothing where its reader has seen enough',
+    (command) => {
+      const { stderr } = inShell(`node dist/src/cli/main.js ${command} | head -1`);
+      expect(stderr).toBe('');
+    },
+  );
+
+  it('says that its output cannot be written', () => {
+    const { status, stderr } = inShell('node dist/src/cli/main.js info > /dev/full');
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: 'mtia: standard output: no space left on the file system\n',
+    });
   });
 
   it('prints its version', async () => {
