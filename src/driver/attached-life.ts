@@ -5,7 +5,7 @@ import type { ContextAdministration } from './administration.js';
 import { diagnose } from './boot.js';
 import { CardRegisters } from './card-registers.js';
 import type { CompletionRecord } from './completion.js';
-import { Context } from './context.js';
+import { Context, closeContexts } from './context.js';
 import { deviceError, type MtiaError } from './errors.js';
 import { GuardedFunction } from './guarded-function.js';
 import type { PciFunction } from './pci-function.js';
@@ -121,17 +121,8 @@ export class AttachedLife implements ContextAdministration {
 
   /** Ends every context in order, as far as the device still does. */
   async close(): Promise<void> {
-    // All at once: firmware that is stuck costs the deadline of one.
-    await Promise.all([...this.#contexts].map((context) => this.#closeContext(context)));
+    await closeContexts(this.#contexts, this.#parts.logger);
     this.#watchdog.stop();
-  }
-
-  async #closeContext(context: Context): Promise<void> {
-    try {
-      await context.close();
-    } catch (error) {
-      this.#parts.logger.warn({ context: context.id, err: error }, 'context did not close in order');
-    }
   }
 
   async #abort(queue: number, position: number, count: number): Promise<void> {

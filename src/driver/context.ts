@@ -1,4 +1,5 @@
 /** A protection domain of the device: its own queues, mapped host memory and pages of device memory. */
+import type { Logger } from 'pino';
 import { HOST_COMMAND, type HostCommandName, LIMITS } from '../hw/index.js';
 import { AddressSpace } from './address-space.js';
 import type { ContextAdministration } from './administration.js';
@@ -140,4 +141,16 @@ export class Context {
     if (this.failure !== undefined) throw this.failure;
     if (this.closed) throw closedError(`context ${this.id}`);
   }
+}
+
+/** Ends contexts as far as the device still does, all at once: firmware that is stuck costs the deadline of one. */
+export async function closeContexts(contexts: Iterable<Context>, logger: Logger): Promise<void> {
+  const close = async (context: Context): Promise<void> => {
+    try {
+      await context.close();
+    } catch (error) {
+      logger.warn({ context: context.id, err: error }, 'context did not close in order');
+    }
+  };
+  await Promise.all(Array.from(contexts, close));
 }

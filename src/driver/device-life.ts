@@ -3,7 +3,7 @@ import type pino from 'pino';
 import { Administration } from './administration.js';
 import type { CardResources } from './boot.js';
 import type { CardRegisters } from './card-registers.js';
-import { Context } from './context.js';
+import { Context, closeContexts } from './context.js';
 import type { MtiaError } from './errors.js';
 import type { PciFunction } from './pci-function.js';
 import { Watchdog } from './watchdog.js';
@@ -76,22 +76,13 @@ export class DeviceLife {
   /** Ends every context in order, as far as the device still does. */
   async close(): Promise<void> {
     try {
-      // All at once: firmware that is stuck costs the deadline of one.
-      await Promise.all([...this.#contexts].map((context) => this.#closeContext(context)));
+      await closeContexts(this.#contexts, this.#parts.logger);
       await this.#administration.queue.close();
     } catch (error) {
       // Only a lost device refuses; the card itself is still closed.
       this.#parts.logger.warn({ err: error }, 'device did not close in order');
     } finally {
       this.#watchdog.stop();
-    }
-  }
-
-  async #closeContext(context: Context): Promise<void> {
-    try {
-      await context.close();
-    } catch (error) {
-      this.#parts.logger.warn({ context: context.id, err: error }, 'context did not close in order');
     }
   }
 }

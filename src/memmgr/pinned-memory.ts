@@ -76,14 +76,7 @@ export class PinnedMemory {
     checkBytes(bytes);
     const sizeClass = sizeClassOf(bytes);
     const block = this.#takeFree(sizeClass) ?? this.#newBlock(sizeClass);
-    this.#counter.allocate(bytes);
-    let freed = false;
-    const free = (): void => {
-      if (freed) return;
-      freed = true;
-      this.#counter.free(bytes);
-      this.#giveBack(sizeClass, block);
-    };
+    const free = this.#count(bytes, () => this.#giveBack(sizeClass, block));
     return { iova: block.iova, view: block.view.subarray(0, bytes), bytes, free };
   }
 
@@ -175,15 +168,22 @@ export class PinnedMemory {
 
   #ownPages(bytes: number, pages: HostPages, shared: SharedHostPages): PinnedBuffer {
     const iova = this.#mapPages(pages);
+    const free = this.#count(bytes, () => {
+      if (this.#mapped.has(iova)) this.#unmap(iova, pages);
+    });
+    return { iova, view: pages.view.subarray(0, bytes), bytes, shared, free };
+  }
+
+  /** Counts the bytes as allocated until the function that comes back is called, whose first call gives them back. */
+  #count(bytes: number, giveBack: () => void): () => void {
     this.#counter.allocate(bytes);
     let freed = false;
-    const free = (): void => {
+    return () => {
       if (freed) return;
       freed = true;
       this.#counter.free(bytes);
-      if (this.#mapped.has(iova)) this.#unmap(iova, pages);
+      giveBack();
     };
-    return { iova, view: pages.view.subarray(0, bytes), bytes, shared, free };
   }
 
   #map(bytes: number): { readonly pages: HostPages; readonly iova: bigint } {
