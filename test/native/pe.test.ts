@@ -36,7 +36,7 @@ describe('processing element', () => {
     { suite: 'operands', cases: 4, what: 'computes alike on elements apart, one a row, four bits each' },
     { suite: 'multiply', cases: 6, what: 'keeps contexts apart, advances offsets, takes operands through the MLU' },
     { suite: 'sparse', cases: 4, what: 'multiplies 2:4 sparse blocks as the dense ones, in half the time' },
-    { suite: 'counters', cases: 2, what: 'counts commands and busy cycles of units, and stalls of harts' },
+    { suite: 'counters', cases: 4, what: 'counts commands and busy cycles of units, and stalls of harts' },
     { suite: 'links', cases: 7, what: 'passes blocks between PEs in order, each to the job that it is for' },
     { suite: 'programs', cases: 8, what: 'runs jobs on both harts, in the same device time on every run' },
     { suite: 'matmul', cases: 6, what: 'computes bit by bit alike on every path' },
