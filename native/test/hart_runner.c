@@ -3,8 +3,10 @@
  * the numbers of Linux' write and exit is done here, so that the same file runs under qemu-riscv64.
  *
  *   hart_runner PROGRAM [--budget N] [--report]
+ *   hart_runner --legality WORDS
  *
  * --budget: instructions a call of hart_run (16 and fewer: single steps). --report: counts and speed on stderr.
+ * --legality: for each four bytes of a file a 1 where they are an instruction, 0 where they trap as an illegal one.
  * Exit status: that of the program; 100 where it ended in a trap.
  */
 #include <elf.h>
@@ -15,7 +17,7 @@
 #include "hart.h"
 #include "generated/mtia_hw.h"
 
-enum { LOCAL_BYTES = 384 * 1024, SRAM_BYTES = 16 << 20, LINUX_WRITE = 64, LINUX_EXIT = 93, MACHINE_CALL = 11 };
+enum { LOCAL_BYTES = 384 * 1024, SRAM_BYTES = 16 << 20, LINUX_WRITE = 64, LINUX_EXIT = 93, ILLEGAL_INSTRUCTION = 2, MACHINE_CALL = 11 };
 #define TRAP_PAGE 0x1000ull
 
 struct machine { struct hart hart; uint8_t local[LOCAL_BYTES], *sram; uint8_t trap_page[4096]; };
@@ -100,6 +102,22 @@ static bool system_call(struct machine *m, int *status) {
   return true;
 }
 
+/* One step of each word, with floating point on and all registers zero. */
+static void print_legality(struct machine *m, const char *name) {
+  FILE *stream = fopen(name, "rb");
+  uint32_t word;
+  if (stream == NULL) fail("cannot open", name);
+  while (fread(&word, sizeof word, 1, stream) == 1) {
+    hart_reset(&m->hart, MTIA_SRAM_BASE);
+    hart_register_write(&m->hart, 0x1300, 0x6000);
+    m->hart.mtvec = TRAP_PAGE;
+    memcpy(m->sram, &word, sizeof word);
+    hart_run(&m->hart, 1);
+    putchar(m->hart.mcause == ILLEGAL_INSTRUCTION ? '0' : '1');
+  }
+  fclose(stream);
+}
+
 static struct machine *create(const struct hart_environment *environment, struct code_cache *cache) {
   struct machine *m = calloc(1, sizeof *m);
   m->sram = calloc(1, SRAM_BYTES);
@@ -114,10 +132,11 @@ static struct machine *create(const struct hart_environment *environment, struct
 
 int main(int count, char **arguments) {
   uint64_t budget = 1u << 20;
-  bool report = false;
+  bool report = false, legality = false;
   const char *name = NULL;
   for (int i = 1; i < count; i++) {
     if (strcmp(arguments[i], "--report") == 0) report = true;
+    else if (strcmp(arguments[i], "--legality") == 0) legality = true;
     else if (strcmp(arguments[i], "--budget") == 0 && i + 1 < count) budget = strtoull(arguments[++i], NULL, 10);
     else name = arguments[i];
   }
@@ -125,6 +144,7 @@ int main(int count, char **arguments) {
   struct hart_environment environment = {NULL, no_read, no_write, no_atomic, code_page, no_custom, no_time};
   struct code_cache *cache = code_cache_create();
   struct machine *m = create(&environment, cache);
+  if (legality) return print_legality(m, name), 0;
   load_program(m, name);
   hart_register_write(&m->hart, 0x1300, 0x6000); /* mstatus.FS, as Linux gives it to a program */
   m->hart.mtvec = TRAP_PAGE;

@@ -85,6 +85,28 @@ static int exceptions_are_never_vectored(struct machine *m) {
   return 0;
 }
 
+/* There is one level of mepc, mcause and MPIE: what a handler has not saved, a trap of its own replaces. */
+static int a_trap_in_a_handler_replaces_the_first(struct machine *m) {
+  PROGRAM(m, ECALL);
+  put(m, HANDLER, (uint32_t[]){EBREAK}, 1);
+  m->hart.mstatus |= 8;
+  hart_run(&m->hart, 1);
+  CHECK(trapped(m, 11, RAM, 0) && (m->hart.mstatus & 0x88) == 0x80);
+  hart_run(&m->hart, 1);
+  CHECK(trapped(m, 3, HANDLER, HANDLER) && m->hart.pc == HANDLER && (m->hart.mstatus & 0x88) == 0);
+  return 0;
+}
+
+/* mtvec: modes direct and vectored; the reserved ones become the one without bit 1. */
+static int mtvec_keeps_legal_modes(struct machine *m) {
+  for (uint64_t mode = 0; mode < 4; mode++) {
+    uint64_t value;
+    CHECK(hart_register_write(&m->hart, 0x1305, HANDLER | mode) && hart_register_read(&m->hart, 0x1305, &value));
+    CHECK(value == (HANDLER | (mode & 1)));
+  }
+  return 0;
+}
+
 static int interrupts_off_in_mie_wait(struct machine *m) {
   PROGRAM(m, addi(A0, A0, 1), 0xffdff06f /* j -4 */);
   put(m, HANDLER, (uint32_t[]){0x0000006f /* j . */}, 1); /* a wfi would go on: the interrupt stays pending */
@@ -217,7 +239,7 @@ static int vector_instructions_are_illegal(struct machine *m) {
 
 const struct hart_case privileged_cases[] = {
     TEST(interrupts), TEST(wait_for_interrupt), TEST(enabling_interrupts), TEST(control_registers), TEST(counters),
-    TEST(exceptions_are_never_vectored), TEST(interrupts_off_in_mie_wait), TEST(an_interrupt_ends_wfi), TEST(mstatus_keeps_legal_values),
+    TEST(exceptions_are_never_vectored), TEST(a_trap_in_a_handler_replaces_the_first), TEST(mtvec_keeps_legal_modes), TEST(interrupts_off_in_mie_wait), TEST(an_interrupt_ends_wfi), TEST(mstatus_keeps_legal_values),
     TEST(mret_restores_the_interrupt_enable), TEST(registers_that_read_as_zero), TEST(counters_are_never_inhibited), TEST(misa_is_fixed),
     TEST(read_only_registers), TEST(forms_of_csr_access), TEST(registers_that_do_not_exist), TEST(vector_instructions_are_illegal),
     {NULL, NULL}};
