@@ -68,7 +68,7 @@ export const PUBLISHED_FIGURES: readonly PublishedFigure[] = [
   ),
   row(
     'SRAM',
-    ['64; as cache four serve a memory controller', 'I23 section 3'],
+    ['64 slices, addressable or a memory-side cache (four then serve a memory controller)', 'I23 section 3'],
     ['LLS and LLC in steps of 32 MB', 'I25'],
   ),
   row(
