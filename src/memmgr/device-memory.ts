@@ -7,7 +7,7 @@ import { PROTECTION_PAGE_BYTES } from '../hw/index.js';
 import { Arena, GRANULE } from './arena.js';
 import type { PageSource } from './device-heaps.js';
 import { MemoryHistory } from './memory-history.js';
-import type { MemoryKind } from './memory-kind.js';
+import { MEMORY_KINDS, type MemoryKind } from './memory-kind.js';
 import {
   type AllocationRequest,
   type ArenaSource,
@@ -56,6 +56,11 @@ const MIB = 1024 * 1024;
 /** Empty segments that the device's own pools keep. */
 const KEPT_BYTES: Readonly<Record<MemoryKind, number>> = { lpddr: 256 * MIB, sram: 16 * MIB };
 
+function checkKind(memory: MemoryKind): void {
+  if (MEMORY_KINDS.includes(memory)) return;
+  throw invalidArgument(`there is no memory "${memory}"; there are ${MEMORY_KINDS.join(' and ')}`);
+}
+
 /** Memory of one context: pools over arenas of pages, frees in the order of streams, statistics, observers. */
 export class DeviceMemory {
   readonly history = new MemoryHistory();
@@ -95,6 +100,7 @@ export class DeviceMemory {
 
   createPool(options: MemoryPoolOptions = {}): MemoryPool {
     this.#checkOpen();
+    checkKind(options.memory ?? 'lpddr');
     const pool = new MemoryPool(this.#nextPool++, this.#source, options);
     this.#pools.add(pool);
     return pool;
@@ -289,9 +295,9 @@ export class DeviceMemory {
 
   #poolOf({ memory, pool }: AllocationOptions): MemoryPool {
     if (pool === undefined) {
-      const found = this.#defaults[memory ?? 'lpddr'];
-      if (found === undefined) throw invalidArgument(`there is no memory "${memory}"; there are lpddr and sram`);
-      return found;
+      const kind = memory ?? 'lpddr';
+      checkKind(kind);
+      return this.#defaults[kind];
     }
     if (memory !== undefined && memory !== pool.memory) {
       throw invalidArgument(`the pool holds ${pool.memory}, not ${memory}; leave memory out`);

@@ -106,7 +106,7 @@ function writeArgument(slot: ArgumentSlot, index: number, argument: LaunchArgume
     slot.words[index] = argument;
   } else if (argument instanceof DeviceBuffer) {
     slot.words[index] = argument.address;
-  } else if (typeof argument === 'object' && argument.type === 'f32') {
+  } else if (typeof argument === 'object' && argument?.type === 'f32') {
     slot.floats[index * 2] = argument.value;
     slot.halves[index * 2 + 1] = 0;
   } else {

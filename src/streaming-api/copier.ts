@@ -8,7 +8,7 @@ import { type Compression, type CopyOptions, copyRange, decompressionRange, type
 import { checkRowsApart, copyRows } from './copy-rows.js';
 import { DeviceBuffer } from './device-buffer.js';
 import { HostBuffer } from './host-buffer.js';
-import type { BufferOwner } from './owned-buffer.js';
+import { type BufferOwner, OwnedBuffer } from './owned-buffer.js';
 import { bytesOf } from './typed-array.js';
 
 /** What part of a buffer is filled. */
@@ -31,7 +31,11 @@ function gunzipCommand(a: bigint, b: bigint, bytes: number, room: number): Comma
   return { opcode: HOST_COMMAND.COPY_HOST_TO_DEVICE_GUNZIP, a, b, c: bytes, d: room, deadlineUs: 0 };
 }
 
+const noMemory = (given: unknown, wanted: string): Error => invalidArgument(`expected ${wanted}, got ${String(given)}`);
+
 function sizeOf(memory: DeviceBuffer | HostBuffer | ArrayBufferView): number {
+  if (!ArrayBuffer.isView(memory) && !(memory instanceof OwnedBuffer))
+    throw noMemory(memory, 'a buffer or a typed array');
   return ArrayBuffer.isView(memory) ? memory.byteLength : memory.bytes;
 }
 
@@ -215,6 +219,7 @@ export class Copier {
 
   fill(destination: DeviceBuffer, pattern: number, options: FillOptions): Promise<CompletionRecord> {
     this.#checkOwner(destination);
+    if (!Number.isInteger(pattern)) throw invalidArgument(`pattern is ${pattern}; give an integer of 32 bits`);
     const { offset = 0, bytes = destination.bytes - offset } = options;
     copyRange(destination.bytes, bytes, 'source', { destinationOffset: offset });
     if (offset % 4 !== 0 || bytes % 4 !== 0) {
@@ -335,6 +340,7 @@ export class Copier {
   }
 
   #checkOwner(buffer: DeviceBuffer | HostBuffer): void {
+    if (!(buffer instanceof OwnedBuffer)) throw noMemory(buffer, 'a buffer of the device');
     buffer.checkBelongsTo(this.#owner);
   }
 }

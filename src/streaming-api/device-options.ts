@@ -1,6 +1,6 @@
 /** What Device.open takes, and what a device says about itself. */
 import type { Logger } from 'pino';
-import type { FirmwareImage, Grid, MatmulPath, PciFunction } from '../driver/index.js';
+import { type FirmwareImage, type Grid, invalidArgument, type MatmulPath, type PciFunction } from '../driver/index.js';
 import type { Generation } from '../hw/index.js';
 import type { Compression } from './copy-range.js';
 import type { MemoryCheckOptions } from './memory-checking.js';
@@ -52,6 +52,23 @@ export interface DeviceOptions {
    * can be allocated.
    */
   readonly sramCacheBytes?: number;
+}
+
+/** For programs that no compiler has checked. Throws INVALID_ARGUMENT; the card and the loader judge the rest. */
+export function checkDeviceOptions(options: DeviceOptions): void {
+  if (typeof options !== 'object' || options === null) {
+    throw invalidArgument(`Device.open takes an object of options, got ${options}`);
+  }
+  const { deadlineMs, pci, logger } = options;
+  if (deadlineMs !== undefined && !(deadlineMs > 0)) {
+    throw invalidArgument(`deadlineMs is ${deadlineMs}; give a positive number of milliseconds`);
+  }
+  if (pci !== undefined && typeof pci.barRead !== 'function') {
+    throw invalidArgument('pci is no PciFunction; give a card that implements all of it');
+  }
+  if (logger !== undefined && typeof logger.child !== 'function') {
+    throw invalidArgument('logger is no logger of pino; give what pino() gives');
+  }
 }
 
 /** What a thread attaches a device with that another thread has opened. */

@@ -156,7 +156,7 @@ export class DeviceResources implements ModelHost {
 
   kernelId(name: string): number {
     this.checkOpen();
-    const id = this.firmware.kernels.get(name.toUpperCase());
+    const id = this.firmware.kernels.get(String(name).toUpperCase());
     if (id !== undefined) return id;
     const known = [...this.firmware.kernels.keys()].join(', ');
     throw new MtiaError('UNKNOWN_KERNEL', `firmware ${this.firmware.version} has no kernel "${name}"; it has ${known}`);

@@ -26,11 +26,11 @@ import type {
 import { BorrowedHeaps } from '../memmgr/index.js';
 import { CompiledModel } from './compiled-model.js';
 import { DeviceBuffer } from './device-buffer.js';
-import type { AttachOptions, DeviceOptions, DeviceProperties } from './device-options.js';
+import { type AttachOptions, checkDeviceOptions, type DeviceOptions, type DeviceProperties } from './device-options.js';
 import { type DeviceParts, DeviceResources, type StreamOptions } from './device-resources.js';
 import { readFirmware } from './firmware.js';
 import type { Graph } from './graph.js';
-import { checkGraph, checkNoCompileOptions } from './graph-source.js';
+import { checkGraph, checkModel, checkNoCompileOptions } from './graph-source.js';
 import { HostBuffer, type SharedHostBuffer } from './host-buffer.js';
 import { Kernel } from './kernel.js';
 import type { LoadOptions } from './model-types.js';
@@ -95,6 +95,7 @@ export class Device implements AsyncDisposable {
    * ```
    */
   static async open(options: DeviceOptions = {}): Promise<Device> {
+    checkDeviceOptions(options);
     const { logger, deadlineMs, pci: given } = options;
     try {
       const firmware = readFirmware(options.firmware, options.allowUnsignedFirmware ?? false);
@@ -341,6 +342,7 @@ export class Device implements AsyncDisposable {
     resources.checkOpen();
     if (typeof model === 'object') checkNoCompileOptions(options);
     const { generation } = this.properties;
+    checkModel(model);
     const graph = typeof model === 'string' ? await resources.compiler.compile(model, generation, options) : model;
     checkGraph(graph, generation, resources.firmware);
     const loaded = await CompiledModel.load(resources, graph, options.concurrency, (closed) =>

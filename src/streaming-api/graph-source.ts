@@ -38,6 +38,12 @@ async function readCompiledGraph(path: string, generation: Generation): Promise<
   }
 }
 
+/** For programs that no compiler has checked. Throws INVALID_ARGUMENT. */
+export function checkModel(model: string | CompiledGraph): void {
+  if (typeof model === 'string' || (typeof model === 'object' && model?.image instanceof Uint8Array)) return;
+  throw invalidArgument(`a model is the path of a file or a compiled graph, got ${model}`);
+}
+
 /**
  * Reads a model for an executor: compiled for every size of a batch where the first dimension of each input is the same
  * symbol, and as it is where its shapes are fixed.

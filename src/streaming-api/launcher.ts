@@ -1,11 +1,11 @@
 /** Launches of one stream: a command without arguments, a copy and a command with them. */
-import type { Command, CompletionRecord } from '../driver/index.js';
+import { type Command, type CompletionRecord, invalidArgument } from '../driver/index.js';
 import { GRAPH_ARGUMENT_WORDS, HOST_COMMAND } from '../hw/index.js';
 import { type ArgumentSlots, writeArguments } from './argument-slots.js';
 import type { Capture, NodeWord, NodeWork } from './capture.js';
 import type { CommandStream } from './command-stream.js';
 import { DeviceBuffer } from './device-buffer.js';
-import type { Kernel } from './kernel.js';
+import { Kernel } from './kernel.js';
 import { deadlineUs, encodeGrid, type LaunchArgument, type LaunchOptions } from './launch.js';
 import type { BufferOwner } from './owned-buffer.js';
 import type { UseCount } from './use-count.js';
@@ -20,6 +20,13 @@ function launchCommand(kernel: Kernel, options: LaunchOptions, address: number, 
     d: encodeGrid(options.grid),
     deadlineUs: deadlineUs(options.deadlineMs),
   };
+}
+
+/** For programs that no compiler has checked: anything else would launch kernel 0. */
+function checkLaunch(kernel: Kernel, options: LaunchOptions): void {
+  if (!(kernel instanceof Kernel))
+    throw invalidArgument(`a launch takes what device.kernel(name) gives, got ${kernel}`);
+  if (options?.grid === undefined) throw invalidArgument('a launch needs a grid: { grid: { columns: 1, rows: 1 } }');
 }
 
 export type LaunchArguments = readonly LaunchArgument[] | Uint8Array;
@@ -37,6 +44,7 @@ export class Launcher {
   }
 
   launch(kernel: Kernel, options: LaunchOptions, args: LaunchArguments): Promise<CompletionRecord> {
+    checkLaunch(kernel, options);
     const { capture } = this.#commands;
     if (capture !== undefined) return capture.add(this.#commands, this.#node(capture, kernel, options, args));
     if (args.length > 0) return this.#launchWith(kernel, options, args);

@@ -1,11 +1,13 @@
 /** What the API refuses before anything is sent: the message has the value at fault, and what to give instead. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Device, DeviceBuffer } from '../../src/streaming-api/index.js';
+import { createExecutor, Device, type DeviceBuffer } from '../../src/streaming-api/index.js';
 import { ONE_PE, openTestDevice } from './test-device.js';
 
 let device: Device;
 let buffer: DeviceBuffer;
 const host = new Uint8Array(64);
+/** What a program passes that no compiler has checked. */
+const never = undefined as never;
 
 beforeAll(async () => {
   device = await openTestDevice();
@@ -55,6 +57,29 @@ const REFUSED: readonly (readonly [message: string, call: Call])[] = [
     (on) => on.defaultStream.launch(on.kernel('fully_connected'), { grid: ONE_PE, deadlineMs: -1 }),
   ],
   [
+    'a launch needs a grid: { grid: { columns: 1, rows: 1 } }',
+    (on) => on.defaultStream.launch(on.kernel('null'), never),
+  ],
+  [
+    'a launch takes what device.kernel(name) gives, got null',
+    (on) => on.defaultStream.launch('null' as never, { grid: ONE_PE }),
+  ],
+  [
+    'launch argument 0 is null; pass an integer, a DeviceBuffer or f32(value)',
+    (on) => on.defaultStream.launch(on.kernel('null'), { grid: ONE_PE }, [null as never]),
+  ],
+  ['expected a buffer of the device, got undefined', (on) => on.defaultStream.copyToDevice(never, host)],
+  ['expected a buffer or a typed array, got 1,2', (on, to) => on.defaultStream.copyToDevice(to, [1, 2] as never)],
+  ['pattern is NaN; give an integer of 32 bits', (on, to) => on.defaultStream.fill(to, Number.NaN)],
+  ['there is no memory "hbm"; there are lpddr and sram', (on) => on.createMemoryPool({ memory: 'hbm' as never })],
+  ['a model is the path of a file or a compiled graph, got undefined', (on) => on.loadModel(never)],
+  ['a model is the path of a file or a compiled graph, got null', () => createExecutor(null as never)],
+  ['generation is "3"; give v1 or 2i', () => Device.open({ generation: '3' as never })],
+  ['threads is 1.5; give a whole number from 1', () => Device.open({ threads: 1.5 })],
+  ['deadlineMs is -1; give a positive number of milliseconds', () => Device.open({ deadlineMs: -1 })],
+  ['Device.open takes an object of options, got 2i', () => Device.open('2i' as never)],
+  ['pci is no PciFunction; give a card that implements all of it', () => Device.open({ pci: {} as never })],
+  [
     'deadlineMs is 0; give a positive number of milliseconds',
     async (on) => (await on.createTimeline()).wait(1, { deadlineMs: 0 }),
   ],
@@ -66,4 +91,11 @@ it.each(REFUSED)('%s', async (message, call) => {
 
 it('names a kernel that the firmware lacks, and those that it has', () => {
   expect(() => device.kernel('no such')).toThrow(/has no kernel "no such"; it has .*fully_connected/i);
+});
+
+it('starts no thread of an executor for which the card has no queue', async () => {
+  await expect(createExecutor('examples/films-dlrm/model.pt2', { threads: 1000 })).rejects.toMatchObject({
+    code: 'TOO_MANY',
+    message: expect.stringMatching(/^threads is 1000; emulated MTIA 2i has queues for \d+$/),
+  });
 });

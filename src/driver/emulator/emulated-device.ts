@@ -78,6 +78,7 @@ export class EmulatedDevice {
   static open(options: EmulatorOptions): EmulatedDevice {
     const binding = selectBinding();
     const library = loadLibrary(binding);
+    checkOptions(options);
     const name = `emulated MTIA ${options.generation}`;
     const handle = openChip(library, name, options);
     const holdings = threadHoldings();
@@ -131,13 +132,21 @@ export class EmulatedDevice {
   }
 }
 
-function openChip(library: CLibrary, name: string, options: EmulatorOptions): bigint {
-  const { matmulPath: given } = options;
-  const matmulPath = given === undefined ? matmulPathOfEnvironment() : checkMatmulPath('matmulPath', given);
-  const { niceness = 0 } = options;
+function checkOptions({ generation, threads, niceness = 0 }: EmulatorOptions): void {
+  if (!Object.hasOwn(SPECIFICATIONS, generation)) {
+    throw invalidArgument(`generation is "${generation}"; give ${Object.keys(SPECIFICATIONS).join(' or ')}`);
+  }
+  if (threads !== undefined && !(Number.isInteger(threads) && threads > 0)) {
+    throw invalidArgument(`threads is ${threads}; give a whole number from 1`);
+  }
   if (!Number.isInteger(niceness) || niceness < 0 || niceness > MOST_NICENESS) {
     throw invalidArgument(`niceness is ${niceness}; give 0 to ${MOST_NICENESS}`);
   }
+}
+
+function openChip(library: CLibrary, name: string, options: EmulatorOptions): bigint {
+  const { matmulPath: given } = options;
+  const matmulPath = given === undefined ? matmulPathOfEnvironment() : checkMatmulPath('matmulPath', given);
   const { queues, interruptVectors, broadcast } = options.limits ?? {};
   const parameters = new Uint8Array(OPEN_PARAMETERS.size);
   encodeStruct(OPEN_PARAMETERS, new DataView(parameters.buffer), 0, {
@@ -149,7 +158,7 @@ function openChip(library: CLibrary, name: string, options: EmulatorOptions): bi
     queues: queues ?? 0,
     interrupt_vectors: interruptVectors ?? 0,
     without_broadcast: broadcast === false ? 1 : 0,
-    pe_niceness: niceness,
+    pe_niceness: options.niceness ?? 0,
   });
   const handle = new BigUint64Array(1);
   const status = library.mtia_open(parameters, new Uint8Array(handle.buffer));

@@ -1,7 +1,7 @@
 /** Compiled graphs across worker threads: requests of many callers, gathered into batches. */
 import type { CompiledGraph, GraphTensor } from '../../compiler/compiled-graph.js';
 import { AbortListeners, closedError, MtiaError } from '../../driver/index.js';
-import { fixedShape } from '../graph-source.js';
+import { checkModel, fixedShape } from '../graph-source.js';
 import type { TensorData } from '../model-types.js';
 import { unpack } from '../tensor-data.js';
 import { rowBytes, rowsOf } from './batch-sizes.js';
@@ -41,10 +41,12 @@ const MOST_LOSSES = 2;
  * FIRMWARE_MISMATCH, OUT_OF_DEVICE_MEMORY, TOO_MANY (more threads than the card has queues), or what Device.open rejects with.
  */
 export async function createExecutor(model: string | CompiledGraph, options: ExecutorOptions = {}): Promise<Executor> {
+  checkModel(model);
   const limits = limitsOf(options);
   const card = await ExecutorCard.open(options, limits);
   const workers: WorkerThread[] = [];
   try {
+    checkThreads(limits, card);
     // The threads start while the model is compiled.
     const started = Array.from({ length: limits.threads }, () => WorkerThread.start(limits.instances));
     workers.push(...(await Promise.all(started)));
@@ -54,6 +56,13 @@ export async function createExecutor(model: string | CompiledGraph, options: Exe
     await card.close();
     throw error;
   }
+}
+
+/** Each thread has a queue of the card, at least: that there are not enough is known before they have started. */
+function checkThreads({ threads }: ExecutorLimits, { device }: ExecutorCard): void {
+  const { name, streams } = device.properties;
+  if (threads <= streams) return;
+  throw new MtiaError('TOO_MANY', `threads is ${threads}; ${name} has queues for ${streams}`);
 }
 
 async function readGraphs(
