@@ -47,6 +47,19 @@ function checkMatmulPath(option: string, name: string): MatmulPath {
   throw invalidArgument(`${option} is "${name}"; set it to one of ${MATMUL_PATHS.join(', ')}`);
 }
 
+/** As register GENERATION has it. */
+function generationNumber(generation: Generation): number {
+  if (Object.hasOwn(SPECIFICATIONS, generation)) return SPECIFICATIONS[generation].generationNumber.value;
+  const known = Object.keys(SPECIFICATIONS).join(' or ');
+  throw invalidArgument(`generation is ${JSON.stringify(generation)}; give ${known}`);
+}
+
+/** Zero where the option is absent, which leaves the choice to the chip. */
+function count(option: 'lpddrBytes' | 'threads', value = 0): number {
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw invalidArgument(`${option} is ${value}; give a whole number`);
+}
+
 /** Throws the error that a status of the C library stands for. */
 function checkStatus(status: number, call: CFunctionName, name: string): void {
   if (status === 0) return;
@@ -151,9 +164,9 @@ function openChip(library: CLibrary, name: string, options: EmulatorOptions): bi
   const parameters = new Uint8Array(OPEN_PARAMETERS.size);
   encodeStruct(OPEN_PARAMETERS, new DataView(parameters.buffer), 0, {
     struct_bytes: OPEN_PARAMETERS.size,
-    generation: SPECIFICATIONS[options.generation].generationNumber.value,
-    lpddr_bytes: BigInt(options.lpddrBytes ?? 0),
-    pe_threads: options.threads ?? 0,
+    generation: generationNumber(options.generation),
+    lpddr_bytes: BigInt(count('lpddrBytes', options.lpddrBytes)),
+    pe_threads: count('threads', options.threads),
     matmul_path: MATMUL_PATH[matmulPath],
     queues: queues ?? 0,
     interrupt_vectors: interruptVectors ?? 0,
