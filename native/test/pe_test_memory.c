@@ -88,6 +88,29 @@ static void a_group_lies_in_the_rectangle_and_has_this_pe_in_it(void) {
   fixture_destroy(f);
 }
 
+/* A member reads for itself: what it may not, or what is lost, is its own fault, and nothing is spared or moved. */
+static void a_member_that_faults_moves_nothing(void) {
+  struct fixture *const f = in_a_job(2);
+  struct pe_counters counters;
+  cb_init(f, 0, 65536, 4096);
+  shape(f, 4, 64, FAKE_HALF / 2, 64);
+  set_register(f, 0, MTIA_COMMAND_REGISTER_DMA_MULTICAST, group(MTIA_MULTICAST_ROW, 15));
+  CHECK(issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_LPDDR_BASE, DMA(0, 0, 0)) == HART_CUSTOM_TRAP); /* two rows are of context 2 */
+  CHECK(f->cause == MTIA_EXCEPTION_COMMAND_BUS_FAULT && f->result == MTIA_LPDDR_BASE + FAKE_HALF);
+  f->memory->lost = MTIA_LPDDR_BASE + 8;
+  shape(f, 4, 64, 64, 64);
+  CHECK(issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_LPDDR_BASE, DMA(0, 0, 0)) == HART_CUSTOM_TRAP);
+  CHECK_EQUAL(f->cause, MTIA_EXCEPTION_HARDWARE_ERROR);
+  pe_read_counters(f->pe, &counters);
+  CHECK(counters.multicast_saved_bytes == 0 && counters.lpddr_read_bytes == 0 && counters.busy_cycles[MTIA_UNIT_FI] == 0);
+  CHECK_EQUAL(circular_buffer_data(&f->pe->cp.buffers[0]), 0);
+  f->memory->lost = 0;
+  CHECK(issue(f, 0, MTIA_COMMAND_DMA_IN, MTIA_LPDDR_BASE, DMA(0, 0, 0)) == HART_CUSTOM_DONE);
+  pe_read_counters(f->pe, &counters);
+  CHECK_EQUAL(counters.multicast_saved_bytes, 4 * 64 * 3 / 4);
+  fixture_destroy(f);
+}
+
 static struct fixture *with_table(uint64_t index_rows) {
   struct fixture *const f = in_a_job(2);
   cb_init(f, 0, 65536, 4096);
@@ -340,6 +363,7 @@ void test_cache(void) {
 void test_memory(void) {
   RUN(a_group_reads_the_same_bytes_in_less_memory_time);
   RUN(a_group_lies_in_the_rectangle_and_has_this_pe_in_it);
+  RUN(a_member_that_faults_moves_nothing);
   RUN(a_gather_is_that_many_plain_reads);
   RUN(a_gather_waits_for_its_indices);
   RUN(an_index_outside_faults_before_anything_moves);
