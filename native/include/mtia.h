@@ -77,7 +77,7 @@ MTIA_API int32_t mtia_host_free(void *host, uint64_t bytes);
 MTIA_API int32_t mtia_debug_console_read(struct mtia_device *device, char *text, uint32_t bytes, uint32_t *copied);
 /*
  * Stops every hart of the chip at an instruction boundary; mtia_debug_resume lets them run again. Device time (MTIME,
- * BAR0.DEVICE_TIME) stands still meanwhile, so that no deadline of firmware or driver runs.
+ * BAR0.DEVICE_TIME) stands still meanwhile but for the cycles of a hart that is stepped, so that no deadline of firmware or driver runs.
  */
 MTIA_API int32_t mtia_debug_halt(struct mtia_device *device);
 MTIA_API int32_t mtia_debug_resume(struct mtia_device *device);
@@ -90,7 +90,7 @@ MTIA_API int32_t mtia_debug_memory_write(struct mtia_device *device, uint32_t co
 /*
  * Step mode: runs one hart on the calling thread, all others at rest, for about `instructions` (a few more where a basic block
  * ends; at most MTIA_DEBUG_MOST_INSTRUCTIONS). *executed says how many it were, *stop why no more (enum mtia_debug_stop).
- * The chip must be halted, and device time stands still. A control hart may execute from SRAM here: what a debugger has put
+ * The chip must be halted; the cycles of the hart pass on its clock. A control hart may execute from SRAM here: what a debugger has put
  * there runs on either kind of hart.
  */
 enum mtia_debug_stop { MTIA_DEBUG_RAN = 0, MTIA_DEBUG_WAITS = 1, MTIA_DEBUG_STALLED = 2 };

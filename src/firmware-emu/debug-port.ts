@@ -29,6 +29,7 @@ export const CSR = {
   mepc: 0x341,
   mcause: 0x342,
   mtval: 0x343,
+  time: 0xc01,
 } as const;
 export type CsrName = keyof typeof CSR;
 

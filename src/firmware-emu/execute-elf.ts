@@ -100,7 +100,7 @@ function judge(port: DebugPort, hart: HartId, tohost: bigint | undefined, slice:
   const heard = tohost === undefined ? undefined : hearTohost(port, hart, tohost);
   if (heard !== undefined) return heard;
   if (sitsInTrap(port, hart)) return trapOf(port, hart);
-  // Device time stands still and nothing else runs: what a hart waits for now will never come.
+  // Nothing else runs, and time passes only while the hart does: what it waits for now will never come.
   if (slice.stop !== 'ran') return { status: 'limit', waitsFor: waitReason(port, hart, slice) };
   // A handler that traps itself retires nothing.
   return slice.executed === 0 ? trapOf(port, hart) : undefined;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openEmulatorWithDebug, type PciFunction } from '../../src/driver/index.js';
 import { DebugPort, type ExecuteResult, executeElf, parseHart } from '../../src/firmware-emu/index.js';
-import type { Generation } from '../../src/hw/index.js';
+import { type Generation, SPECIFICATIONS } from '../../src/hw/index.js';
 import {
   BAD_LOAD,
   BASE,
@@ -15,6 +15,7 @@ import {
   OWN_HANDLER,
   report,
   TRAPS_FOR_EVER,
+  WAIT_A_MICROSECOND,
   WAIT_FOR_EVER,
 } from './programs.js';
 
@@ -96,6 +97,33 @@ describe.each(HARTS)('on MTIA %s, hart %s, a program', (generation, name) => {
       status: 'limit',
       waitsFor: 'wfi',
     });
+  });
+});
+
+describe.each([
+  ['2i', 'ccp', SPECIFICATIONS['2i'].clockMHz.value],
+  ['2i', 'pe5.1', SPECIFICATIONS['2i'].clockMHz.value],
+  ['v1', 'pe0.0', SPECIFICATIONS.v1.clockMHz.value],
+] as const)('time on %s %s', (generation, name, clockMHz) => {
+  it('passes for a program that waits for it', async () => {
+    const result = await execute(elfOf(WAIT_A_MICROSECOND), { generation, name, maxInstructions: 5000 });
+    expect(result.status).toBe('pass');
+    expect(result.instructions).toBeGreaterThan(clockMHz);
+  });
+
+  it('passes with the cycles of the hart, and with nothing else', async () => {
+    const port = openPort(generation);
+    const hart = parseHart(name);
+    if (hart === undefined) throw new Error(`${name} is no hart`);
+    await execute(elfOf([JUMP_TO_ITSELF]), { generation, name, port, maxInstructions: 1 });
+    const time = (): bigint => port.readCsr(hart, 'time');
+    const start = time();
+    let cycles = 0;
+    for (let step = 1; step <= 200; step++) cycles += port.run(hart, 1 + (step % 40)).executed;
+    expect(Number(time() - start)).toBeCloseTo((cycles * 1000) / clockMHz, -1);
+    const end = time();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(time()).toBe(end);
   });
 });
 

@@ -125,3 +125,17 @@ export const OWN_HANDLER = [
 ];
 /** mtvec = 4, where there is no memory: every trap traps again. */
 export const TRAPS_FOR_EVER = [0x3052_5073, ECALL];
+const TIME = 0xc01;
+/** Reads the time until a microsecond is over, then reports 1. */
+export const WAIT_A_MICROSECOND = [
+  uType(0x17, 0, 6), // x6 = 0x80000800, as in report
+  iType(0x13, 0, 0x7ff, { rd: 6, rs1: 6 }),
+  iType(0x13, 0, 1, { rd: 6, rs1: 6 }),
+  iType(0x73, 2, TIME, { rd: 5 }),
+  iType(0x13, 0, 1000, { rd: 5, rs1: 5 }),
+  iType(0x73, 2, TIME, { rd: 7 }),
+  branch(6, 7, 5, -4),
+  iType(0x13, 0, 1, { rd: 5 }),
+  sType(0x23, 3, 0, { rs1: 6, rs2: 5 }),
+  JUMP_TO_ITSELF,
+];

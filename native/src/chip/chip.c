@@ -16,7 +16,7 @@ int32_t chip_thread_start(pthread_t *thread, const char *name, void *(*body)(voi
   return MTIA_ERROR_OK;
 }
 
-static uint64_t pe_time(void *context) { return chip_clock_now(&((struct chip *)context)->clock); }
+static uint64_t pe_time(void *context) { return chip_time(context); }
 
 static struct pe *pe_peer(void *context, uint32_t index) { return ((struct chip *)context)->pes[index]; }
 
@@ -200,4 +200,26 @@ void chip_resume(struct chip *chip) {
   chip->halted = false;
   chip_clock_resume(&chip->clock);
   let_harts_run(chip);
+}
+
+uint64_t chip_time(struct chip *chip) {
+  const struct hart *const hart = chip->stepped.hart;
+  if (hart != NULL) {
+    const uint64_t mhz = (uint64_t)chip->specification.clock_mhz;
+    const uint64_t passed = (hart->cycles - chip->stepped.cycles) * 1000 + chip->stepped.remainder;
+    chip->stepped.cycles = hart->cycles;
+    chip->stepped.remainder = passed % mhz;
+    chip_clock_advance(&chip->clock, passed / mhz);
+  }
+  return chip_clock_now(&chip->clock);
+}
+
+void chip_step_begin(struct chip *chip, const struct hart *hart) {
+  chip->stepped.hart = hart;
+  chip->stepped.cycles = hart->cycles;
+}
+
+void chip_step_end(struct chip *chip) {
+  chip_time(chip);
+  chip->stepped.hart = NULL;
 }

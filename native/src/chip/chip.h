@@ -56,6 +56,8 @@ struct chip {
   /* Reset, halt, resume and debug accesses take turns. */
   pthread_mutex_t administration;
   bool halted;
+  /* Step mode: the hart that runs on the debugger's thread, and how far of its cycles the clock has come. NULL: none. */
+  struct { const struct hart *hart; uint64_t cycles, remainder; } stepped;
 };
 
 /* 0, CHIP_NO_MEMORY or CHIP_SYSTEM. The parameters are checked. */
@@ -66,6 +68,11 @@ void chip_function_reset(struct chip *chip);
 /* Hart threads at rest; administration is held. */
 void chip_halt(struct chip *chip);
 void chip_resume(struct chip *chip);
+/* Around the run of a hart in step mode: its cycles pass on the clock. */
+void chip_step_begin(struct chip *chip, const struct hart *hart);
+void chip_step_end(struct chip *chip);
+/* Device time for the hart that asks, on the thread that runs it. */
+uint64_t chip_time(struct chip *chip);
 
 /* Any thread: code has changed; every PE hart decodes it anew. */
 void chip_fence_pes(struct chip *chip);

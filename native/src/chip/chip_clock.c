@@ -32,3 +32,5 @@ void chip_clock_resume(struct chip_clock *clock) {
   atomic_store(&clock->offset, host_time_ns() - atomic_load(&clock->frozen));
   atomic_store(&clock->frozen, CHIP_CLOCK_RUNS);
 }
+
+void chip_clock_advance(struct chip_clock *clock, uint64_t ns) { atomic_fetch_add(&clock->frozen, ns); }

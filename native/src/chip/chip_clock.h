@@ -1,4 +1,7 @@
-/* Device time: nanoseconds since power-on. It stands still while the debugger holds the chip, so that no deadline runs. */
+/*
+ * Device time: nanoseconds since power-on. While the debugger holds the chip it stands still, so that no deadline runs, but for what a
+ * hart takes that is stepped.
+ */
 #ifndef MTIA_CHIP_CLOCK_H
 #define MTIA_CHIP_CLOCK_H
 #include <stdatomic.h>
@@ -18,5 +21,7 @@ uint64_t chip_clock_now(struct chip_clock *clock);
 /* The callers of freeze and resume take turns (chip.c). */
 void chip_clock_freeze(struct chip_clock *clock);
 void chip_clock_resume(struct chip_clock *clock);
+/* The clock stands still. */
+void chip_clock_advance(struct chip_clock *clock, uint64_t ns);
 
 #endif

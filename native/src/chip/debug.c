@@ -144,8 +144,10 @@ static int32_t run_hart(struct chip *chip, uint32_t core, uint32_t number, uint3
   if (!chip->halted) return MTIA_ERROR_CHIP_NOT_HALTED;
   if (core != MTIA_DEBUG_CONTROL_CORE) work_queue_engine_serve_requests(chip, core);
   uint64_t before = hart->instructions;
+  chip_step_begin(chip, hart);
   enum hart_stop why = core == MTIA_DEBUG_CONTROL_CORE ? control_core_run_hart(chip, number, instructions)
                                                        : pe_run_hart(chip->pes[core], number, instructions);
+  chip_step_end(chip);
   *executed = (uint32_t)(hart->instructions - before);
   *stop = why == HART_WAITING ? MTIA_DEBUG_WAITS : why == HART_STALLED ? MTIA_DEBUG_STALLED : MTIA_DEBUG_RAN;
   return MTIA_ERROR_OK;

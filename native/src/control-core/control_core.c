@@ -22,7 +22,7 @@
 
 _Static_assert(sizeof(boot_rom) <= MTIA_BOOT_ROM_SIZE, "the boot ROM does not fit");
 
-static uint64_t control_time(void *context) { return chip_clock_now(&((struct chip *)context)->clock); }
+static uint64_t control_time(void *context) { return chip_time(context); }
 
 static enum hart_custom control_custom(void *context, struct hart *hart, uint32_t instruction, uint64_t rs1, uint64_t rs2,
                                        uint64_t *result, uint64_t *cause) {

@@ -17,7 +17,7 @@ bool timer_read32(struct chip *chip, uint32_t offset, uint32_t *value) {
 
 bool timer_read64(struct chip *chip, uint32_t offset, uint64_t *value) {
   uint32_t hart = timer_hart(offset, MTIA_TIMER_MTIMECMP, 8);
-  if (offset == MTIA_TIMER_MTIME) *value = chip_clock_now(&chip->clock);
+  if (offset == MTIA_TIMER_MTIME) *value = chip_time(chip);
   else if (hart < CONTROL_HARTS) *value = chip->control_core.timer_compare[hart];
   else return false;
   return true;
