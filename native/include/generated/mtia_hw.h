@@ -1200,6 +1200,7 @@ struct mtia_specification {
   double row_accumulate_rows;
   double dma_alignment;
   double dma_request_cycles;
+  double network_bytes_per_cycle;
   double broadcast_dispatch;
   double queues;
   double interrupt_vectors;
@@ -1208,8 +1209,8 @@ struct mtia_specification {
   double tdp_watts;
 };
 #define MTIA_SPECIFICATIONS { \
-  {.generation_number = 1, .clock_mhz = 800, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 1, .local_memory_bytes = 131072, .local_memory_gbs = 400, .sram_bytes = 134217728, .sram_gbs = 800, .sram_latency_cycles = 150, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 176, .lpddr_efficiency = 0.425, .lpddr_access_ns = 66, .ecc_cost = 0, .pcie_gbs = 16, .gunzip_gbs = 0, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 102.4, .fp16_tflops = 51.2, .se_elements_per_cycle = 16, .dpe_bytes_of_kper_cycle = 32, .row_accumulate_rows = 32, .dma_alignment = 32, .dma_request_cycles = 45, .broadcast_dispatch = 0, .queues = 32, .interrupt_vectors = 32, .job_launch_ns = 4500, .job_replace_ns = 2250, .tdp_watts = 25}, \
-  {.generation_number = 2, .clock_mhz = 1350, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 4, .local_memory_bytes = 393216, .local_memory_gbs = 1000, .sram_bytes = 268435456, .sram_gbs = 2700, .sram_latency_cycles = 150, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 204.8, .lpddr_efficiency = 1, .lpddr_access_ns = 66, .ecc_cost = 0.125, .pcie_gbs = 32, .gunzip_gbs = 25, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 354, .fp16_tflops = 177, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 64, .row_accumulate_rows = 128, .dma_alignment = 1, .dma_request_cycles = 30, .broadcast_dispatch = 1, .queues = 32, .interrupt_vectors = 32, .job_launch_ns = 900, .job_replace_ns = 450, .tdp_watts = 85}, \
+  {.generation_number = 1, .clock_mhz = 800, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 1, .local_memory_bytes = 131072, .local_memory_gbs = 400, .sram_bytes = 134217728, .sram_gbs = 800, .sram_latency_cycles = 150, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 176, .lpddr_efficiency = 0.425, .lpddr_access_ns = 66, .ecc_cost = 0, .pcie_gbs = 16, .gunzip_gbs = 0, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 102.4, .fp16_tflops = 51.2, .se_elements_per_cycle = 16, .dpe_bytes_of_kper_cycle = 32, .row_accumulate_rows = 32, .dma_alignment = 32, .dma_request_cycles = 45, .network_bytes_per_cycle = 32, .broadcast_dispatch = 0, .queues = 32, .interrupt_vectors = 32, .job_launch_ns = 4500, .job_replace_ns = 2250, .tdp_watts = 25}, \
+  {.generation_number = 2, .clock_mhz = 1350, .grid_width = 8, .grid_height = 8, .harts = 2, .control_harts = 4, .local_memory_bytes = 393216, .local_memory_gbs = 1000, .sram_bytes = 268435456, .sram_gbs = 2700, .sram_latency_cycles = 150, .lpddr_bytes = 68719476736, .lpddr_maximum_bytes = 137438953472, .lpddr_gbs = 204.8, .lpddr_efficiency = 1, .lpddr_access_ns = 66, .ecc_cost = 0.125, .pcie_gbs = 32, .gunzip_gbs = 25, .context_sram_bytes = 4194304, .descriptor_sram_bytes = 4194304, .int8_tops = 354, .fp16_tflops = 177, .se_elements_per_cycle = 32, .dpe_bytes_of_kper_cycle = 64, .row_accumulate_rows = 128, .dma_alignment = 1, .dma_request_cycles = 30, .network_bytes_per_cycle = 64, .broadcast_dispatch = 1, .queues = 32, .interrupt_vectors = 32, .job_launch_ns = 900, .job_replace_ns = 450, .tdp_watts = 85}, \
 }
 
 #endif

@@ -13,11 +13,6 @@
 #define TURN_INSTRUCTIONS 1024
 /* Instructions that harts may take to come to rest before a job is handed over to them. */
 #define SETTLE_INSTRUCTIONS 4096
-/*
- * Bytes a cycle between a PE and the network: 32 on v1 (a maximal FC loop needs no more, I23 section 4), twice that on 2i
- * (I25 section 3.3). Assumed: the figures themselves are not published.
- */
-#define NETWORK_BYTES_PER_CYCLE 32
 
 /* Of a PE and of its local memory in the host's. */
 #define HOST_PAGE_BYTES 4096ull
@@ -43,7 +38,7 @@ static void time_model_init(struct pe *pe) {
   const struct mtia_specification *const s = pe->environment.specification;
   struct time_model *const time = &pe->time;
   time->local_memory = fixed_point(s->clock_mhz / 1000.0 / s->local_memory_gbs);
-  time->noc = fixed_point(1.0 / (NETWORK_BYTES_PER_CYCLE * s->generation_number));
+  time->noc = fixed_point(1.0 / s->network_bytes_per_cycle);
   time->se_elements = (uint64_t)s->se_elements_per_cycle;
   time->dpe_k_bytes = (uint64_t)s->dpe_bytes_of_kper_cycle;
   time->se_rows = (uint64_t)s->row_accumulate_rows;

@@ -42,6 +42,7 @@ const LABEL: Readonly<Record<FigureName, string>> = {
   rowAccumulateRows: 'SIMD engine, rows accumulated',
   dmaAlignment: 'DMA alignment',
   dmaRequestCycles: 'DMA request',
+  networkBytesPerCycle: 'PE to network, per cycle',
   broadcastDispatch: 'broadcast dispatch',
   queues: 'queues',
   interruptVectors: 'interrupt vectors',
