@@ -1,5 +1,6 @@
 /** Code blocks and commands of the pages that a user reads. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { textOf, typeScriptFiles } from '../architecture/sources.js';
 import { inPackage } from '../cli/mtia.js';
 
 export const PAGES = [
@@ -25,6 +26,18 @@ export function codeBlocks(page: string): readonly CodeBlock[] {
     language: match[1] ?? '',
     text: match[2] ?? '',
   }));
+}
+
+/** The examples in comments of the sources, each in a function of its own. */
+export function docstringExamples(): string {
+  const files = typeScriptFiles('src').filter((file) => textOf(file).includes('```ts'));
+  const examples = files.flatMap((file) =>
+    [...textOf(file).matchAll(/^( *)\* ```ts\n(.*?)^\1\* ```$/gms)].map(
+      ([, , lines = '']) =>
+        `// ${file}\nasync function example() {\n${lines.replace(/^ *\* ?/gm, '')}}\nvoid example;\n`,
+    ),
+  );
+  return examples.map((example, number) => example.replaceAll('example', `example${number}`)).join('');
 }
 
 /** The words of each `mtia ...` that a page names: in a line of a block, or between backticks. */

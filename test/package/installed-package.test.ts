@@ -4,7 +4,7 @@ import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inPackage, mtia, notBuilt, skipReason } from '../cli/mtia.js';
 import { elfOf, report } from '../firmware-emu/programs.js';
-import { codeBlocks, commandsNamed, PAGES } from './documentation.js';
+import { codeBlocks, commandsNamed, docstringExamples, PAGES } from './documentation.js';
 import { installPackage, PACKAGE } from './installed-package.js';
 
 const CODE = PAGES.flatMap(codeBlocks).filter(({ language }) => language === 'ts' || language === 'js');
@@ -13,6 +13,19 @@ const nameOf = ({ page, line }: (typeof CODE)[number]): string => `${page.replac
 const GIVEN = `import { openEmulator } from 'mtia-runtime/driver';
 globalThis.MyFunction = function () { return openEmulator({ generation: '2i', threads: 1 }); };`;
 const GIVEN_TYPES = `declare const MyFunction: new () => import('mtia-runtime/driver').PciFunction;`;
+/** Names that examples in comments use without saying where they come from. */
+const EXAMPLE_NAMES = `import { readFile } from 'node:fs/promises';
+import { parentPort as port, type Worker } from 'node:worker_threads';
+import { createExecutor, Device, type DeviceBuffer, type HostBuffer, type Kernel, type Rectangle } from 'mtia-runtime';
+import type { SharedDevice, SharedHostBuffer, Stream, Timeline, CompiledModel } from 'mtia-runtime';
+declare const device: Device, second: Device, model: CompiledModel, kernel: Kernel, grid: Rectangle, timeline: Timeline;
+declare const stream: Stream, consumer: Stream, producer: Stream, worker: Worker, message: SharedHostBuffer;
+declare const buffer: DeviceBuffer, input: DeviceBuffer, output: DeviceBuffer, other: DeviceBuffer, history: DeviceBuffer;
+declare const weights: DeviceBuffer, theirs: DeviceBuffer, ours: DeviceBuffer, host: HostBuffer, header: Uint8Array;
+declare const data: Float32Array, result: Float32Array, x: Float32Array, rows: number, shared: SharedDevice;
+declare const parentPort: NonNullable<typeof port>, loadModels: (device: Device) => void;
+void [createExecutor, readFile];
+`;
 
 describe.skipIf(notBuilt !== undefined)(`the package, installed from its tarball${skipReason}`, () => {
   let project: Awaited<ReturnType<typeof installPackage>>;
@@ -99,10 +112,12 @@ describe.skipIf(notBuilt !== undefined)(`the package, installed from its tarball
     };
     const files = [...CODE.map((block) => project.write(`${nameOf(block)}.ts`, block.text))];
     files.push(project.write('given.d.ts', GIVEN_TYPES));
+    files.push(project.write('docstrings.ts', EXAMPLE_NAMES + docstringExamples()));
     const compilerOptions = { ...options, types: ['node'], noEmit: true, exactOptionalPropertyTypes: true };
     project.write('tsconfig.json', JSON.stringify({ compilerOptions, files }));
     const checked = await project.node(inPackage('node_modules/typescript/bin/tsc'), '-p', '.').catch((error) => error);
     expect(checked.stdout).toBe('');
+    expect(docstringExamples().match(/async function/g)?.length).toBeGreaterThan(25);
   });
 
   it.each(CODE.map((block) => [`${block.page}:${block.line}`, block] as const))('runs %s', async (_, block) => {
