@@ -58,7 +58,9 @@ function buildChip() {
   try {
     execute(process.execPath, [nodeGyp(), 'configure', 'build', '--silent', '--jobs', 'max', ...headersOfThisNode()]);
   } catch (error) {
-    throw new Error(`${error.message}\nThe chip is C: its build needs a C compiler, make and Python 3`);
+    throw new Error(
+      `${error.message}\nThe chip is C: its build needs a C compiler, make and Python 3 (Debian: apt install build-essential python3)`,
+    );
   }
 }
 
