@@ -95,13 +95,17 @@ function exitCodeOf(error: unknown): number {
 }
 
 function report(error: unknown): void {
-  // No command at all: commander offers the help text, which is what was missing.
-  const text = error instanceof CommanderError && error.code === 'commander.help' ? noCommand() : sentence(error);
-  process.stderr.write(`mtia: ${text}\n`);
+  process.stderr.write(`mtia: ${wording(error)}\n`);
 }
 
-const noCommand = (): string =>
-  `no command given; \`${['mtia', ...process.argv.slice(2), '--help'].join(' ')}\` lists them`;
+function wording(error: unknown): string {
+  if (!(error instanceof CommanderError)) return sentence(error);
+  const group = process.argv[2] === 'fw' ? 'mtia fw' : 'mtia';
+  const listed = `\`${group} --help\` lists them`;
+  // No command at all: commander offers the help text, which is what was missing.
+  if (error.code === 'commander.help') return `no command given; ${listed}`;
+  return error.code === 'commander.unknownCommand' ? `${sentence(error)}; ${listed}` : sentence(error);
+}
 
 /** For failures that no command awaits: a promise that was dropped is still one sentence and an exit code. */
 function endWith(error: unknown): never {

@@ -24,7 +24,8 @@ describe.skipIf(notBuilt !== undefined)(`mtia${skipReason}`, () => {
   });
 
   it.each([
-    ['an unknown command', ['fry'], 'fry'],
+    ['an unknown command', ['fry'], "unknown command 'fry'; `mtia --help` lists them"],
+    ['an unknown firmware command', ['fw', 'exce'], '(Did you mean exec?); `mtia fw --help` lists them'],
     ['a command of a later version', ['smi'], 'smi is not in this version'],
     ['the help of a command of a later version', ['trace', '--help'], 'trace is not in this version'],
     ['a firmware command of a later version', ['fw', 'build', 'x', '-o', 'y'], 'npm run firmware'],
