@@ -61,7 +61,9 @@ export async function compileForData(
   checkCount(inputs, declared, folder);
   try {
     const graph = await compileSource(source, { ...target, inputShapes: inputs.map((input) => input.shape) });
-    checkAgainstGraph(inputs, graph.inputs, folder);
+    const remedy =
+      source.kind === 'compiled' ? '; compile the model for such data (--batch), or run the model itself' : '';
+    checkAgainstGraph(inputs, graph.inputs, folder, remedy);
     return graph;
   } catch (error) {
     if (!(error instanceof MtiaError) || error.code !== 'SHAPE_MISMATCH') throw error;

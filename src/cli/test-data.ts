@@ -45,13 +45,15 @@ export function checkAgainstGraph(
   tensors: readonly FileTensor[],
   declared: readonly GraphTensor[],
   folder: string,
+  remedy = '',
 ): void {
   checkCount(tensors, declared, folder);
   for (const [index, { name, type, shape }] of declared.entries()) {
     const tensor = tensors[index];
     if (tensor === undefined) continue;
     const [has, wants] = [`${tensor.type} ${formatShape(tensor.shape)}`, `${type} ${formatShape(shape)}`];
-    if (has !== wants) throw new InputError(`${tensor.path}: is ${has}, but input "${name}" of the model is ${wants}`);
+    if (has !== wants)
+      throw new InputError(`${tensor.path}: is ${has}, but input "${name}" of the model is ${wants}${remedy}`);
   }
 }
 

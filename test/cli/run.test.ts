@@ -209,6 +209,14 @@ describe.skipIf(notBuilt !== undefined)(`mtia run and mtia compile${skipReason}`
     expect(await readdir(folder.path, { recursive: true })).toEqual(before);
   });
 
+  it('says how to compile for data that a compiled graph does not take', async () => {
+    const compiled = path('one-row.mtg');
+    await mtia(['compile', model, '-o', compiled]);
+    const { code, stderr } = await mtia(['run', compiled, '--data', data]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/input_0\.pb: is float32 \[3, 40\], but input "x" .* \[1, 40\]; .*\(--batch\)/);
+  });
+
   it('refuses a compiled graph for another generation', async () => {
     const compiled = path('other.mtg');
     await mtia(['compile', model, '-o', compiled, '--device', 'v1']);
