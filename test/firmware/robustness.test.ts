@@ -14,6 +14,7 @@ import {
   RESERVED,
 } from '../../src/hw/index.js';
 import { ONE_PE, openCard, openSession, testKernels, WHOLE_GRID } from './card.js';
+import { kernelElf } from './kernel-elf.js';
 
 const image = loadBundle();
 const LPDDR_BYTES = 2 ** 30;
@@ -87,26 +88,6 @@ describe('commands at random', () => {
   });
 });
 
-/** A RISC-V executable of one read-only segment. */
-function elf(memoryBytes: number, fileBytes: number, flags = 5): Uint8Array {
-  const bytes = new Uint8Array(120 + fileBytes);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(16, 2, true);
-  view.setUint16(18, 243, true);
-  view.setBigUint64(24, 0x1000n, true);
-  view.setBigUint64(32, 64n, true);
-  view.setUint16(54, 56, true);
-  view.setUint16(56, 1, true);
-  view.setUint32(64, 1, true);
-  view.setUint32(68, flags, true);
-  view.setBigUint64(72, 120n, true);
-  view.setBigUint64(80, 0x1000n, true);
-  view.setBigUint64(96, BigInt(fileBytes), true);
-  view.setBigUint64(104, BigInt(memoryBytes), true);
-  return bytes;
-}
-
 describe('a kernel in the bundle', () => {
   const ID = 500;
   const withKernels = (...kernels: readonly Uint8Array[]) => ({
@@ -121,9 +102,9 @@ describe('a kernel in the bundle', () => {
   });
 
   it('that is no ELF file, or a writable or misplaced one, is refused when it is launched', async () => {
-    const misplaced = elf(4, 4);
+    const misplaced = kernelElf(4, 4);
     new DataView(misplaced.buffer).setBigUint64(80, 0x1004n, true);
-    const kernels = [Uint8Array.of(1, 2, 3), elf(4, 4, 7), misplaced, elf(4, 8), elf(0, 0)];
+    const kernels = [Uint8Array.of(1, 2, 3), kernelElf(4, 4, 7), misplaced, kernelElf(4, 8), kernelElf(0, 0)];
     const { device } = await openCard('2i', withKernels(...kernels));
     await using _closing = device;
     const session = await openSession(device);
@@ -138,7 +119,7 @@ describe('a kernel in the bundle', () => {
 
   it('that finds no room is refused, and the others run', async () => {
     const half = RESERVED.SRAM_FIRMWARE_BYTES / 2;
-    const { device } = await openCard('2i', withKernels(elf(half, 4), elf(half, 4)));
+    const { device } = await openCard('2i', withKernels(kernelElf(half, 4), kernelElf(half, 4)));
     await using _closing = device;
     const session = await openSession(device);
     // It fits, but there is no code in it.
