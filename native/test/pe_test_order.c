@@ -258,6 +258,35 @@ static void loads_and_stores_obey_it_too(void) {
   fixture_destroy(f);
 }
 
+/*
+ * A hart that fails reports while the other one still runs the kernel, until the control firmware resets the PE: what that one does
+ * meanwhile must meet no memory of anybody.
+ */
+static void after_the_report_nothing_is_allowed(void) {
+  struct fixture *const f = fixture_create(2, 0);
+  struct hart *const hart = pe_hart(f->pe, 1);
+  const struct hart_environment *const e = hart->environment;
+  const struct mtia_job_descriptor job = {.context = 1, .columns = 1, .rows = 1};
+  uint64_t value = 0;
+  uint8_t *at;
+  pe_start_job(f->pe, &job, ++f->jobs);
+  f->pe->work_pending = true;
+  CHECK(e->write(e->context, hart, MTIA_LPDDR_BASE, 8, 1) == HART_ACCESS_OK);
+  CHECK(e->write(e->context, pe_hart(f->pe, 0), MTIA_PE_REGISTERS_BASE + MTIA_PE_JOB_DONE, 8, MTIA_ERROR_KERNEL_ERROR) == HART_ACCESS_OK);
+  CHECK_EQUAL(f->reports, 1);
+  static const uint64_t places[] = {MTIA_LPDDR_BASE, MTIA_LPDDR_BASE + FAKE_HALF, MTIA_SRAM_BASE + FAKE_HALF};
+  for (uint32_t i = 0; i < 3; i++) {
+    CHECK(e->write(e->context, hart, places[i], 8, 2) == HART_ACCESS_FAULT);
+    CHECK(e->read(e->context, hart, places[i], 8, &value) == HART_ACCESS_FAULT);
+    CHECK(e->atomic(e->context, hart, places[i], 8, true, &at) == HART_ACCESS_FAULT);
+  }
+  CHECK(e->write(e->context, hart, MTIA_SRAM_BASE, 8, 2) == HART_ACCESS_FAULT); /* the code, */
+  CHECK(e->read(e->context, hart, MTIA_SRAM_BASE, 8, &value) == HART_ACCESS_OK); /* which it goes on with */
+  CHECK(e->code_page(e->context, hart, MTIA_SRAM_BASE) == f->memory->sram);
+  CHECK(e->read(e->context, hart, MTIA_PE_REGISTERS_BASE + MTIA_PE_JOB_CONTEXT, 4, &value) == HART_ACCESS_OK && value == 0);
+  fixture_destroy(f);
+}
+
 static void atomics_obey_it_too(void) {
   struct fixture *const f = fixture_create(2, 0);
   struct hart *const hart = pe_hart(f->pe, 0);
@@ -376,6 +405,7 @@ void test_order(void) {
   RUN(a_late_fault_reaches_the_hart_that_issued);
   RUN(loads_and_stores_obey_it_too);
   RUN(atomics_obey_it_too);
+  RUN(after_the_report_nothing_is_allowed);
   RUN(misaligned_accesses_outside_work_on_memory_only);
   RUN(loads_wait_for_the_memory_once_a_line);
   RUN(units_work_in_parallel_and_fences_take_over_time);

@@ -24,7 +24,7 @@ describe('processing element', () => {
   it.each([
     { suite: 'commands', cases: 5, what: 'refuses every illegal field before anything moves' },
     { suite: 'cache', cases: 7, what: 'hits and misses the SRAM cache, reports lost words, counts per memory' },
-    { suite: 'order', cases: 18, what: 'checks elements and space, keeps order, reports faults, tells the time' },
+    { suite: 'order', cases: 19, what: 'checks elements and space, keeps order, reports faults, tells the time' },
     { suite: 'memory', cases: 8, what: 'reads by group, by index and ahead, and tells what the memories spared' },
     { suite: 'units', cases: 8, what: 'computes in every unit what the scalar definition says' },
     { suite: 'quantize', cases: 7, what: 'scales to INT8 and back, and finds the range of rows, bit by bit' },

@@ -139,7 +139,7 @@ uint8_t *memory_at(struct memory *memory, uint32_t context, uint64_t address, ui
   uint64_t page = page_of(memory, address);
   uint64_t last = bytes == 0 ? page : page_of(memory, address + bytes - 1);
   /* Context numbers and OWNER_SHARED_READ_ONLY do not meet: a context that is not one owns nothing. */
-  if (context >= MTIA_LIMIT_CONTEXTS) return NULL;
+  if (context >= MTIA_LIMIT_CONTEXTS && context != MEMORY_NOBODY) return NULL;
   do {
     if (!may_touch(memory, page, context, right)) return NULL;
   } while (page++ < last);

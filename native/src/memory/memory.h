@@ -10,6 +10,8 @@
 struct memory;
 
 enum memory_right { MEMORY_READ = 1, MEMORY_WRITE = 2 };
+/* A context that owns no page: it may read what all may read. */
+#define MEMORY_NOBODY UINT32_MAX
 enum memory_kind { MEMORY_NONE, MEMORY_SRAM, MEMORY_LPDDR };
 
 /*

@@ -175,7 +175,7 @@ void pe_finish_job(struct pe *pe, struct hart *hart, uint32_t result) {
   command_processor_clear(&pe->cp);
   pe_links_end_job(pe);
   pe->has_job = pe->work_pending = false;
-  pe->context = 0;
+  pe->context = MEMORY_NOBODY; /* after a failure the other hart may still be in the kernel */
   atomic_fetch_and(&pe->hart[0].mip, ~MIP_EXTERNAL);
   pe->environment.job_done(pe->environment.context, pe, &report);
 }

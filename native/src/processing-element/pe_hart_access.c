@@ -100,5 +100,5 @@ const uint8_t *pe_hart_code_page(void *context, struct hart *hart, uint64_t addr
   struct pe *const pe = context;
   (void)hart;
   if (address - MTIA_SRAM_BASE >= MTIA_RESERVED_SRAM_FIRMWARE_BYTES) return NULL;
-  return memory_at(pe->environment.memory, pe->context, address & ~4095ull, 4096, MEMORY_READ);
+  return memory_at(pe->environment.memory, 0, address & ~4095ull, 4096, MEMORY_READ);
 }

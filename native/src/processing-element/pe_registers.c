@@ -11,7 +11,10 @@ static uint64_t read_index(const struct pe *pe, const struct hart *hart) { retur
 static uint64_t read_generation(const struct pe *pe, const struct hart *hart) { return (void)hart, pe->generation; }
 static uint64_t read_local_bytes(const struct pe *pe, const struct hart *hart) { return (void)hart, pe->local_bytes; }
 static uint64_t read_work_pending(const struct pe *pe, const struct hart *hart) { return (void)hart, pe->work_pending; }
-static uint64_t read_context(const struct pe *pe, const struct hart *hart) { return (void)hart, pe->context; }
+static uint64_t read_context(const struct pe *pe, const struct hart *hart) {
+  (void)hart;
+  return pe->context == MEMORY_NOBODY ? 0 : pe->context;
+}
 static uint64_t read_fault_hart(const struct pe *pe, const struct hart *hart) { return (void)hart, pe->fault.hart; }
 static uint64_t read_fault_cause(const struct pe *pe, const struct hart *hart) { return (void)hart, pe->fault.cause; }
 static uint64_t read_fault_pc(const struct pe *pe, const struct hart *hart) { return (void)hart, pe->fault.pc; }
