@@ -127,9 +127,11 @@ describe.each(['v1', '2i'] as const)('products of two shapes in turn on %s', (ge
       await device.close();
     }
   });
+});
 
-  it.runIf(generation === '2i')('are right where half of the second operand is kept', async () => {
-    const { device } = await openCard(generation);
+describe('products of two shapes in turn where half of the second operand is kept', () => {
+  it('are right on 2i, which alone skips what is not kept', async () => {
+    const { device } = await openCard('2i');
     try {
       const { sums } = await multiply(await openSession(device), WAY.SPARSE);
       expect(sums).toEqual([...product(TALL, 1, isKept), ...product(FLAT, 2, isKept)]);

@@ -55,9 +55,15 @@ function generationNumber(generation: Generation): number {
 }
 
 /** Zero where the option is absent, which leaves the choice to the chip. */
-function count(option: 'lpddrBytes' | 'threads', value = 0): number {
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw invalidArgument(`${option} is ${value}; give a whole number`);
+function count(option: 'lpddrBytes' | 'threads', value: number | undefined): number {
+  if (value === undefined) return 0;
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw invalidArgument(`${option} is ${value}; give a whole number from 1`);
+}
+
+function nicenessOf({ niceness = 0 }: EmulatorOptions): number {
+  if (Number.isInteger(niceness) && niceness >= 0 && niceness <= MOST_NICENESS) return niceness;
+  throw invalidArgument(`niceness is ${niceness}; give 0 to ${MOST_NICENESS}`);
 }
 
 /** Throws the error that a status of the C library stands for. */
@@ -91,7 +97,6 @@ export class EmulatedDevice {
   static open(options: EmulatorOptions): EmulatedDevice {
     const binding = selectBinding();
     const library = loadLibrary(binding);
-    checkOptions(options);
     const name = `emulated MTIA ${options.generation}`;
     const handle = openChip(library, name, options);
     const holdings = threadHoldings();
@@ -145,18 +150,6 @@ export class EmulatedDevice {
   }
 }
 
-function checkOptions({ generation, threads, niceness = 0 }: EmulatorOptions): void {
-  if (!Object.hasOwn(SPECIFICATIONS, generation)) {
-    throw invalidArgument(`generation is "${generation}"; give ${Object.keys(SPECIFICATIONS).join(' or ')}`);
-  }
-  if (threads !== undefined && !(Number.isInteger(threads) && threads > 0)) {
-    throw invalidArgument(`threads is ${threads}; give a whole number from 1`);
-  }
-  if (!Number.isInteger(niceness) || niceness < 0 || niceness > MOST_NICENESS) {
-    throw invalidArgument(`niceness is ${niceness}; give 0 to ${MOST_NICENESS}`);
-  }
-}
-
 function openChip(library: CLibrary, name: string, options: EmulatorOptions): bigint {
   const { matmulPath: given } = options;
   const matmulPath = given === undefined ? matmulPathOfEnvironment() : checkMatmulPath('matmulPath', given);
@@ -171,7 +164,7 @@ function openChip(library: CLibrary, name: string, options: EmulatorOptions): bi
     queues: queues ?? 0,
     interrupt_vectors: interruptVectors ?? 0,
     without_broadcast: broadcast === false ? 1 : 0,
-    pe_niceness: options.niceness ?? 0,
+    pe_niceness: nicenessOf(options),
   });
   const handle = new BigUint64Array(1);
   const status = library.mtia_open(parameters, new Uint8Array(handle.buffer));
