@@ -84,10 +84,10 @@ const CHECKS = [
   },
   {
     command: 'MML',
-    field: 'm',
+    field: 'kBytes',
     source: TABLE,
-    from: 'MTIA_MML_M, 1, MATMUL_ROWS, 1)',
-    to: 'MTIA_MML_M, 1, MATMUL_ROWS + 1, 1)',
+    from: 'MTIA_MML_K_BYTES, 32, 64, 32)',
+    to: 'MTIA_MML_K_BYTES, 32, 64, 1)',
   },
   {
     command: 'REDUCE',
