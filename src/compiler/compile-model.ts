@@ -1,5 +1,5 @@
 /** From a graph to a compiled graph: bind shapes, lower, plan, pack. */
-import { MtiaError } from '../driver/errors.js';
+import { describeValue, invalidArgument, MtiaError } from '../driver/errors.js';
 import { type Generation, PROTOCOL_VERSION, RESERVED, SPECIFICATIONS } from '../hw/index.js';
 import {
   type CompiledGraph,
@@ -50,6 +50,7 @@ export interface CompileOptions {
  * const graph = compileModel(await readModel('films.pt2'), { generation: '2i', batch: 3200 });
  */
 export function compileModel(model: ModelGraph, options: CompileOptions): CompiledGraph {
+  checkArguments(model, options);
   const computeType = computeTypeOf(options.dtype ?? 'auto');
   const specification = SPECIFICATIONS[options.generation];
   refuseUnsupported(model);
@@ -88,6 +89,16 @@ export function compileModel(model: ModelGraph, options: CompileOptions): Compil
   };
 }
 
+/** For programs that no compiler of TypeScript has checked. */
+function checkArguments(model: ModelGraph, options: CompileOptions): void {
+  if (!Array.isArray(model?.nodes) || !Array.isArray(model.inputs) || !Array.isArray(model.outputs))
+    throw invalidArgument(`compileModel takes what readModel gives, got ${describeValue(model)}`);
+  const generation: unknown = options?.generation;
+  if (typeof generation === 'string' && Object.hasOwn(SPECIFICATIONS, generation)) return;
+  const known = Object.keys(SPECIFICATIONS).join(' or ');
+  throw invalidArgument(`generation is ${describeValue(generation)}; give ${known}`);
+}
+
 const PLANNED_TYPES: Readonly<Record<CompiledGraph['computeType'], PlannedTypes>> = {
   bf16: { half: 'bf16', int8: false },
   fp16: { half: 'fp16', int8: false },
@@ -97,7 +108,7 @@ const PLANNED_TYPES: Readonly<Record<CompiledGraph['computeType'], PlannedTypes>
 function computeTypeOf(type: ComputeType): CompiledGraph['computeType'] {
   if (type === 'auto') return 'bf16';
   if (Object.hasOwn(PLANNED_TYPES, type)) return type;
-  throw new MtiaError('INVALID_ARGUMENT', `dtype ${String(type)} is not one of bf16, fp16, int8, auto`);
+  throw invalidArgument(`dtype ${String(type)} is not one of bf16, fp16, int8, auto`);
 }
 
 interface NamedTensor {

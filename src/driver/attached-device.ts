@@ -148,6 +148,8 @@ export class AttachedDevice implements Card {
   }
 
   #retire(notice: ResetNotice): void {
+    // The card was reset between share() and here: what this thread has made is of after that.
+    if (notice.resets <= this.#resets) return;
     this.#resets = notice.resets;
     this.#resetting = true;
     this.#notices.tell('resetting', notice);
@@ -155,6 +157,7 @@ export class AttachedDevice implements Card {
   }
 
   #revive(notice: ResetNotice): void {
+    if (!this.#resetting) return;
     this.#resetting = false;
     this.#life = this.#begin();
     if (this.#loss !== undefined) this.#lost = this.#awaitLoss();

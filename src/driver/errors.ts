@@ -150,6 +150,15 @@ export function closedError(what: string): MtiaError {
   return new MtiaError('DEVICE_CLOSED', `${what} is closed; open a new one`);
 }
 
+/** How a message names what a caller gave in place of something else: "null", "2", "an Array". */
+export function describeValue(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object' || value === null) return String(value);
+  const name = (value as { readonly constructor?: { readonly name?: string } }).constructor?.name ?? 'Object';
+  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+}
+
 /** The error of an argument that is out of range. */
 export function invalidArgument(message: string): MtiaError {
   return new MtiaError('INVALID_ARGUMENT', message);

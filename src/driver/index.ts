@@ -6,6 +6,7 @@ export type { Card, CardProperties, CardShare, Grid } from './card.js';
 export type { CardLimits } from './card-limits.js';
 export { type CompletionRecord, commandName, type FirmwareQuery } from './completion.js';
 export { Context, type QueueOptions } from './context.js';
+export { checkDeadline, startDeadline } from './deadline.js';
 export { Device, type DeviceOptions } from './device.js';
 export {
   type AvailableDevice,
@@ -35,6 +36,7 @@ export { decodeError, type ErrorMessage, encodeError } from './error-message.js'
 export {
   closedError,
   describePlace,
+  describeValue,
   deviceError,
   type FaultPlace,
   type HartWait,

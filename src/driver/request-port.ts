@@ -3,6 +3,7 @@
  * DEVICE_TIMEOUT where the other side does not answer, or with what `close` says.
  */
 import type { MessagePort } from 'node:worker_threads';
+import { startDeadline } from './deadline.js';
 import { decodeError, type ErrorMessage, encodeError } from './error-message.js';
 import { MtiaError } from './errors.js';
 
@@ -22,7 +23,7 @@ type AnswerMessage = { readonly answer: number } & ({ readonly value: unknown } 
 interface Pending {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: MtiaError) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly endDeadline: () => void;
 }
 
 /** Requests of this thread to another one, and the answers to those of the other side. */
@@ -54,8 +55,8 @@ export class RequestPort<Local, Remote> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) throw this.#closed;
       const request = this.#next++;
-      const timer = setTimeout(() => this.#timeOut(request, name), this.#deadlineMs);
-      this.#pending.set(request, { resolve: resolve as Pending['resolve'], reject, timer });
+      const endDeadline = startDeadline(this.#deadlineMs, () => this.#timeOut(request, name));
+      this.#pending.set(request, { resolve: resolve as Pending['resolve'], reject, endDeadline });
       this.#port.ref();
       this.#port.postMessage({ request, name, argument } satisfies RequestMessage);
     });
@@ -82,7 +83,7 @@ export class RequestPort<Local, Remote> {
   #settle(number: number): Pending | undefined {
     const pending = this.#pending.get(number);
     if (pending === undefined) return undefined;
-    clearTimeout(pending.timer);
+    pending.endDeadline();
     this.#pending.delete(number);
     if (this.#pending.size === 0) this.#port.unref();
     return pending;

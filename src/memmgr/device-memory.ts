@@ -6,6 +6,7 @@ import { type Context, closedError, invalidArgument, MtiaError } from '../driver
 import { PROTECTION_PAGE_BYTES } from '../hw/index.js';
 import { Arena, GRANULE } from './arena.js';
 import type { PageSource } from './device-heaps.js';
+import type { Occupancy } from './heap-occupancy.js';
 import { MemoryHistory } from './memory-history.js';
 import { MEMORY_KINDS, type MemoryKind } from './memory-kind.js';
 import {
@@ -321,14 +322,27 @@ export class DeviceMemory {
     const device = this.#heaps.occupancy(memory);
     const own = this.#counters[memory].read();
     this.history.record({ action: 'oom', addr: 0, size: bytes, memory });
-    for (const observer of this.#observers) observer(this.#device, bytes, device.totalBytes, device.freeBytes);
+    const failures = this.#tellObservers(bytes, device);
     return new MtiaError(
       'OUT_OF_DEVICE_MEMORY',
       `no room for ${bytes} bytes of ${memory}: ${device.freeBytes} of ${device.totalBytes} bytes are free on the device, ` +
         `${device.largestFreeBytes} in one piece; this context holds ${own.allocated_bytes} in allocations and ` +
         `${own.reserved_bytes - own.allocated_bytes} in reserve; free buffers or use a smaller batch`,
-      { place: { context: this.#owner.id } },
+      { place: { context: this.#owner.id }, cause: failures[0] },
     );
+  }
+
+  /** What observers threw: a failure of theirs keeps the news from no other, and hides no lack of memory. */
+  #tellObservers(bytes: number, { totalBytes, freeBytes }: Occupancy): readonly unknown[] {
+    const failures: unknown[] = [];
+    for (const observer of this.#observers) {
+      try {
+        observer(this.#device, bytes, totalBytes, freeBytes);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    return failures;
   }
 
   #checkOpen(): void {

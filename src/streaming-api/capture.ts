@@ -2,9 +2,10 @@
  * What streams do while they are captured: their commands are taken down as nodes of a graph, each with the nodes that it
  * comes after. Events carry the capture from stream to stream.
  */
-import { type CompletionRecord, MtiaError } from '../driver/index.js';
+import { type CompletionRecord, invalidArgument, MtiaError } from '../driver/index.js';
 import type { CommandStream } from './command-stream.js';
 import type { DeviceBuffer } from './device-buffer.js';
+import type { BufferOwner } from './owned-buffer.js';
 
 /** A 64-bit word of a node: a value, or an offset in a buffer that a replay may replace. */
 export interface NodeWord {
@@ -50,12 +51,15 @@ export class Capture {
   /** Called when the capture is over, however it ended. */
   readonly #releases: (() => void)[] = [];
   readonly #origin: CommandStream;
+  /** Stands for the device: streams of another one are refused. */
+  readonly #owner: BufferOwner;
   readonly #streams = new Map<CommandStream, readonly number[]>();
   #invalid: MtiaError | undefined;
   #ended = false;
 
-  constructor(origin: CommandStream) {
+  constructor(origin: CommandStream, owner: BufferOwner) {
     this.#origin = origin;
+    this.#owner = owner;
     this.#draw(origin, []);
   }
 
@@ -85,7 +89,14 @@ export class Capture {
   }
 
   /** Makes the stream wait for the point; one that is not captured yet is drawn in. */
-  join(stream: CommandStream, { after }: CapturePoint): void {
+  join(stream: CommandStream, { after }: CapturePoint, owner: BufferOwner): void {
+    if (owner !== this.#owner) {
+      throw (
+        this.#owner.failure ??
+        owner.failure ??
+        invalidArgument('the event was recorded in a capture of another device; a capture has streams of one')
+      );
+    }
     if (this.#ended) {
       throw new MtiaError('CAPTURE_UNSUPPORTED', 'the event was recorded in a capture that is over; record it again');
     }
@@ -97,17 +108,33 @@ export class Capture {
   /** Ends the capture for all of its streams. Throws where it makes no graph. */
   end(stream: CommandStream): void {
     if (stream !== this.#origin) throw this.refuse('ending the capture on a stream that it did not begin on');
-    for (const drawn of this.#streams.keys()) drawn.capture = undefined;
-    this.#ended = true;
+    this.#leave();
     const failure = this.#failure();
     if (failure === undefined) return;
     this.release();
     throw failure;
   }
 
+  /** The stream goes away without an end: the capture makes no graph, and where it began here it is over. */
+  abandon(stream: CommandStream): void {
+    this.refuse('disposing of a stream');
+    if (stream === this.#origin) {
+      this.#leave();
+      this.release();
+      return;
+    }
+    this.#streams.delete(stream);
+    stream.capture = undefined;
+  }
+
   /** Gives back what the nodes use. */
   release(): void {
     for (const free of this.#releases.splice(0)) free();
+  }
+
+  #leave(): void {
+    for (const drawn of this.#streams.keys()) drawn.capture = undefined;
+    this.#ended = true;
   }
 
   #draw(stream: CommandStream, after: readonly number[]): void {

@@ -1,5 +1,5 @@
 /** Copies and fills of one stream. Arrays travel through pinned memory that is taken for the command and given back after it. */
-import { type Command, type CompletionRecord, invalidArgument, MtiaError } from '../driver/index.js';
+import { type Command, type CompletionRecord, describeValue, invalidArgument, MtiaError } from '../driver/index.js';
 import { HOST_COMMAND } from '../hw/index.js';
 import type { PinnedMemory } from '../memmgr/index.js';
 import type { Capture } from './capture.js';
@@ -9,7 +9,7 @@ import { checkRowsApart, copyRows } from './copy-rows.js';
 import { DeviceBuffer } from './device-buffer.js';
 import { HostBuffer } from './host-buffer.js';
 import { type BufferOwner, OwnedBuffer } from './owned-buffer.js';
-import { bytesOf } from './typed-array.js';
+import { bytesOf, checkAttached, deliver } from './typed-array.js';
 
 /** What part of a buffer is filled. */
 export interface FillOptions {
@@ -36,7 +36,9 @@ const noMemory = (given: unknown, wanted: string): Error => invalidArgument(`exp
 function sizeOf(memory: DeviceBuffer | HostBuffer | ArrayBufferView): number {
   if (!ArrayBuffer.isView(memory) && !(memory instanceof OwnedBuffer))
     throw noMemory(memory, 'a buffer or a typed array');
-  return ArrayBuffer.isView(memory) ? memory.byteLength : memory.bytes;
+  if (!ArrayBuffer.isView(memory)) return memory.bytes;
+  checkAttached(memory, 'the array');
+  return memory.byteLength;
 }
 
 /** One copy of a list: between a device buffer and another, pinned memory or an array. */
@@ -99,7 +101,7 @@ export class Copier {
     this.#commands.checkOpen();
     if (this.#commands.capture !== undefined)
       return this.#captured(this.#commands.capture, destination, source, options);
-    if (bytes === 0) return this.#commands.submit(copyCommand('COPY_HOST_TO_DEVICE', 0n, b, 0));
+    if (bytes === 0) return this.#commands.submit(copyCommand('COPY_HOST_TO_DEVICE', 0n, b, 0), [], options);
     return this.#staged(
       destination,
       source,
@@ -133,11 +135,12 @@ export class Copier {
     if (source instanceof HostBuffer) {
       this.#checkOwner(source);
       const command = gunzipCommand(source.iova + BigInt(sourceOffset), b, bytes, room);
-      return this.#commands.submit(command, [destination.uses, source.uses]);
+      return this.#commands.submit(command, [destination.uses, source.uses], options);
     }
     this.#commands.checkOpen();
-    if (bytes === 0) return this.#commands.submit(gunzipCommand(0n, b, 0, room), [destination.uses]);
-    return this.#staged(destination, source, sourceOffset, bytes, (iova) => gunzipCommand(iova, b, bytes, room));
+    if (bytes === 0) return this.#commands.submit(gunzipCommand(0n, b, 0, room), [destination.uses], options);
+    const command = (iova: bigint): Command => gunzipCommand(iova, b, bytes, room);
+    return this.#staged(destination, source, sourceOffset, bytes, command, options);
   }
 
   /** Copies the bytes to pinned memory now; the command reads them there. */
@@ -147,7 +150,7 @@ export class Copier {
     offset: number,
     bytes: number,
     command: (iova: bigint) => Command,
-    options: CommandOptions = {},
+    options: CommandOptions,
   ): Promise<CompletionRecord> {
     const staging = this.#pinned.allocate(bytes);
     staging.view.set(bytesOf(source).subarray(offset, offset + bytes));
@@ -185,7 +188,7 @@ export class Copier {
     }
     this.#commands.checkOpen();
     this.#commands.checkNotCapturing('a copy to an array (use pinned memory)');
-    if (bytes === 0) return this.#commands.submit(copyCommand('COPY_DEVICE_TO_HOST', a, 0n, 0));
+    if (bytes === 0) return this.#commands.submit(copyCommand('COPY_DEVICE_TO_HOST', a, 0n, 0), [], options);
     const staging = this.#pinned.allocate(bytes);
     const done = this.#commands.submit(
       copyCommand('COPY_DEVICE_TO_HOST', a, staging.iova, bytes),
@@ -193,7 +196,7 @@ export class Copier {
       options,
     );
     const delivered = done.then((record) => {
-      bytesOf(destination).set(staging.view, destinationOffset);
+      this.#deliver(() => deliver(staging.view, destination, destinationOffset));
       return record;
     });
     this.#commands.release(delivered, staging.free);
@@ -219,7 +222,8 @@ export class Copier {
 
   fill(destination: DeviceBuffer, pattern: number, options: FillOptions): Promise<CompletionRecord> {
     this.#checkOwner(destination);
-    if (!Number.isInteger(pattern)) throw invalidArgument(`pattern is ${pattern}; give an integer of 32 bits`);
+    if (!Number.isInteger(pattern) || pattern < -(2 ** 31) || pattern >= 2 ** 32)
+      throw invalidArgument(`pattern is ${pattern}; give an integer of 32 bits`);
     const { offset = 0, bytes = destination.bytes - offset } = options;
     copyRange(destination.bytes, bytes, 'source', { destinationOffset: offset });
     if (offset % 4 !== 0 || bytes % 4 !== 0) {
@@ -238,6 +242,7 @@ export class Copier {
 
   /** Several copies, each checked before the first is sent. */
   list(copies: readonly ListedCopy[]): Promise<CompletionRecord> {
+    if (!Array.isArray(copies)) throw invalidArgument(`a list of copies is an array, got ${describeValue(copies)}`);
     for (const { destination, source, ...options } of copies) {
       for (const memory of [destination, source]) if (!ArrayBuffer.isView(memory)) this.#checkOwner(memory);
       if (!(destination instanceof DeviceBuffer) && !(source instanceof DeviceBuffer)) {
@@ -307,14 +312,25 @@ export class Copier {
       return this.#commands.submit(command, [source.uses], { signal });
     });
     const delivered = total(copies).then((record) => {
-      const to = bytesOf(destination);
-      for (const [row, range] of ranges.entries()) {
-        to.set(staging.view.subarray(row * bytes, (row + 1) * bytes), range.destinationOffset);
-      }
+      this.#deliver(() => {
+        for (const [row, range] of ranges.entries()) {
+          deliver(staging.view.subarray(row * bytes, (row + 1) * bytes), destination, range.destinationOffset);
+        }
+      });
       return record;
     });
     this.#commands.release(delivered, staging.free);
     return delivered;
+  }
+
+  /** What goes wrong on the host is a failure of the stream as well. */
+  #deliver(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      if (error instanceof MtiaError) this.#commands.fail(error, this.#commands.completed);
+      throw error;
+    }
   }
 
   #rowsOnDevice(destination: DeviceBuffer, source: DeviceBuffer, options: CopyOptions): Promise<CompletionRecord> {

@@ -1,6 +1,13 @@
 /** What Device.open takes, and what a device says about itself. */
 import type { Logger } from 'pino';
-import { type FirmwareImage, type Grid, invalidArgument, type MatmulPath, type PciFunction } from '../driver/index.js';
+import {
+  checkDeadline,
+  type FirmwareImage,
+  type Grid,
+  invalidArgument,
+  type MatmulPath,
+  type PciFunction,
+} from '../driver/index.js';
 import type { Generation } from '../hw/index.js';
 import type { Compression } from './copy-range.js';
 import type { MemoryCheckOptions } from './memory-checking.js';
@@ -60,9 +67,7 @@ export function checkDeviceOptions(options: DeviceOptions): void {
     throw invalidArgument(`Device.open takes an object of options, got ${options}`);
   }
   const { deadlineMs, pci, logger } = options;
-  if (deadlineMs !== undefined && !(deadlineMs > 0)) {
-    throw invalidArgument(`deadlineMs is ${deadlineMs}; give a positive number of milliseconds`);
-  }
+  if (deadlineMs !== undefined) checkDeadline(deadlineMs);
   if (pci !== undefined && typeof pci.barRead !== 'function') {
     throw invalidArgument('pci is no PciFunction; give a card that implements all of it');
   }

@@ -36,6 +36,8 @@ export interface DeviceParts {
   readonly firmware: FirmwareImage;
   readonly heaps: HeapAccess;
   readonly checkMemory: DeviceOptions['checkMemory'];
+  /** Place of the card in enumerateDevices(), for snapshots and observers. */
+  readonly index: number;
 }
 
 export class DeviceResources implements ModelHost {
@@ -70,12 +72,12 @@ export class DeviceResources implements ModelHost {
     }
   }
 
-  private constructor({ card, firmware, heaps }: DeviceParts, context: Context) {
+  private constructor({ card, firmware, heaps, index }: DeviceParts, context: Context) {
     this.card = card;
     this.name = card.name;
     this.firmware = firmware;
     this.#context = context;
-    this.memory = new DeviceMemory(heaps.source(), context, { whenIdle: () => this.#whenIdle() });
+    this.memory = new DeviceMemory(heaps.source(), context, { device: index, whenIdle: () => this.#whenIdle() });
     this.pinned = new PinnedMemory(context);
     this.semaphores = new Semaphores(context);
   }

@@ -4,6 +4,7 @@ import {
   availableDevice,
   Device as CardDriver,
   type DeviceNotices,
+  describeValue,
   invalidArgument,
   type MtiaError,
   Notices,
@@ -109,7 +110,7 @@ export class Device implements AsyncDisposable {
         },
       });
       return await Device.#create(
-        { card, firmware, heaps: new OwnHeaps(card), checkMemory: options.checkMemory },
+        { card, firmware, heaps: new OwnHeaps(card), checkMemory: options.checkMemory, index: options.index ?? 0 },
         logger,
       );
     } catch (error) {
@@ -133,9 +134,11 @@ export class Device implements AsyncDisposable {
    */
   static async attach(shared: SharedDevice, options: AttachOptions = {}): Promise<Device> {
     const { logger, checkMemory } = options;
+    if (shared?.card === undefined || shared.heaps === undefined)
+      throw invalidArgument(`Device.attach takes what share() gives, got ${describeValue(shared)}`);
     const card = new AttachedDevice(shared.card, logger === undefined ? {} : { logger });
     const heaps = new BorrowedHeaps(shared.heaps);
-    return Device.#create({ card, firmware: shared.firmware, heaps, checkMemory }, logger);
+    return Device.#create({ card, firmware: shared.firmware, heaps, checkMemory, index: shared.index }, logger);
   }
 
   static async #create(parts: DeviceParts, logger: DeviceOptions['logger']): Promise<Device> {
@@ -216,10 +219,10 @@ export class Device implements AsyncDisposable {
    */
   share(): SharedDevice {
     this.#resources.checkOpen();
-    const { card, firmware, heaps } = this.#parts;
+    const { card, firmware, heaps, index } = this.#parts;
     if (!(heaps instanceof OwnHeaps))
       throw invalidArgument('a device is shared by the thread that opened it; call share() there');
-    return shareDevice(card, heaps, firmware);
+    return shareDevice({ card, heaps, firmware, index });
   }
 
   /** Where work goes that names no stream. */
@@ -258,7 +261,7 @@ export class Device implements AsyncDisposable {
     const graph = this.createGraph();
     try {
       graph.captureBegin(stream);
-      enqueue(stream);
+      checkEnqueued(enqueue(stream));
       graph.captureEnd();
       return await graph.instantiate();
     } catch (error) {
@@ -326,7 +329,7 @@ export class Device implements AsyncDisposable {
    * ```
    */
   kernel(name: string): Kernel {
-    return new Kernel(name, this.#resources.kernelId(name));
+    return new Kernel(name, this.#resources.kernelId(name), this.#parts.card);
   }
 
   /**
@@ -481,4 +484,11 @@ export class Device implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** A function that awaits would go on when the capture is over. */
+function checkEnqueued(result: unknown): void {
+  if (!(result instanceof Promise)) return;
+  result.catch(() => undefined);
+  throw invalidArgument('a function that is captured may not be async: the capture ends when it returns');
 }

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../driver/index.js';
+import { describeValue, invalidArgument } from '../driver/index.js';
 import type { CapturePoint } from './capture.js';
 import type { Recording } from './recording.js';
 import type { Stream } from './stream.js';
@@ -20,12 +20,14 @@ export class Event {
 
   /** Marks the present end of the stream; an earlier record is forgotten. */
   record(stream: Stream): this {
+    checkStream(stream);
     stream.recordEvent(this);
     return this;
   }
 
   /** Makes the commands that are enqueued on `stream` from now on wait for the event. */
   wait(stream: Stream): void {
+    checkStream(stream);
     stream.waitEvent(this);
   }
 
@@ -47,11 +49,13 @@ export class Event {
 
   /** Milliseconds on this host's clock from this event to `end`. Both must have been reached. */
   elapsedTime(end: Event): number {
+    checkEvent(end);
     return end.#reached().wallMs - this.#reached().wallMs;
   }
 
   /** Device time in microseconds that its stream took from this event to `end`, an event of the same stream. */
   elapsedDeviceUs(end: Event): number {
+    checkEvent(end);
     const from = this.#reached();
     const to = end.#reached();
     if (from.stream !== to.stream)
@@ -98,4 +102,16 @@ export class Event {
     if (!recording.reached) throw invalidArgument('the event was not reached yet; await its synchronize() first');
     return recording;
   }
+}
+
+/** For programs that no compiler has checked. */
+function checkStream(stream: Stream): void {
+  if (typeof stream?.recordEvent !== 'function')
+    throw invalidArgument(`expected a stream, got ${describeValue(stream)}`);
+}
+
+/** For programs that no compiler has checked. */
+function checkEvent(event: Event): void {
+  if (!(event instanceof Event))
+    throw invalidArgument(`expected an Event of this package, got ${describeValue(event)}`);
 }

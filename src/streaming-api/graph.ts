@@ -1,4 +1,11 @@
-import { type CompletionRecord, closedError, deviceError, invalidArgument, type MtiaError } from '../driver/index.js';
+import {
+  type CompletionRecord,
+  closedError,
+  describeValue,
+  deviceError,
+  invalidArgument,
+  type MtiaError,
+} from '../driver/index.js';
 import { HOST_COMMAND } from '../hw/index.js';
 import type { AllocationOptions, DeviceAllocation } from '../memmgr/index.js';
 import type { Capture, GraphNode } from './capture.js';
@@ -6,7 +13,7 @@ import { addressOf, basesOf, type GraphLayout, type GraphPart, layOutGraph } fro
 import { DeviceBuffer } from './device-buffer.js';
 import { deadlineUs } from './launch.js';
 import type { BufferOwner } from './owned-buffer.js';
-import type { Stream } from './stream.js';
+import { Stream } from './stream.js';
 import { UseCount } from './use-count.js';
 
 /** What one replay of a graph differs in. */
@@ -58,6 +65,7 @@ export class Graph implements AsyncDisposable {
   /** Commands that may use the memory still: those of a device that was lost for ever. */
   #replays = new UseCount();
   readonly #running = new Set<Promise<unknown>>();
+  #instantiating: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   /** Use Device.createGraph, Device.capture or Stream.endCapture. */
@@ -85,6 +93,7 @@ export class Graph implements AsyncDisposable {
   /** From now on commands of the stream are taken down and not run. */
   captureBegin(stream: Stream = this.#host.defaultStream): void {
     this.#checkOpen();
+    this.#checkStream(stream);
     if (this.#capture !== undefined || this.#capturing !== undefined) {
       throw invalidArgument('the graph is captured already; call reset first');
     }
@@ -97,29 +106,30 @@ export class Graph implements AsyncDisposable {
     const stream = this.#capturing;
     if (stream === undefined) throw invalidArgument('no capture has begun; call captureBegin first');
     this.#capturing = undefined;
-    this.#take(stream.finishCapture());
+    const capture = stream.finishCapture();
+    try {
+      this.#take(capture);
+    } catch (error) {
+      capture.release();
+      throw error;
+    }
   }
 
   /** Puts the graph on the device. Idempotent. */
   async instantiate(): Promise<this> {
     this.#checkOpen();
-    if (this.#memory !== undefined) return this;
-    const { bytes } = this.#captured();
-    this.#memory = new DeviceBuffer(this.#host.owner, await this.#host.allocate(bytes.byteLength));
-    await this.upload();
+    if (this.#memory === undefined) {
+      this.#instantiating ??= this.#instantiate().finally(() => {
+        this.#instantiating = undefined;
+      });
+      await this.#instantiating;
+    }
     return this;
   }
 
   /** Writes the graph to the device again, in the order of the stream. */
   async upload(stream: Stream = this.#host.defaultStream): Promise<void> {
-    const memory = this.#instantiated();
-    const { bytes } = this.#captured();
-    const copies = [];
-    for (let offset = 0; offset < bytes.byteLength; offset += UPLOAD_BYTES) {
-      const piece = bytes.subarray(offset, offset + UPLOAD_BYTES);
-      copies.push(stream.copyToDevice(memory, piece, { destinationOffset: offset }));
-    }
-    await Promise.all(copies);
+    await this.#upload(this.#instantiated(), this.#captured(), stream);
   }
 
   /**
@@ -128,6 +138,7 @@ export class Graph implements AsyncDisposable {
    * @returns device time and jobs of all of them
    */
   replay(stream: Stream = this.#host.defaultStream, options: ReplayOptions = {}): Promise<CompletionRecord> {
+    if (!(stream instanceof Stream)) return Promise.reject(noStream(stream));
     try {
       const done = this.#replay(stream, options);
       const ended = (): boolean => this.#running.delete(done);
@@ -145,6 +156,12 @@ export class Graph implements AsyncDisposable {
    */
   async update(other: Graph, stream: Stream = this.#host.defaultStream): Promise<void> {
     const memory = this.#instantiated();
+    this.#checkStream(stream);
+    if (!(other instanceof Graph)) throw invalidArgument(`expected a graph, got ${describeValue(other)}`);
+    if (other === this) throw invalidArgument('a graph is updated from another one; capture anew and pass that');
+    if (other.#host.owner !== this.#host.owner) {
+      throw other.#host.owner.failure ?? invalidArgument('the other graph belongs to another device');
+    }
     const capture = other.#capture;
     const layout = other.#layout;
     if (capture === undefined || layout === undefined)
@@ -201,6 +218,39 @@ export class Graph implements AsyncDisposable {
     this.#onClosed(this);
   }
 
+  async #instantiate(): Promise<void> {
+    const layout = this.#captured();
+    const memory = new DeviceBuffer(this.#host.owner, await this.#host.allocate(layout.bytes.byteLength));
+    try {
+      await this.#upload(memory, layout, this.#host.defaultStream);
+      this.#checkOpen();
+      if (this.#layout !== layout) throw invalidArgument('the graph was reset while it was instantiated');
+    } catch (error) {
+      memory.free();
+      throw error;
+    }
+    this.#memory = memory;
+  }
+
+  async #upload(memory: DeviceBuffer, { bytes }: GraphLayout, stream: Stream): Promise<void> {
+    this.#checkStream(stream);
+    // A capture would take the image, and the device would never get it.
+    stream.commands.checkNotCapturing('the upload of a graph');
+    const copies = [];
+    for (let offset = 0; offset < bytes.byteLength; offset += UPLOAD_BYTES) {
+      const piece = bytes.subarray(offset, offset + UPLOAD_BYTES);
+      copies.push(stream.copyToDevice(memory, piece, { destinationOffset: offset }));
+    }
+    await Promise.all(copies);
+  }
+
+  #checkStream(stream: Stream): void {
+    if (!(stream instanceof Stream)) throw noStream(stream);
+    const { owner } = this.#host;
+    if (stream.owner === owner) return;
+    throw owner.failure ?? stream.owner.failure ?? invalidArgument('the stream belongs to another device');
+  }
+
   #take(capture: Capture): void {
     const layout = layOutGraph(capture.nodes);
     for (const buffer of layout.buffers) buffer.uses.begin();
@@ -219,8 +269,11 @@ export class Graph implements AsyncDisposable {
     return () => capture?.release();
   }
 
-  #replay(stream: Stream, { bindings, deadlineMs, signal }: ReplayOptions): Promise<CompletionRecord> {
+  #replay(stream: Stream, options: ReplayOptions): Promise<CompletionRecord> {
     this.#checkOpen();
+    if (typeof options !== 'object' || options === null)
+      throw invalidArgument(`options are an object, got ${describeValue(options)}`);
+    const { bindings, deadlineMs, signal } = options;
     const memory = this.#instantiated();
     const layout = this.#captured();
     const { commands } = stream;
@@ -280,6 +333,10 @@ export class Graph implements AsyncDisposable {
   #checkOpen(): void {
     if (this.#closing !== undefined) throw closedError('the graph');
   }
+}
+
+function noStream(given: unknown): MtiaError {
+  return invalidArgument(`expected a stream, got ${describeValue(given)}`);
 }
 
 function transferCommand(

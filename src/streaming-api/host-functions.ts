@@ -1,5 +1,5 @@
 /** Functions of the host in the order of a stream: it stops at a wait until the function is done. */
-import { MtiaError } from '../driver/index.js';
+import { describeValue, invalidArgument, MtiaError } from '../driver/index.js';
 import { HOST_COMMAND, SIGNAL_FAILS_ALONE, WAIT_MODE } from '../hw/index.js';
 import type { CommandStream } from './command-stream.js';
 import type { Semaphore, Semaphores } from './semaphores.js';
@@ -21,6 +21,7 @@ export class HostFunctions {
   /** The promise settles when the stream goes on. */
   launch(call: HostFunction): Promise<void> {
     const commands = this.#commands;
+    if (typeof call !== 'function') throw invalidArgument(`expected a function, got ${describeValue(call)}`);
     commands.checkOpen();
     commands.checkNotCapturing('launchHostFunction');
     this.#semaphore ??= this.#semaphores.take();

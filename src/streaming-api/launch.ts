@@ -1,5 +1,5 @@
 /** What a launch takes besides the kernel. */
-import { invalidArgument } from '../driver/index.js';
+import { checkDeadline, invalidArgument } from '../driver/index.js';
 import { encodeRectangle, type Rectangle } from '../hw/index.js';
 import type { DeviceBuffer } from './device-buffer.js';
 
@@ -7,7 +7,7 @@ import type { DeviceBuffer } from './device-buffer.js';
 export interface LaunchOptions {
   /** Processing elements that run it; INVALID_GRID where they are not all on the grid. */
   readonly grid: Rectangle;
-  /** Milliseconds from its start after which the device ends the kernel with KERNEL_TIMEOUT; none when absent. */
+  /** Milliseconds, up to 4,294,967, from its start after which the device ends the kernel with KERNEL_TIMEOUT; none when absent. */
   readonly deadlineMs?: number;
   /** Aborts the kernel, before it starts or while it runs: its processing elements are free again. */
   readonly signal?: AbortSignal;
@@ -38,9 +38,15 @@ export function encodeGrid(grid: Rectangle): number {
   }
 }
 
+/** Commands carry 32 bits of microseconds. */
+const LONGEST_DEADLINE_MS = (2 ** 32 - 1) / 1000;
+
 /** Milliseconds of the API as microseconds of a command; 0 = none. */
 export function deadlineUs(deadlineMs: number | undefined): number {
-  if (deadlineMs === undefined) return 0;
-  if (!(deadlineMs > 0)) throw invalidArgument(`a deadline is a positive number of milliseconds, got ${deadlineMs}`);
-  return deadlineMs * 1000;
+  if (deadlineMs === undefined || deadlineMs === Number.POSITIVE_INFINITY) return 0;
+  checkDeadline(deadlineMs);
+  if (deadlineMs <= LONGEST_DEADLINE_MS) return deadlineMs * 1000;
+  throw invalidArgument(
+    `deadlineMs is ${deadlineMs}; a device takes ${Math.floor(LONGEST_DEADLINE_MS)} at most, or none`,
+  );
 }

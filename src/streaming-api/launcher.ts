@@ -1,5 +1,5 @@
 /** Launches of one stream: a command without arguments, a copy and a command with them. */
-import { type Command, type CompletionRecord, invalidArgument } from '../driver/index.js';
+import { type Command, type CompletionRecord, describeValue, invalidArgument } from '../driver/index.js';
 import { GRAPH_ARGUMENT_WORDS, HOST_COMMAND } from '../hw/index.js';
 import { type ArgumentSlots, writeArguments } from './argument-slots.js';
 import type { Capture, NodeWord, NodeWork } from './capture.js';
@@ -8,6 +8,7 @@ import { DeviceBuffer } from './device-buffer.js';
 import { Kernel } from './kernel.js';
 import { deadlineUs, encodeGrid, type LaunchArgument, type LaunchOptions } from './launch.js';
 import type { BufferOwner } from './owned-buffer.js';
+import { checkAttached } from './typed-array.js';
 import type { UseCount } from './use-count.js';
 
 // Every command has all fields: one shape of object keeps the code that writes the rings fast.
@@ -23,10 +24,13 @@ function launchCommand(kernel: Kernel, options: LaunchOptions, address: number, 
 }
 
 /** For programs that no compiler has checked: anything else would launch kernel 0. */
-function checkLaunch(kernel: Kernel, options: LaunchOptions): void {
+function checkLaunch(kernel: Kernel, options: LaunchOptions, args: LaunchArguments): void {
   if (!(kernel instanceof Kernel))
     throw invalidArgument(`a launch takes what device.kernel(name) gives, got ${kernel}`);
   if (options?.grid === undefined) throw invalidArgument('a launch needs a grid: { grid: { columns: 1, rows: 1 } }');
+  if (args instanceof Uint8Array) checkAttached(args, 'the array of arguments');
+  else if (!Array.isArray(args))
+    throw invalidArgument(`launch arguments are an array or a Uint8Array, got ${describeValue(args)}`);
 }
 
 export type LaunchArguments = readonly LaunchArgument[] | Uint8Array;
@@ -44,7 +48,8 @@ export class Launcher {
   }
 
   launch(kernel: Kernel, options: LaunchOptions, args: LaunchArguments): Promise<CompletionRecord> {
-    checkLaunch(kernel, options);
+    checkLaunch(kernel, options, args);
+    kernel.checkBelongsTo(this.#owner.card);
     const { capture } = this.#commands;
     if (capture !== undefined) return capture.add(this.#commands, this.#node(capture, kernel, options, args));
     if (args.length > 0) return this.#launchWith(kernel, options, args);

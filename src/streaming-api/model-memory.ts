@@ -34,6 +34,8 @@ export async function allocateNear(host: ModelHost, bytes: number, memory: Memor
 export async function upload(stream: Stream, destination: DeviceBuffer, data: Uint8Array): Promise<void> {
   let previous: Promise<unknown> = Promise.resolve();
   for (let offset = 0; offset < data.byteLength; offset += UPLOAD_BYTES) {
+    // The capture would take the piece, and the model would never get it.
+    stream.commands.checkNotCapturing('the upload of a model');
     const piece = data.subarray(offset, offset + UPLOAD_BYTES);
     const done = stream.copyToDevice(destination, piece, { destinationOffset: offset });
     // The next piece is staged while this one travels.

@@ -3,6 +3,8 @@ import { UseCount } from './use-count.js';
 
 /** Stands for a device between two resets. */
 export interface BufferOwner {
+  /** The card itself, the same over resets. */
+  readonly card: object;
   /** Why nothing of it may be used any more. */
   readonly failure: MtiaError | undefined;
 }

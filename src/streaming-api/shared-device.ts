@@ -15,6 +15,8 @@ export interface SharedDevice {
   readonly heaps: SharedHeaps;
   /** The bundle that the card runs. */
   readonly firmware: FirmwareImage;
+  /** Number of the card, as in enumerateDevices(). */
+  readonly index: number;
   /** What postMessage takes as its transfer list. */
   readonly ports: readonly MessagePort[];
 }
@@ -47,7 +49,12 @@ export class OwnHeaps implements HeapAccess {
   }
 }
 
-export function shareDevice(card: Card, heaps: OwnHeaps, firmware: FirmwareImage): SharedDevice {
+export function shareDevice({
+  card,
+  heaps,
+  firmware,
+  index,
+}: Pick<SharedDevice, 'firmware' | 'index'> & { readonly card: Card; readonly heaps: OwnHeaps }): SharedDevice {
   const { shared, ended } = card.share();
   const lender = new HeapLender(() => heaps.heaps, heaps.occupancy, shared.deadlineMs);
   // Not before: until then the firmware may still have pages of it in the hands of the other thread's contexts.
@@ -56,6 +63,7 @@ export function shareDevice(card: Card, heaps: OwnHeaps, firmware: FirmwareImage
     card: shared,
     heaps: lender.shared,
     firmware: { ...firmware, bytes: toSharedMemory(firmware.bytes) },
+    index,
     ports: [shared.port, lender.shared.port],
   };
 }

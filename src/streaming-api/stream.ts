@@ -1,11 +1,11 @@
-import { type CompletionRecord, invalidArgument, MtiaError, type Queue } from '../driver/index.js';
+import { type CompletionRecord, describeValue, invalidArgument, MtiaError, type Queue } from '../driver/index.js';
 import type { AllocationOptions, DeviceAllocation, PinnedMemory } from '../memmgr/index.js';
 import { ArgumentSlots } from './argument-slots.js';
 import { Capture } from './capture.js';
-import { CommandStream } from './command-stream.js';
+import { type CommandOptions, CommandStream } from './command-stream.js';
 import { Copier, type FillOptions, type ListedCopy } from './copier.js';
 import type { Compression, CopyOptions, UploadOptions } from './copy-range.js';
-import type { DeviceBuffer } from './device-buffer.js';
+import { DeviceBuffer } from './device-buffer.js';
 import { Event } from './event.js';
 import type { Graph } from './graph.js';
 import { HostBuffer } from './host-buffer.js';
@@ -16,7 +16,7 @@ import { type LaunchArguments, Launcher } from './launcher.js';
 import type { BufferOwner } from './owned-buffer.js';
 import { copyToPeer } from './peer-copy.js';
 import type { Semaphores } from './semaphores.js';
-import { checkValue, type Timeline } from './timeline.js';
+import { checkValue, Timeline } from './timeline.js';
 
 export interface StreamParts {
   /** Stands for the device: buffers of another one are refused. */
@@ -77,7 +77,7 @@ export class Stream implements AsyncDisposable {
     source: HostBuffer | ArrayBufferView,
     options: UploadOptions = {},
   ): Promise<CompletionRecord> {
-    return this.#enqueue(() => this.#copier.toDevice(destination, source, options));
+    return this.#enqueue(() => this.#copier.toDevice(destination, source, options), options);
   }
 
   /**
@@ -93,12 +93,12 @@ export class Stream implements AsyncDisposable {
     source: DeviceBuffer,
     options: CopyOptions = {},
   ): Promise<CompletionRecord> {
-    return this.#enqueue(() => this.#copier.toHost(destination, source, options));
+    return this.#enqueue(() => this.#copier.toHost(destination, source, options), options);
   }
 
   /** Copies on the device: `stream.copy(destination, source, { bytes: 1024 })`. */
   copy(destination: DeviceBuffer, source: DeviceBuffer, options: CopyOptions = {}): Promise<CompletionRecord> {
-    return this.#enqueue(() => this.#copier.onDevice(destination, source, options));
+    return this.#enqueue(() => this.#copier.onDevice(destination, source, options), options);
   }
 
   /**
@@ -130,6 +130,8 @@ export class Stream implements AsyncDisposable {
     options: CopyOptions = {},
   ): Promise<CompletionRecord> {
     return this.#enqueue(() => {
+      checkKind(peer, Stream, 'a stream of the other device');
+      for (const buffer of [destination, source]) checkKind(buffer, DeviceBuffer, 'a device buffer');
       source.checkBelongsTo(this.owner);
       destination.checkBelongsTo(peer.owner);
       for (const { commands } of [this, peer]) {
@@ -137,12 +139,12 @@ export class Stream implements AsyncDisposable {
         commands.checkNotCapturing('a copy to another device');
       }
       return copyToPeer({ from: this, to: peer, destination, source, options });
-    });
+    }, options);
   }
 
   /** Fills with a 32-bit pattern: `stream.fill(buffer, 0)`. */
   fill(destination: DeviceBuffer, pattern: number, options: FillOptions = {}): Promise<CompletionRecord> {
-    return this.#enqueue(() => this.#copier.fill(destination, pattern, options));
+    return this.#enqueue(() => this.#copier.fill(destination, pattern, options), options);
   }
 
   /**
@@ -155,7 +157,7 @@ export class Stream implements AsyncDisposable {
    * @param args words of up to 512 bytes, or an argument structure of src/hw as its bytes
    */
   launch(kernel: Kernel, options: LaunchOptions, args: LaunchArguments = []): Promise<CompletionRecord> {
-    return this.#enqueue(() => this.#launcher.launch(kernel, options, args));
+    return this.#enqueue(() => this.#launcher.launch(kernel, options, args), options);
   }
 
   /**
@@ -169,7 +171,7 @@ export class Stream implements AsyncDisposable {
    * stream.free(scratch);
    * ```
    */
-  allocate(bytes: number, options: AllocationOptions = {}): Promise<DeviceBuffer> {
+  async allocate(bytes: number, options: AllocationOptions = {}): Promise<DeviceBuffer> {
     this.commands.checkOpen();
     this.commands.checkNotCapturing('allocate');
     return this.#parts.allocate(bytes, options, this.commands);
@@ -180,6 +182,7 @@ export class Stream implements AsyncDisposable {
    * stream's again at once. Idempotent.
    */
   free(buffer: DeviceBuffer): void {
+    checkKind(buffer, DeviceBuffer, 'a device buffer');
     buffer.checkBelongsTo(this.#parts.owner);
     this.commands.checkNotCapturing('free');
     if (this.closed) buffer.free();
@@ -188,6 +191,7 @@ export class Stream implements AsyncDisposable {
 
   /** Marks the present end of the stream. */
   recordEvent(event: Event = new Event()): Event {
+    checkKind(event, Event, 'an Event of this package');
     const { capture } = this.commands;
     if (capture === undefined) event.attach(this.commands.record());
     else event.attachCaptured(capture.mark(this.commands));
@@ -196,9 +200,10 @@ export class Stream implements AsyncDisposable {
 
   /** Makes what is enqueued from now on wait for the event; one that was never recorded holds nothing up. */
   waitEvent(event: Event): void {
+    checkKind(event, Event, 'an Event of this package');
     this.commands.checkOpen();
     if (event.captured !== undefined) {
-      event.captured.capture.join(this.commands, event.captured);
+      event.captured.capture.join(this.commands, event.captured, this.owner);
       return;
     }
     if (event.recording === undefined) return;
@@ -208,6 +213,7 @@ export class Stream implements AsyncDisposable {
 
   /** Makes what is enqueued from now on wait for everything that was enqueued on the other stream. */
   waitStream(other: Stream): void {
+    checkKind(other, Stream, 'a stream');
     this.waitEvent(other.recordEvent());
   }
 
@@ -220,11 +226,15 @@ export class Stream implements AsyncDisposable {
    * ```
    */
   signalTimeline(timeline: Timeline, value: bigint | number): Promise<void> {
-    return this.#enqueue(() => this.#signalTimeline(timeline, checkValue(value)));
+    return this.#enqueue(() => {
+      checkKind(timeline, Timeline, 'a timeline');
+      return this.#signalTimeline(timeline, checkValue(value));
+    });
   }
 
   /** Makes what is enqueued from now on wait until the timeline has reached the value; it may be signalled later. */
   waitTimeline(timeline: Timeline, value: bigint | number): void {
+    checkKind(timeline, Timeline, 'a timeline');
     this.commands.checkNotCapturing('waitTimeline');
     this.commands.wait(timeline.point(value));
     timeline.keepFor(this.commands.whenIdle());
@@ -270,12 +280,18 @@ export class Stream implements AsyncDisposable {
   beginCapture(): void {
     this.commands.checkOpen();
     if (this.isCapturing) throw invalidArgument('the stream is captured already; call endCapture first');
-    new Capture(this.commands);
+    new Capture(this.commands, this.owner);
   }
 
   /** The graph of what was captured, to be instantiated. Throws where it makes none; the streams work again then, too. */
   endCapture(): Graph {
-    return this.#parts.createGraph(this.finishCapture());
+    const capture = this.finishCapture();
+    try {
+      return this.#parts.createGraph(capture);
+    } catch (error) {
+      capture.release();
+      throw error;
+    }
   }
 
   /** For graphs: ends the capture. */
@@ -326,13 +342,15 @@ export class Stream implements AsyncDisposable {
   }
 
   /** Waits for what was enqueued and gives the stream's queue back. Idempotent. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.commands.checkNotCapturing('close');
     this.#closing ??= this.#close();
-    return this.#closing;
+    await this.#closing;
   }
 
+  /** As close; a capture that was not ended makes no graph. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.commands.capture?.abandon(this.commands);
     await this.close();
   }
 
@@ -361,8 +379,11 @@ export class Stream implements AsyncDisposable {
   }
 
   /** Delivers a wrong argument as the device's failures are delivered, and lets the promise be dropped. */
-  #enqueue<T>(enqueue: () => Promise<T>): Promise<T> {
+  #enqueue<T>(enqueue: () => Promise<T>, options: CommandOptions = {}): Promise<T> {
     try {
+      checkObject(options);
+      // It could end the capture, and no replay.
+      if (options.signal !== undefined) this.commands.checkNotCapturing('a command with a signal of its own');
       const done = enqueue();
       done.catch(ignore);
       return done;
@@ -373,3 +394,14 @@ export class Stream implements AsyncDisposable {
 }
 
 const ignore = (): void => undefined;
+
+/** For programs that no compiler has checked. */
+function checkObject(options: object): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw invalidArgument(`options are an object, got ${describeValue(options)}; leave them out or give {}`);
+}
+
+/** For programs that no compiler has checked. */
+function checkKind(value: object, kind: { [Symbol.hasInstance](value: unknown): boolean }, wanted: string): void {
+  if (!(value instanceof kind)) throw invalidArgument(`expected ${wanted}, got ${describeValue(value)}`);
+}

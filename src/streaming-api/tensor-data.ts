@@ -2,7 +2,7 @@
 import type { ElementType, GraphTensor } from '../compiler/compiled-graph.js';
 import { invalidArgument, MtiaError } from '../driver/index.js';
 import type { TensorData } from './model-types.js';
-import { bytesOf } from './typed-array.js';
+import { bytesOf, deliver } from './typed-array.js';
 
 interface ArrayType {
   readonly name: string;
@@ -108,7 +108,7 @@ export function unpack(
   const entries = tensors.map(({ name, type, offset, bytes }) => {
     const given = into[name];
     if (given !== undefined) {
-      bytesOf(given).set(segment.subarray(offset, offset + bytes));
+      deliver(segment.subarray(offset, offset + bytes), given);
       return [name, given] as const;
     }
     // slice() of a typed array copies into a buffer of its own.

@@ -1,4 +1,4 @@
-import { AbortListeners, invalidArgument, MtiaError } from '../driver/index.js';
+import { AbortListeners, checkDeadline, invalidArgument, MtiaError, startDeadline } from '../driver/index.js';
 import { abortedBy, type Dependency } from './dependency.js';
 import { HIGHEST_VALUE, type Semaphore, type Semaphores } from './semaphores.js';
 import { UseCount } from './use-count.js';
@@ -97,15 +97,13 @@ export class Timeline implements Disposable {
   }
 
   /** Resolves when the value is reached; rejects with ABORTED where it will not be. */
-  wait(value: bigint | number, { signal, deadlineMs }: TimelineWaitOptions = {}): Promise<void> {
+  async wait(value: bigint | number, { signal, deadlineMs }: TimelineWaitOptions = {}): Promise<void> {
     const wanted = checkValue(value);
     this.checkOpen();
-    if (deadlineMs !== undefined && !(deadlineMs > 0)) {
-      throw invalidArgument(`deadlineMs is ${deadlineMs}; give a positive number of milliseconds`);
-    }
-    if (signal?.aborted === true) return Promise.reject(givenUp(wanted, signal));
+    if (deadlineMs !== undefined) checkDeadline(deadlineMs);
+    if (signal?.aborted === true) throw givenUp(wanted, signal);
     let forget: (() => void) | undefined;
-    let timer: NodeJS.Timeout | undefined;
+    let endDeadline: (() => void) | undefined;
     return new Promise<void>((resolve, reject) => {
       const waiter = { value: wanted, resolve, reject };
       const giveUp = (error: MtiaError): void => {
@@ -113,12 +111,12 @@ export class Timeline implements Disposable {
         reject(error);
       };
       if (signal !== undefined) forget = aborts.add(signal, () => giveUp(givenUp(wanted, signal)));
-      if (deadlineMs !== undefined) timer = setTimeout(() => giveUp(tooLate(wanted, deadlineMs)), deadlineMs);
+      if (deadlineMs !== undefined) endDeadline = startDeadline(deadlineMs, () => giveUp(tooLate(wanted, deadlineMs)));
       this.#waiters.push(waiter);
       this.#serve();
     }).finally(() => {
       forget?.();
-      clearTimeout(timer);
+      endDeadline?.();
     });
   }
 

@@ -53,6 +53,19 @@ describe('DeviceMemory', () => {
     expect(sram.address).toBeGreaterThanOrEqual(MEMORY_MAP.SRAM.base + BigInt(RESERVED.SRAM_FIRMWARE_BYTES));
   });
 
+  it('tells every observer that memory is out, of which device, and hides nothing where one of them throws', async () => {
+    const subject = new DeviceMemory(new DeviceHeaps(SIZES), new FakePageOwner(), { device: 3 });
+    const told: (readonly number[])[] = [];
+    const broken = new Error('the observer is broken');
+    subject.observeOutOfMemory(() => {
+      throw broken;
+    });
+    subject.observeOutOfMemory((...details) => told.push(details));
+    const failure = await subject.allocate(2 * SIZES.lpddrBytes).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: 'OUT_OF_DEVICE_MEMORY', cause: broken });
+    expect(told).toEqual([[3, 2 * SIZES.lpddrBytes, expect.any(Number), expect.any(Number)]]);
+  });
+
   it('cuts small allocations that are asked for at once from one arena', async () => {
     const { memory: subject, owner } = memory();
     await Promise.all(Array.from({ length: 100 }, () => subject.allocate(1000)));

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { NullFunction } from '../../src/driver/index.js';
+import { addDeviceProvider, deviceCount, NullFunction, openEmulator } from '../../src/driver/index.js';
 import { loadBundle } from '../../src/firmware-emu/index.js';
 import { Device, type Stream } from '../../src/streaming-api/index.js';
 import { ONE_PE, openTestDevice } from './test-device.js';
@@ -43,6 +43,23 @@ describe('Device.open', () => {
     await expect(Device.open({ pci, firmware: '/no/such.bundle' })).rejects.toMatchObject({ code: 'INVALID_BUNDLE' });
     expect(() => pci.configRead(0)).toThrow(expect.objectContaining({ code: 'DEVICE_CLOSED' }));
     await expect(Device.open({ firmware: bytes.subarray(0, 1000) })).rejects.toMatchObject({ code: 'INVALID_BUNDLE' });
+  });
+
+  it('has the number of its card in snapshots and in what observers are told', async () => {
+    const card = {
+      name: 'another',
+      generation: '2i',
+      open: () => openEmulator({ generation: '2i', threads: 1 }),
+    } as const;
+    const forget = addDeviceProvider(() => [card, card]);
+    const index = deviceCount() - 1;
+    await using device = await Device.open({ index });
+    forget();
+    const told: number[] = [];
+    device.attachOutOfMemoryObserver((number) => told.push(number));
+    await expect(device.allocate(2 ** 50)).rejects.toMatchObject({ code: 'OUT_OF_DEVICE_MEMORY' });
+    expect(told).toEqual([index]);
+    expect(device.snapshot().segments.map((segment) => segment.device)).toEqual([index]);
   });
 
   it('opens and closes 50 times without a trace', async () => {

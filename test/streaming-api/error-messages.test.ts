@@ -53,8 +53,16 @@ const REFUSED: readonly (readonly [message: string, call: Call])[] = [
     (on) => on.defaultStream.launch(on.kernel('fully_connected'), { grid: { columns: 300, rows: 1 } }),
   ],
   [
-    'a deadline is a positive number of milliseconds, got -1',
+    'deadlineMs is -1; give a positive number of milliseconds',
     (on) => on.defaultStream.launch(on.kernel('fully_connected'), { grid: ONE_PE, deadlineMs: -1 }),
+  ],
+  [
+    'deadlineMs is 5; give a positive number of milliseconds',
+    (on) => on.defaultStream.launch(on.kernel('null'), { grid: ONE_PE, deadlineMs: '5' as never }),
+  ],
+  [
+    'deadlineMs is 5000000; a device takes 4294967 at most, or none',
+    (on) => on.defaultStream.launch(on.kernel('null'), { grid: ONE_PE, deadlineMs: 5e6 }),
   ],
   [
     'a launch needs a grid: { grid: { columns: 1, rows: 1 } }',

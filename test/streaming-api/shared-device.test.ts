@@ -151,6 +151,25 @@ describe('a device that a worker attaches', () => {
     expect(await run(script)).toMatchObject({ ...CLEAN, stdout });
   });
 
+  it('may be attached when it was reset since it was shared', async () => {
+    const script = `
+      const device = await open();
+      const worker = startWorker(ATTACH + \`
+        device.on('reset', () => say('told of a reset before it was there'));
+        const buffer = await device.allocate(4096);
+        await stream.fill(buffer, 42);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        await stream.synchronize();
+        say('works');\`);
+      const shared = device.share();
+      await device.reset();
+      worker.postMessage(shared, shared.ports);
+      console.log(await messageOf(worker), await works(device));
+      await worker.terminate();
+      await device.close();`;
+    expect(await run(script)).toMatchObject({ ...CLEAN, stdout: 'works true\n' });
+  });
+
   it('is lost for every thread when it falls off the bus', async () => {
     const script = `
       const pci = openEmulator({ generation: '2i', threads: 1 });

@@ -28,6 +28,7 @@ const UNHARMED: readonly (readonly [what: string, faults: Partial<Faults>, times
   ['half of the interrupts are lost', { dropInterrupts: 0.5 }, 4],
   ['interrupts are 20 ms late', { delayInterruptsMs: 20 }, 6],
   ['interrupts come four times', { repeatInterrupts: 3 }, 20],
+  ['half of the interrupts come behind the next', { reorderInterrupts: 0.5 }, 6],
   ['half of the doorbells come twice', { repeatDoorbells: 0.5 }, 20],
 ];
 

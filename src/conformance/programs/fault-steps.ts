@@ -16,6 +16,7 @@ const FAULTS: Readonly<Record<FaultKind, Partial<FaultInjectingFunction['faults'
   'interrupts lost': { dropInterrupts: SHARE },
   'interrupts late': { delayInterruptsMs: LATE_MS },
   'interrupts repeated': { repeatInterrupts: 2 },
+  'interrupts out of order': { reorderInterrupts: SHARE },
   'interrupts spurious': {},
   'doorbells repeated': { repeatDoorbells: SHARE },
 };

@@ -91,6 +91,7 @@ export const FAULT_KINDS = [
   'interrupts lost',
   'interrupts late',
   'interrupts repeated',
+  'interrupts out of order',
   'interrupts spurious',
   'doorbells repeated',
 ] as const;

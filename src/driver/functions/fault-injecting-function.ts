@@ -1,6 +1,6 @@
 /**
- * Wraps any card and misbehaves on demand: interrupts that are lost, late, repeated or spurious, doorbells that are lost,
- * registers that read wrong, a card that is ejected. Faults are switched on and off while the card works.
+ * Wraps any card and misbehaves on demand: interrupts that are lost, late, repeated, out of order or spurious, doorbells
+ * that are lost, registers that read wrong, a card that is ejected. Faults are switched on and off while the card works.
  */
 import { PCI, registerOffset } from '../../hw/index.js';
 import { invalidArgument } from '../errors.js';
@@ -24,6 +24,8 @@ export interface Faults {
   delayInterruptsMs: number;
   /** How often an interrupt is delivered beyond the first time. */
   repeatInterrupts: number;
+  /** Share of the interrupts that arrive behind the next one, whichever vector that is of, 0..1; see MOST_BEHIND_MS. */
+  reorderInterrupts: number;
   /** Share of the doorbells that never arrive, 0..1. */
   dropDoorbells: number;
   /** Share of the doorbells that arrive twice, 0..1. */
@@ -40,6 +42,7 @@ const NO_FAULTS: Faults = {
   dropInterrupts: 0,
   delayInterruptsMs: 0,
   repeatInterrupts: 0,
+  reorderInterrupts: 0,
   dropDoorbells: 0,
   repeatDoorbells: 0,
   corruptRead: undefined,
@@ -47,30 +50,55 @@ const NO_FAULTS: Faults = {
   ejected: false,
 };
 
+/** An interrupt that no other follows arrives by itself after so long. */
+const MOST_BEHIND_MS = 20;
+
+/** Interrupts that let the next one pass, on whichever vector. */
+class OvertakenInterrupts {
+  #held: (() => void)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  hold(deliver: () => void): void {
+    this.#held.push(deliver);
+    this.#timer ??= setTimeout(() => this.overtake(), MOST_BEHIND_MS);
+  }
+
+  /** One has passed them. */
+  overtake(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const deliver of this.#held.splice(0)) deliver();
+  }
+}
+
+/** What the interrupts of one function have in common. */
+interface InterruptFaults {
+  readonly faults: Faults;
+  readonly random: () => number;
+  readonly overtaken: OvertakenInterrupts;
+  /** One went wrong. */
+  injected(): void;
+}
+
 /** Delivers interrupts as the faults of the moment have it. */
 class FaultyInterrupt implements InterruptSubscription {
   readonly #inner: InterruptSubscription;
   readonly #late = new Set<NodeJS.Timeout>();
   readonly #listener: () => void;
+  readonly #shared: InterruptFaults;
   readonly #forget: (interrupt: FaultyInterrupt) => void;
+  #closed = false;
 
   constructor(
     subscribe: (listener: () => void) => InterruptSubscription,
     listener: () => void,
-    faults: Faults,
-    random: () => number,
+    shared: InterruptFaults,
     forget: (interrupt: FaultyInterrupt) => void,
-    injected: () => void,
   ) {
     this.#listener = listener;
+    this.#shared = shared;
     this.#forget = forget;
-    this.#inner = subscribe(() => {
-      if (faults.ejected) return;
-      const dropped = random() < faults.dropInterrupts;
-      if (dropped || faults.delayInterruptsMs > 0 || faults.repeatInterrupts > 0) injected();
-      if (dropped) return;
-      for (let times = 0; times <= faults.repeatInterrupts; times++) this.#deliver(faults.delayInterruptsMs);
-    });
+    this.#inner = subscribe(() => this.#arrive());
   }
 
   /** An interrupt that nothing caused. */
@@ -87,13 +115,33 @@ class FaultyInterrupt implements InterruptSubscription {
   }
 
   close(): void {
+    this.#closed = true;
     for (const timer of this.#late) clearTimeout(timer);
     this.#late.clear();
     this.#inner.close();
     this.#forget(this);
   }
 
+  #arrive(): void {
+    const { faults, random, overtaken, injected } = this.#shared;
+    if (faults.ejected) return;
+    const dropped = random() < faults.dropInterrupts;
+    const held = !dropped && faults.reorderInterrupts > 0 && random() < faults.reorderInterrupts;
+    if (dropped || held || faults.delayInterruptsMs > 0 || faults.repeatInterrupts > 0) injected();
+    if (dropped) return;
+    const deliver = (): void => {
+      for (let times = 0; times <= faults.repeatInterrupts; times++) this.#deliver(faults.delayInterruptsMs);
+    };
+    if (held) {
+      overtaken.hold(deliver);
+      return;
+    }
+    deliver();
+    overtaken.overtake();
+  }
+
   #deliver(delayMs: number): void {
+    if (this.#closed) return;
     if (delayMs === 0) {
       this.#listener();
       return;
@@ -114,6 +162,7 @@ export class FaultInjectingFunction implements PciFunction {
   readonly #inner: PciFunction;
   readonly #random: () => number;
   readonly #interrupts = new Set<FaultyInterrupt>();
+  readonly #overtaken = new OvertakenInterrupts();
 
   /** @param random 0 <= x < 1; decides which interrupts and doorbells are met */
   constructor(inner: PciFunction, random: () => number = Math.random) {
@@ -199,10 +248,8 @@ export class FaultInjectingFunction implements PciFunction {
     const interrupt = new FaultyInterrupt(
       (deliver) => this.#inner.onInterrupt(vector, deliver),
       listener,
-      this.faults,
-      this.#random,
+      { faults: this.faults, random: this.#random, overtaken: this.#overtaken, injected: () => this.injected++ },
       (closed) => this.#interrupts.delete(closed),
-      () => this.injected++,
     );
     this.#interrupts.add(interrupt);
     return interrupt;

@@ -1,7 +1,7 @@
 /** What an executor is made with, and what it says about itself. */
 import { availableParallelism } from 'node:os';
 import type { ComputeType } from '../../compiler/index.js';
-import { type FirmwareImage, invalidArgument } from '../../driver/index.js';
+import { checkDeadline, type FirmwareImage, invalidArgument } from '../../driver/index.js';
 import type { Generation } from '../../hw/index.js';
 import type { Device } from '../device.js';
 
@@ -95,8 +95,9 @@ export function limitsOf(options: ExecutorOptions): ExecutorLimits {
   const { whenFull = 'reject', maxDelay = 0, deadlineMs } = options;
   if (whenFull !== 'reject' && whenFull !== 'wait')
     throw invalidArgument(`whenFull is 'reject' or 'wait', got ${whenFull}`);
-  if (!(maxDelay >= 0)) throw invalidArgument(`maxDelay is a number of milliseconds, got ${maxDelay}`);
-  checkDeadline(deadlineMs);
+  if (typeof maxDelay !== 'number' || !(maxDelay >= 0))
+    throw invalidArgument(`maxDelay is a number of milliseconds from 0, got ${maxDelay}`);
+  if (deadlineMs !== undefined) checkDeadline(deadlineMs);
   return {
     threads,
     instances: count('instances', options.instances ?? 2),
@@ -108,13 +109,14 @@ export function limitsOf(options: ExecutorOptions): ExecutorLimits {
   };
 }
 
-function defaultThreads(): number {
-  return Math.min(MOST_DEFAULT_THREADS, Math.max(1, Math.floor(availableParallelism() / 2)));
+/** NaN is before nobody and behind nobody. */
+export function checkPriority(priority = 0): void {
+  if (typeof priority === 'number' && !Number.isNaN(priority)) return;
+  throw invalidArgument(`priority is ${priority}; give a number, the higher the sooner`);
 }
 
-export function checkDeadline(deadlineMs: number | undefined): void {
-  if (deadlineMs === undefined || deadlineMs > 0) return;
-  throw invalidArgument(`deadlineMs is a positive number of milliseconds, got ${deadlineMs}`);
+function defaultThreads(): number {
+  return Math.min(MOST_DEFAULT_THREADS, Math.max(1, Math.floor(availableParallelism() / 2)));
 }
 
 function count(name: string, value: number): number {

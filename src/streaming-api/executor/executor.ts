@@ -1,6 +1,6 @@
 /** Compiled graphs across worker threads: requests of many callers, gathered into batches. */
 import type { CompiledGraph, GraphTensor } from '../../compiler/compiled-graph.js';
-import { AbortListeners, closedError, MtiaError } from '../../driver/index.js';
+import { AbortListeners, checkDeadline, closedError, MtiaError, startDeadline } from '../../driver/index.js';
 import { checkModel, fixedShape } from '../graph-source.js';
 import type { TensorData } from '../model-types.js';
 import { unpack } from '../tensor-data.js';
@@ -9,7 +9,7 @@ import { CompilerThread } from './compiler-thread.js';
 import type { GraphSet } from './compiler-worker.js';
 import { ExecutorCard, isCardFailure } from './executor-card.js';
 import {
-  checkDeadline,
+  checkPriority,
   type ExecutorLimits,
   type ExecutorOptions,
   type ExecutorStats,
@@ -102,7 +102,7 @@ export class Executor implements AsyncDisposable {
   readonly #running = new Set<Request>();
   readonly #aborts = new AbortListeners();
   readonly #statistics = new ExecutorStatistics();
-  #delay: NodeJS.Timeout | undefined;
+  #endDelay: () => void = () => undefined;
   #scheduled = false;
   #draining = false;
   #whenIdle: (() => void)[] = [];
@@ -179,8 +179,9 @@ export class Executor implements AsyncDisposable {
   async run(inputs: Readonly<Record<string, TensorData>>, options: ExecutorRunOptions = {}): Promise<ExecutorResult> {
     if (this.#draining) throw closedError('the executor');
     if (this.#loss !== undefined) throw this.#loss;
-    checkDeadline(options.deadlineMs);
     const { signal, deadlineMs = this.#limits.deadlineMs } = options;
+    if (deadlineMs !== undefined) checkDeadline(deadlineMs);
+    checkPriority(options.priority);
     if (signal?.aborted === true) throw abortedError(signal);
     const { data, rows } = this.#requestCheck.check(inputs);
     const full = this.#queue.length >= this.#limits.queueLimit || this.#heldBack.size > 0;
@@ -241,7 +242,7 @@ export class Executor implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.drain();
-    clearTimeout(this.#delay);
+    this.#endDelay();
     await Promise.all(this.#workers.map((worker) => worker.close()));
     await this.#card.close();
   }
@@ -270,8 +271,7 @@ export class Executor implements AsyncDisposable {
       request.whenSettled(this.#aborts.add(signal, () => this.#fail(request, abortedError(signal))));
     }
     if (deadlineMs === undefined) return;
-    const timer = setTimeout(() => this.#fail(request, deadlineError(deadlineMs)), deadlineMs);
-    request.whenSettled(() => clearTimeout(timer));
+    request.whenSettled(startDeadline(deadlineMs, () => this.#fail(request, deadlineError(deadlineMs))));
   }
 
   #fail(request: Request, error: unknown): void {
@@ -332,8 +332,8 @@ export class Executor implements AsyncDisposable {
   }
 
   #pumpLater(waitMs: number): void {
-    clearTimeout(this.#delay);
-    this.#delay = setTimeout(() => this.#pump(), waitMs);
+    this.#endDelay();
+    this.#endDelay = startDeadline(waitMs, () => this.#pump());
   }
 
   async #start(worker: WorkerThread, requests: readonly Request[]): Promise<void> {
