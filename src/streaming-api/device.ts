@@ -258,10 +258,11 @@ export class Device implements AsyncDisposable {
    * ```
    */
   async capture(stream: Stream, enqueue: (stream: Stream) => void): Promise<Graph> {
+    checkSynchronous(enqueue);
     const graph = this.createGraph();
     try {
       graph.captureBegin(stream);
-      checkEnqueued(enqueue(stream));
+      enqueue(stream);
       graph.captureEnd();
       return await graph.instantiate();
     } catch (error) {
@@ -486,9 +487,9 @@ export class Device implements AsyncDisposable {
   }
 }
 
-/** A function that awaits would go on when the capture is over. */
-function checkEnqueued(result: unknown): void {
-  if (!(result instanceof Promise)) return;
-  result.catch(() => undefined);
+/** A function that awaits would go on when the capture is over; one may well return the promise of a command. */
+function checkSynchronous(enqueue: unknown): void {
+  if (typeof enqueue !== 'function') throw invalidArgument(`expected a function, got ${describeValue(enqueue)}`);
+  if (Object.prototype.toString.call(enqueue) !== '[object AsyncFunction]') return;
   throw invalidArgument('a function that is captured may not be async: the capture ends when it returns');
 }

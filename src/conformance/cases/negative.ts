@@ -27,7 +27,13 @@ interface Parts {
   readonly host: HostBuffer;
   readonly kernel: Kernel;
   /** Of the same kind, of another device. */
-  readonly foreign: { readonly buffer: DeviceBuffer; readonly host: HostBuffer; readonly event: Event };
+  readonly foreign: {
+    readonly buffer: DeviceBuffer;
+    readonly host: HostBuffer;
+    readonly event: Event;
+    readonly kernel: Kernel;
+    readonly stream: Stream;
+  };
   readonly freed: { readonly buffer: DeviceBuffer; readonly host: HostBuffer };
 }
 
@@ -129,6 +135,16 @@ const HANDLES: readonly Misuse[] = [
   ),
   wrong('pinned memory of another device', ({ stream, buffer, foreign }) => stream.copyToDevice(buffer, foreign.host)),
   wrong('an event of another device', ({ stream, foreign }) => stream.waitEvent(foreign.event)),
+  wrong('a kernel of another device', ({ stream, foreign }) => stream.launch(foreign.kernel, { grid })),
+  wrong('a stream of another device in a capture', ({ device, foreign }) =>
+    device.capture(foreign.stream, () => assert.fail('it is captured')),
+  ),
+  wrong('an event in a capture of another device', async ({ device, stream, foreign }) => {
+    await using graph = device.createGraph();
+    graph.captureBegin(stream);
+    foreign.stream.waitEvent(stream.recordEvent());
+  }),
+  wrong('null as an event', ({ stream }) => stream.waitEvent(null as never), /Event/),
   { what: 'a buffer that was freed', code: 'DEVICE_CLOSED', call: ({ stream, freed }) => stream.fill(freed.buffer, 0) },
   { what: 'the address of a buffer that was freed', code: 'DEVICE_CLOSED', call: ({ freed }) => freed.buffer.address },
   { what: 'the bytes of pinned memory that was freed', code: 'DEVICE_CLOSED', call: ({ freed }) => freed.host.view },
@@ -177,6 +193,8 @@ async function openParts(fixture: Fixture): Promise<Parts & { readonly counter: 
       buffer: await other.allocate(BYTES),
       host: other.allocateHost(BYTES),
       event: other.defaultStream.recordEvent(),
+      kernel: other.kernel('NULL'),
+      stream: other.defaultStream,
     },
     freed,
   };
