@@ -267,25 +267,120 @@ static void in_a_job_what_is_no_scope_and_no_link_moves_nothing(void) {
   snapshot_destroy(f, s);
 }
 
-/* Fields and commands that only 2i has, and what v1 aligns: each refused for its own sake. */
+/* The memory of this PE ends early, so that a chip that looks further looks at memory, too: at a table that is one. */
+static void a_table_that_reaches_past_the_end_of_local_memory_moves_nothing(void) {
+  const struct mtia_se_table table = {.segments = 1, .degree = 1};
+  const struct expectation *const e = expectation_of(MTIA_COMMAND_SE_LOAD_TABLE);
+  struct snapshot *s;
+  struct fixture *const f = snapshot_fixture(2, &s);
+  f->pe->local_bytes -= 4096;
+  const uint64_t last = f->pe->local_bytes - 64;
+  for (uint32_t at = 0; at < 128; at += 32) memcpy(local(f, (uint32_t)last + at), &table, sizeof table);
+  s->pe = *f->pe;
+  memcpy(s->local, f->pe->local_memory, f->pe->local_bytes);
+  struct expectation at_the_end = *e;
+  at_the_end.rs1 = FIELD(MTIA_SE_LOAD_TABLE_ADDRESS, last);
+  check_allowed(f, s, &at_the_end, MTIA_SE_LOAD_TABLE_BYTES_FIELD, 64);
+  check_refused(f, s, &at_the_end, MTIA_SE_LOAD_TABLE_BYTES_FIELD, 65);
+  check_refused(f, s, e, MTIA_SE_LOAD_TABLE_ADDRESS_FIELD, f->pe->local_bytes);
+  f->pe->local_bytes += 4096;
+  snapshot_destroy(f, s);
+}
+
+/* ---- What MTIA v1 does not allow (src/hw/v1-limits.ts) ---- */
+
+static const uint32_t lacking_on_v1[] = {MTIA_COMMAND_DMA_IN_INDEXED, MTIA_COMMAND_DMA_PREFETCH, MTIA_COMMAND_RE_ROW_RANGE,
+                                         MTIA_COMMAND_MML_SPARSE};
+
+#define REGISTER(name) FIELD_OF_REGISTER(MTIA_COMMAND_REGISTER_##name)
+#define SE_ROWS_ON_V1(command) {MTIA_COMMAND_##command, REGISTER(SE_SHAPE), 33 | 16 << 16, 128 | 16 << 16, 32 | 16 << 16}
+#define DMA_ON_V1(command)                                                                                       \
+  {MTIA_COMMAND_##command, MTIA_DMA_IN_ADDRESS_FIELD, MTIA_SRAM_BASE + 1, MTIA_SRAM_BASE + 16, MTIA_SRAM_BASE + 32}, \
+  {MTIA_COMMAND_##command, REGISTER(DMA_GLOBAL_STRIDE), 1, 80, 96}
+
+/* The operand that mtval names: the first value above those that are legal, another one, and the last that is legal. */
+static const struct narrower { uint32_t code, number; uint64_t illegal, also_illegal, legal; } narrower_on_v1[] = {
+    DMA_ON_V1(DMA_IN),
+    DMA_ON_V1(DMA_OUT),
+    {MTIA_COMMAND_DMA_IN, REGISTER(DMA_CACHE_HINT), 1, UINT64_MAX, 0},
+    {MTIA_COMMAND_MML, MTIA_MML_CONTEXT_FIELD, 1, MTIA_MML_CONTEXTS - 1, 0},
+    {MTIA_COMMAND_MML, MTIA_MML_ADVANCE_FIELD, 1, 1, 0},
+    {MTIA_COMMAND_MML, MTIA_MML_K_BLOCKS_FIELD, 2, 64, 1},
+    SE_ROWS_ON_V1(SE_UNARY),
+    SE_ROWS_ON_V1(SE_BINARY),
+    SE_ROWS_ON_V1(SE_ROW_ACCUMULATE),
+    SE_ROWS_ON_V1(SE_QUANTIZE),
+    SE_ROWS_ON_V1(SE_DEQUANTIZE),
+    SE_ROWS_ON_V1(SE_ROW_REDUCE),
+};
+enum { NARROWER = sizeof narrower_on_v1 / sizeof narrower_on_v1[0] };
+
+/* Whether the command, with this value in the operand, is refused because of it; nothing must have moved then. */
+static bool is_refused(struct fixture *f, struct snapshot *s, const struct narrower *n, uint64_t value) {
+  const struct expectation *const e = expectation_of(n->code);
+  const uint32_t index = n->number - FIELD_OF_REGISTER(0);
+  const bool of_register = n->number >= FIELD_OF_REGISTER(0);
+  if (of_register) set_register(f, 0, index, value);
+  const enum hart_custom outcome = of_register ? issue(f, 0, e->code, e->rs1, e->rs2)
+                                               : issue_with(f, e, &command_description_of(e->code)->fields[n->number], value);
+  const bool refused = was_illegal(f, outcome, e->code, n->number);
+  memcpy(f->pe->cp.registers, s->pe.cp.registers, sizeof s->pe.cp.registers); /* the test's own doing */
+  if (refused) CHECK(nothing_moved(f, s));
+  restore(f, s);
+  return refused;
+}
+
+static void check_narrower(struct fixture *f, struct snapshot *s, const struct narrower *n, bool v1) {
+  const bool good = is_refused(f, s, n, n->illegal) == v1 && is_refused(f, s, n, n->also_illegal) == v1 &&
+                    !is_refused(f, s, n, n->legal);
+  CHECK(good);
+  if (!good) printf("  command %#x, field %u on %s: not refused, or refused too soon\n", n->code, n->number, v1 ? "v1" : "2i");
+}
+
+/* Each refused on v1 for its own sake, and on 2i not at all: what is legal on v1 is legal there. */
 static void v1_refuses_what_only_2i_has_and_moves_nothing(void) {
-  static const struct { uint32_t code, field; } later[] = {{MTIA_COMMAND_MML, MTIA_MML_CONTEXT_FIELD},
-                                                           {MTIA_COMMAND_MML, MTIA_MML_ADVANCE_FIELD},
-                                                           {MTIA_COMMAND_DMA_IN, MTIA_DMA_IN_ADDRESS_FIELD},
-                                                           {MTIA_COMMAND_DMA_OUT, MTIA_DMA_OUT_ADDRESS_FIELD}};
+  for (uint32_t generation = 1; generation <= 2; generation++) {
+    struct snapshot *s;
+    struct fixture *const f = snapshot_fixture(generation, &s);
+    for (uint32_t i = 0; i < NARROWER; i++) check_narrower(f, s, &narrower_on_v1[i], generation == 1);
+    for (uint32_t i = 0; i < EXPECTATIONS; i++) {
+      const struct expectation *const e = &expectations[i];
+      const enum hart_custom outcome = issue(f, 0, e->code, e->rs1, e->rs2);
+      bool lacks = false;
+      for (uint32_t j = 0; j < sizeof lacking_on_v1 / sizeof lacking_on_v1[0]; j++)
+        lacks = lacks || (generation == 1 && lacking_on_v1[j] == e->code);
+      CHECK(was_illegal(f, outcome, e->code, FIELD_OF_COMMAND) == lacks);
+      if (lacks) CHECK(nothing_moved(f, s));
+      restore(f, s);
+    }
+    snapshot_destroy(f, s);
+  }
+}
+
+/* The stride of one row leads nowhere. */
+static void v1_aligns_no_stride_of_a_single_row(void) {
+  static const struct narrower in = {MTIA_COMMAND_DMA_IN, REGISTER(DMA_GLOBAL_STRIDE), 1, 80, 96};
   struct snapshot *s;
   struct fixture *const f = snapshot_fixture(1, &s);
-  for (uint32_t i = 0; i < sizeof later / sizeof later[0]; i++)
-    check_refused(f, s, expectation_of(later[i].code), later[i].field, 1);
-  for (uint32_t i = 0; i < EXPECTATIONS; i++) {
-    const struct expectation *const e = &expectations[i];
-    const enum hart_custom outcome = issue(f, 0, e->code, e->rs1, e->rs2);
-    const bool lacks = command_description_of(e->code)->first_generation == 2;
-    CHECK(was_illegal(f, outcome, e->code, FIELD_OF_COMMAND) == lacks);
-    if (lacks) CHECK(nothing_moved(f, s));
-    restore(f, s);
-  }
+  set_register(f, 0, MTIA_COMMAND_REGISTER_DMA_SHAPE, 64 << 16 | 1);
+  s->pe = *f->pe;
+  CHECK(!is_refused(f, s, &in, in.illegal));
   snapshot_destroy(f, s);
+}
+
+static void every_limit_of_v1_has_an_expectation(void) {
+  static const struct mtia_v1_limit limits[] = MTIA_V1_LIMITS;
+  static const struct { uint8_t first, count; } limits_of[128] = MTIA_V1_LIMITS_OF;
+  uint32_t expected = 0, whole = 0;
+  for (uint32_t code = 0; code < 128; code++)
+    for (uint32_t i = 0; i < limits_of[code].count; i++) {
+      const uint32_t number = limits[limits_of[code].first + i].number;
+      if (number == FIELD_OF_COMMAND) whole++;
+      for (uint32_t j = 0; j < NARROWER; j++) expected += narrower_on_v1[j].code == code && narrower_on_v1[j].number == number;
+    }
+  CHECK_EQUAL(whole, sizeof lacking_on_v1 / sizeof lacking_on_v1[0]);
+  CHECK_EQUAL(expected, NARROWER);
+  CHECK_EQUAL(expected + whole, sizeof limits / sizeof limits[0]);
 }
 
 /* Rows that straddle the end of a buffer are found only where the pointers stand: the command is refused as it runs. */
@@ -316,7 +411,10 @@ void test_legality(void) {
   RUN(the_smallest_illegal_value_of_every_field_moves_nothing);
   RUN(the_first_value_above_the_legal_ones_moves_nothing);
   RUN(a_dma_that_moves_a_pointer_further_than_its_buffer_moves_nothing);
+  RUN(a_table_that_reaches_past_the_end_of_local_memory_moves_nothing);
   RUN(in_a_job_what_is_no_scope_and_no_link_moves_nothing);
   RUN(v1_refuses_what_only_2i_has_and_moves_nothing);
+  RUN(v1_aligns_no_stride_of_a_single_row);
+  RUN(every_limit_of_v1_has_an_expectation);
   RUN(rows_that_straddle_the_end_move_nothing);
 }

@@ -1,5 +1,5 @@
 /** The one error class of the stack: a named code, the place where it happened, and one sentence that a person can act on. */
-import { ERROR_CODES, type ErrorName } from '../hw/index.js';
+import { ERROR_CODES, type ErrorName } from '../hw/error-codes.js';
 
 /** What one hart of a processing element does where a kernel does not end. */
 export interface HartWait {

@@ -11,6 +11,14 @@ import * as registers from './registers.js';
 import { SPECIFICATION_FIGURES, SPECIFICATIONS } from './specification.js';
 import * as unit from './unit-commands.js';
 import * as operands from './unit-operands.js';
+import {
+  FIELD_OF_COMMAND,
+  FIELD_OF_REGISTER,
+  type Legal,
+  placeOfOperand,
+  type V1Limit,
+  v1LimitsOf,
+} from './v1-limits.js';
 
 const macro = (name: string, value: string): string => `#define MTIA_${name} ${value}`;
 const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
@@ -77,6 +85,57 @@ function unitCommandMacros(): string[] {
   ];
 }
 
+/** A value is legal where it is at most `most`, has no bit of `remainder`, and bit (value modulo 32) of `set` is one. */
+function legalMembers(legal: Legal): string {
+  if (legal === 'nothing') return '.set = 0';
+  if ('only' in legal) return `.set = 1u << ${legal.only % 32}, .most = ${legal.only}`;
+  if ('most' in legal) return `.set = UINT32_MAX, .most = ${legal.most}`;
+  return `.set = UINT32_MAX, .remainder = ${legal.multipleOf - 1}, .most = UINT64_MAX`;
+}
+
+function v1Limit(command: unit.UnitCommand, { operand, legal, where }: V1Limit): string {
+  const place = placeOfOperand(command, operand);
+  const members = [
+    `.number = ${place.number}`,
+    `.at = {${place.source}, ${place.low}, ${place.bits}}`,
+    legalMembers(legal),
+  ];
+  if (where !== undefined) {
+    const { source, low, bits } = placeOfOperand(command, where.operand);
+    members.push(`.where = {${source}, ${low}, ${bits}}`, `.at_least = ${where.atLeast}`);
+  }
+  return `{${members.join(', ')}}`;
+}
+
+function v1LimitTables(): string[] {
+  const limited = unit.UNIT_COMMANDS.map((c) => ({ c, limits: v1LimitsOf(c) })).filter(
+    ({ limits }) => limits.length > 0,
+  );
+  let first = 0;
+  const places = limited.map(({ c, limits }) => {
+    const place = `[${hex(c.code)}] = {${first}, ${limits.length}}`;
+    first += limits.length;
+    return place;
+  });
+  return [
+    '/* Bits of rs1 (source 0), rs2 (1) or a command register (2 + its index). */',
+    'struct mtia_operand_place { uint8_t source, low, bits; };',
+    '/* What MTIA v1 allows of an operand, where another one is at least so much (0 bits: always); number: what mtval names. */',
+    'struct mtia_v1_limit {',
+    '  uint8_t number;',
+    '  struct mtia_operand_place at, where;',
+    '  uint32_t at_least, set, remainder;',
+    '  uint64_t most;',
+    '};',
+    '#define MTIA_V1_LIMITS { \\',
+    ...limited.flatMap(({ c, limits }) => limits.map((limit) => `  ${v1Limit(c, limit)}, \\`)),
+    '}',
+    '/* Indexed by command: its first limit, and how many it has. */',
+    macro('V1_LIMITS_OF', `{${places.join(', ')}}`),
+    '',
+  ];
+}
+
 function specificationTable(): string[] {
   const names = SPECIFICATION_FIGURES.map((name) => upper(name).toLowerCase());
   const row = (generation: 'v1' | '2i'): string =>
@@ -123,6 +182,8 @@ export function renderCHeader(): string {
     macro('EXCEPTION_HARDWARE_ERROR', String(values.HARDWARE_ERROR)),
     ...constants('JOB_ARM', values.JOB_ARM),
     ...constants('MEMORY', values.MEMORY_SETUP),
+    macro('FIELD_OF_REGISTERS', String(FIELD_OF_REGISTER)),
+    macro('FIELD_OF_COMMAND', String(FIELD_OF_COMMAND)),
     macro('IDENTITY', hex(values.IDENTITY)),
     '',
     ...registerMacros(),
@@ -139,6 +200,7 @@ export function renderCHeader(): string {
     ...constants('REDUCTION_LINK', operands.REDUCTION_LINK),
     ...unitCommandMacros(),
     '',
+    ...v1LimitTables(),
     macro('PROTOCOL_VERSION', String(protocol.PROTOCOL_VERSION)),
     ...constants('HOST', protocol.HOST_COMMAND),
     ...constants('WAIT', protocol.WAIT_MODE),

@@ -8,7 +8,8 @@ import { NOT_MODELLED } from './not-modelled.js';
 import { PUBLISHED_FIGURES } from './published-figures.js';
 import { REGISTER_BLOCKS } from './registers.js';
 import { SPECIFICATION_FIGURES, SPECIFICATIONS } from './specification.js';
-import { UNIT_COMMANDS } from './unit-commands.js';
+import { type CommandField, UNIT_COMMANDS, type UnitCommand } from './unit-commands.js';
+import { LEGAL_ON_BOTH, legalText, type Operand, V1_LIMITS, v1LimitsOf } from './v1-limits.js';
 
 const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
@@ -80,17 +81,52 @@ function structTables(): string[] {
   ]);
 }
 
+function operandText(operand: Operand | undefined): string {
+  if (operand === undefined || typeof operand === 'string') return operand ?? 'the command';
+  const { register, low, bits } = operand;
+  return bits === 64 ? register : `${register} (${low + bits - 1}:${low})`;
+}
+
+function generations(): string[] {
+  return [
+    '### What MTIA v1 does not allow',
+    '',
+    'An operand that is illegal on v1 raises ILLEGAL_COMMAND with its field, as on any chip. Nothing is legal on v1 and not on 2i, so',
+    'kernels of v1 run there unchanged.',
+    '',
+    ...table(
+      ['command', 'operand', 'legal on v1', 'source'],
+      V1_LIMITS.map(({ commands, operand, legal, where, source }) => [
+        commands.join(', '),
+        operandText(operand),
+        legalText(legal) +
+          (where === undefined ? '' : `, where ${operandText(where.operand)} is at least ${where.atLeast}`),
+        source,
+      ]),
+    ),
+    'Legal on both, because nobody has published that v1 lacks it:',
+    '',
+    ...LEGAL_ON_BOTH.map(({ what, why }) => `- ${what}. ${why}`),
+    '',
+  ];
+}
+
+function fieldText(command: UnitCommand, { name, legal }: CommandField): string {
+  const limit = v1LimitsOf(command).find(({ operand }) => operand === name);
+  return limit === undefined ? legal : `${legal}; v1: ${legalText(limit.legal)}`;
+}
+
 function unitCommandTables(): string[] {
   return UNIT_COMMANDS.flatMap((c) => [
     `### ${c.name} (${hex(c.code)}, ${c.unit})`,
     '',
-    c.doc,
+    v1LimitsOf(c).some(({ legal }) => legal === 'nothing') ? `Not on v1. ${c.doc}` : c.doc,
     '',
     ...(c.fields.length === 0
       ? []
       : table(
           ['number', 'field', 'from', 'bits', 'legal'],
-          c.fields.map((f, i) => [i, f.name, f.from, `${f.low + f.bits - 1}:${f.low}`, f.legal]),
+          c.fields.map((f, i) => [i, f.name, f.from, `${f.low + f.bits - 1}:${f.low}`, fieldText(c, f)]),
         )),
   ]);
 }
@@ -126,6 +162,7 @@ export function renderDocumentation(): string {
         r.doc,
       ]),
     ),
+    ...generations(),
     ...unitCommandTables(),
     '## Structures',
     '',

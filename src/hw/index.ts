@@ -14,3 +14,4 @@ export * from './registers.js';
 export * from './specification.js';
 export * from './unit-commands.js';
 export * from './unit-operands.js';
+export * from './v1-limits.js';

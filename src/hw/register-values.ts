@@ -20,6 +20,10 @@ export const LIMITS = {
   /** Semaphores 0..13 belong to kernels, the others to the PE monitor. */
   KERNEL_SEMAPHORES: 14,
   COMMAND_REGISTERS: 32,
+  /** Blocks along k of one MML. Assumed. */
+  MML_BLOCKS: 64,
+  /** Rows of one command of the SIMD engine (I25 section 3.3: of SE_ROW_ACCUMULATE on 2i). */
+  SE_ROWS: 128,
   SE_TABLES: 8,
   SE_TABLE_BYTES: 4096,
   /** Commands that one hart may have waiting in the command processor. */

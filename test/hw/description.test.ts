@@ -17,12 +17,14 @@ import {
   NOT_MODELLED,
   PUBLISHED_FIGURES,
   placeFields,
+  placeOfOperand,
   REGIONS,
   REGISTER_BLOCKS,
   registerOffset,
   SPECIFICATION_FIGURES,
   SPECIFICATIONS,
   UNIT_COMMANDS,
+  V1_LIMITS,
 } from '../../src/hw/index.js';
 
 describe('memory map', () => {
@@ -79,6 +81,31 @@ describe('unit commands', () => {
         expect(a.low + a.bits <= b.low || b.low + b.bits <= a.low, `${a.name} overlaps ${b.name}`).toBe(true);
       }
     }
+  });
+});
+
+describe('what MTIA v1 does not allow', () => {
+  it.each(V1_LIMITS.map((limit) => [`${limit.commands.join(', ')}: ${limit.source}`, limit] as const))(
+    '%s',
+    (_, { commands, operand, where, source }) => {
+      for (const name of commands) {
+        const command = UNIT_COMMANDS.find((one) => one.name === name);
+        if (command === undefined) throw new Error(`no unit command ${name}`);
+        for (const one of [operand, where?.operand]) {
+          const { low, bits } = placeOfOperand(command, one);
+          expect(bits).toBeGreaterThan(0);
+          expect(low + bits).toBeLessThanOrEqual(64);
+        }
+      }
+      expect(source).toMatch(/^(I23|I25)/);
+    },
+  );
+
+  it('names fields and registers that exist', () => {
+    const command = UNIT_COMMANDS[0];
+    if (command === undefined) throw new Error('no unit command');
+    expect(() => placeOfOperand(command, 'no such field')).toThrow(RangeError);
+    expect(() => placeOfOperand(command, { register: 'NONE', low: 0, bits: 1 })).toThrow(RangeError);
   });
 });
 

@@ -61,6 +61,8 @@
 #define MTIA_LIMIT_SEMAPHORES 16
 #define MTIA_LIMIT_KERNEL_SEMAPHORES 14
 #define MTIA_LIMIT_COMMAND_REGISTERS 32
+#define MTIA_LIMIT_MML_BLOCKS 64
+#define MTIA_LIMIT_SE_ROWS 128
 #define MTIA_LIMIT_SE_TABLES 8
 #define MTIA_LIMIT_SE_TABLE_BYTES 4096
 #define MTIA_LIMIT_PENDING_COMMANDS 32
@@ -110,6 +112,8 @@
 #define MTIA_MEMORY_CACHE_GRANULES_MASK 255
 #define MTIA_MEMORY_ECC 256
 #define MTIA_MEMORY_ASKED 512
+#define MTIA_FIELD_OF_REGISTERS 32
+#define MTIA_FIELD_OF_COMMAND 63
 #define MTIA_IDENTITY 0x4149544d
 
 #define MTIA_BAR0_IDENTITY 0x0
@@ -905,6 +909,38 @@
 #define MTIA_MLU_COPY_DESTINATION_OFFSET_FIELD 3
 #define MTIA_MLU_COPY_DESTINATION_OFFSET_LOW 0
 #define MTIA_MLU_COPY_DESTINATION_OFFSET_BITS 32
+
+/* Bits of rs1 (source 0), rs2 (1) or a command register (2 + its index). */
+struct mtia_operand_place { uint8_t source, low, bits; };
+/* What MTIA v1 allows of an operand, where another one is at least so much (0 bits: always); number: what mtval names. */
+struct mtia_v1_limit {
+  uint8_t number;
+  struct mtia_operand_place at, where;
+  uint32_t at_least, set, remainder;
+  uint64_t most;
+};
+#define MTIA_V1_LIMITS { \
+  {.number = 0, .at = {0, 0, 64}, .set = UINT32_MAX, .remainder = 31, .most = UINT64_MAX}, \
+  {.number = 33, .at = {3, 0, 64}, .set = UINT32_MAX, .remainder = 31, .most = UINT64_MAX, .where = {2, 0, 16}, .at_least = 2}, \
+  {.number = 37, .at = {7, 0, 64}, .set = 1u << 0, .most = 0}, \
+  {.number = 0, .at = {0, 0, 64}, .set = UINT32_MAX, .remainder = 31, .most = UINT64_MAX}, \
+  {.number = 33, .at = {3, 0, 64}, .set = UINT32_MAX, .remainder = 31, .most = UINT64_MAX, .where = {2, 0, 16}, .at_least = 2}, \
+  {.number = 63, .at = {0, 0, 1}, .set = 0}, \
+  {.number = 63, .at = {0, 0, 1}, .set = 0}, \
+  {.number = 11, .at = {0, 24, 2}, .set = 1u << 0, .most = 0}, \
+  {.number = 12, .at = {0, 26, 1}, .set = 1u << 0, .most = 0}, \
+  {.number = 9, .at = {18, 32, 8}, .set = 1u << 1, .most = 1}, \
+  {.number = 63, .at = {0, 0, 1}, .set = 0}, \
+  {.number = 63, .at = {0, 0, 1}, .set = 0}, \
+  {.number = 38, .at = {8, 0, 16}, .set = UINT32_MAX, .most = 32}, \
+  {.number = 38, .at = {8, 0, 16}, .set = UINT32_MAX, .most = 32}, \
+  {.number = 38, .at = {8, 0, 16}, .set = UINT32_MAX, .most = 32}, \
+  {.number = 38, .at = {8, 0, 16}, .set = UINT32_MAX, .most = 32}, \
+  {.number = 38, .at = {8, 0, 16}, .set = UINT32_MAX, .most = 32}, \
+  {.number = 38, .at = {8, 0, 16}, .set = UINT32_MAX, .most = 32}, \
+}
+/* Indexed by command: its first limit, and how many it has. */
+#define MTIA_V1_LIMITS_OF {[0x10] = {0, 3}, [0x11] = {3, 2}, [0x12] = {5, 1}, [0x13] = {6, 1}, [0x21] = {7, 3}, [0x24] = {10, 1}, [0x26] = {11, 1}, [0x31] = {12, 1}, [0x32] = {13, 1}, [0x33] = {14, 1}, [0x34] = {15, 1}, [0x35] = {16, 1}, [0x36] = {17, 1}}
 
 #define MTIA_PROTOCOL_VERSION 1
 #define MTIA_HOST_NOP 0

@@ -29,20 +29,29 @@ static uint32_t first_register_of(const struct command_description *description,
   return first + (uint32_t)(rs1 >> MTIA_MML_CONTEXT_LOW & (MTIA_MML_CONTEXTS - 1)) * MTIA_MML_CONTEXT_REGISTERS;
 }
 
-/* The field of rs1 that is not zero and not of this generation. */
-static uint32_t later_field(const struct command_description *description, uint64_t rs1) {
-  uint32_t i = 0;
-  while (description->fields[i].source != FROM_RS1 ||
-         (rs1 & description->later_bits) >> description->fields[i].low << (64 - description->fields[i].bits) == 0)
-    i++;
-  return i;
+static uint64_t operand_at(struct mtia_operand_place place, const uint64_t *registers, uint64_t rs1, uint64_t rs2) {
+  const uint64_t word = place.source == 0 ? rs1 : place.source == 1 ? rs2 : registers[place.source - 2];
+  return word >> place.low & (UINT64_MAX >> (64 - place.bits));
+}
+
+/* What the first generation allows is a table of its own (src/hw/v1-limits.ts): of any command, the first set of registers. */
+static bool v1_allows(const struct pe *pe, struct command *command, uint64_t rs1, uint64_t rs2) {
+  static const struct mtia_v1_limit limits[] = MTIA_V1_LIMITS;
+  static const struct { uint8_t first, count; } limits_of[128] = MTIA_V1_LIMITS_OF;
+  const struct mtia_v1_limit *limit = &limits[limits_of[command->code].first];
+  const uint64_t *const registers = pe->cp.registers[command->hart];
+  for (uint32_t left = limits_of[command->code].count; left != 0; left--, limit++) {
+    if (limit->where.bits != 0 && operand_at(limit->where, registers, rs1, rs2) < limit->at_least) continue;
+    const uint64_t value = operand_at(limit->at, registers, rs1, rs2);
+    if (value > limit->most || (value & limit->remainder) != 0 || (limit->set >> (value & 31) & 1) == 0)
+      return command_illegal(command, limit->number);
+  }
+  return true;
 }
 
 static bool decode(struct pe *pe, struct command *command, uint64_t rs1, uint64_t rs2) {
   const struct command_description *const description = command->description;
-  if (pe->generation < description->first_generation) return command_illegal(command, FIELD_OF_COMMAND);
-  if (pe->generation < 2 && (rs1 & description->later_bits) != 0)
-    return command_illegal(command, later_field(description, rs1));
+  if (pe->generation < 2 && !v1_allows(pe, command, rs1, rs2)) return false;
   const uint64_t *const registers = &pe->cp.registers[command->hart][first_register_of(description, rs1)];
   const uint64_t *const more = &pe->cp.registers[command->hart][description->second_register];
   for (uint32_t i = 0; i < description->register_count; i++) command->sticky[i] = registers[i];

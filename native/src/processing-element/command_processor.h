@@ -19,9 +19,9 @@ struct command;
 #define COMMAND_NEEDS 5
 #define COMMAND_STICKY 6
 /* Number that mtval gives an illegal command register which is no named field: this + index of the register. */
-#define FIELD_OF_REGISTER(index) (32u + (index))
+#define FIELD_OF_REGISTER(index) (MTIA_FIELD_OF_REGISTERS + (index))
 /* And a command that the generation lacks. */
-#define FIELD_OF_COMMAND 63u
+#define FIELD_OF_COMMAND MTIA_FIELD_OF_COMMAND
 
 struct command_fault { uint64_t cause, value; };
 
@@ -43,9 +43,7 @@ struct command_description {
   uint8_t field_count;
   uint8_t first_register, register_count; /* command registers that it uses */
   uint8_t second_register, second_count;  /* and more of them */
-  uint8_t first_generation;               /* that has it; 0: every one */
   uint8_t moves_pointer;                  /* its end may let other commands go on */
-  uint64_t later_bits;                    /* of rs1: fields that the first generation does not have */
   uint8_t has_contexts;                   /* the first registers are those of the context that rs1 names (MML) */
   /* Legality beyond single fields, needs and resources. False: command->fault is set. */
   bool (*prepare)(struct pe *pe, struct command *command);

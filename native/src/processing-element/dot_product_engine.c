@@ -47,7 +47,6 @@ static struct first_operand first_operand_of(const struct mml *mml) {
 
 bool mml_prepare_first(struct pe *pe, struct command *command, const struct mml *mml) {
   uint64_t *const field = command->field;
-  if (mml->k_blocks == 0 || mml->k_blocks > pe->time.mml_blocks) return command_illegal(command, MTIA_MML_K_BLOCKS_FIELD);
   if ((mml->stride & 3) != 0)
     return command_illegal(command, FIELD_OF_REGISTER(context_register(command, MTIA_COMMAND_REGISTER_MML_STRIDE)));
   if (field[MTIA_MML_ADVANCE_FIELD] != 0) {

@@ -41,12 +41,9 @@ static void time_model_init(struct pe *pe) {
   time->noc = fixed_point(1.0 / s->network_bytes_per_cycle);
   time->se_elements = (uint64_t)s->se_elements_per_cycle;
   time->dpe_k_bytes = (uint64_t)s->dpe_bytes_of_kper_cycle;
-  time->se_rows = (uint64_t)s->row_accumulate_rows;
-  time->dma_alignment = (uint64_t)s->dma_alignment;
   time->dma_request = (uint64_t)s->dma_request_cycles;
   time->sram_latency = (uint64_t)s->sram_latency_cycles;
   time->lpddr_latency = time->sram_latency + (uint64_t)llround(s->lpddr_access_ns * s->clock_mhz / 1000.0);
-  time->mml_blocks = pe->generation == 1 ? 1 : 64; /* chained blocks came with the auto-increment of 2i (I25 section 3.3) */
   share_bandwidth(pe, 1);
 }
 

@@ -24,8 +24,8 @@ enum time_line { LINE_DPE, LINE_RE, LINE_SE, LINE_MLU, LINE_FI_REQUEST, LINE_FI_
 struct time_model {
   uint64_t local_memory, sram, lpddr, noc; /* cycles a byte; SRAM and LPDDR: of this PE's share */
   uint64_t se_elements, dpe_k_bytes;       /* per cycle */
-  uint64_t se_rows, mml_blocks, dma_alignment, dma_request; /* the last in cycles */
-  uint64_t sram_latency, lpddr_latency; /* from request to data, and from data to acknowledgement */
+  uint64_t dma_request;                    /* cycles of one */
+  uint64_t sram_latency, lpddr_latency;    /* from request to data, and from data to acknowledgement */
   uint64_t free[TIME_LINES], busy[TIME_LINES];
 };
 

@@ -96,7 +96,7 @@ SAME_FIELD(DESTINATION_OFFSET);
 bool se_unary_prepare(struct pe *pe, struct command *command) {
   const struct se_shape shape = se_shape_of(command);
   const uint64_t *const field = command->field, function = field[MTIA_SE_UNARY_FUNCTION_FIELD];
-  if (!se_shape_is_legal(pe, command, &shape)) return false;
+  if (!se_shape_is_legal(command, &shape)) return false;
   if (function >= MTIA_SE_TABLE_0) command_uses_table(command, function - MTIA_SE_TABLE_0);
   return command_needs_block(pe, command, (uint32_t)field[MTIA_SE_UNARY_CB_SOURCE_FIELD], SIDE_DATA,
                              MTIA_SE_UNARY_SOURCE_OFFSET_FIELD, shape.rows,
@@ -190,7 +190,7 @@ static void binary_geometry(const struct command *command, const struct se_shape
 bool se_binary_prepare(struct pe *pe, struct command *command) {
   const struct se_shape shape = se_shape_of(command);
   uint64_t strides[3], row_bytes[3];
-  if (!se_shape_is_legal(pe, command, &shape)) return false;
+  if (!se_shape_is_legal(command, &shape)) return false;
   binary_geometry(command, &shape, strides, row_bytes);
   for (uint32_t i = 0; i < 3; i++) {
     const struct operand *const operand = &binary_operands[i];
@@ -252,7 +252,7 @@ bool se_row_accumulate_prepare(struct pe *pe, struct command *command) {
   const uint64_t out_bytes = shape.elements * data_type_bytes(out);
   if (field[MTIA_SE_ROW_ACCUMULATE_ACCUMULATE_FIELD] != 0 && out != MTIA_TYPE_FP32)
     return command_illegal(command, MTIA_SE_ROW_ACCUMULATE_ACCUMULATE_FIELD);
-  if (!se_shape_is_legal(pe, command, &shape)) return false;
+  if (!se_shape_is_legal(command, &shape)) return false;
   return command_needs_block(pe, command, (uint32_t)field[MTIA_SE_ROW_ACCUMULATE_CB_SOURCE_FIELD], SIDE_DATA,
                              MTIA_SE_ROW_ACCUMULATE_SOURCE_OFFSET_FIELD, shape.rows,
                              se_row_bytes(shape.elements, shape.first_step, field[MTIA_SE_ROW_ACCUMULATE_TYPE_IN_FIELD]),

@@ -27,8 +27,8 @@ static inline uint64_t se_row_bytes(uint64_t elements, uint64_t step, uint64_t t
 void se_load(const struct se_path *path, uint64_t type, float *values, const uint8_t *row, uint64_t at, uint64_t step,
              uint32_t count);
 
-static inline bool se_shape_is_legal(const struct pe *pe, struct command *command, const struct se_shape *shape) {
-  const bool legal = shape->rows != 0 && shape->rows <= pe->time.se_rows && shape->elements != 0;
+static inline bool se_shape_is_legal(struct command *command, const struct se_shape *shape) {
+  const bool legal = shape->rows != 0 && shape->rows <= MTIA_LIMIT_SE_ROWS && shape->elements != 0;
   return legal || command_illegal_sticky(command, 0);
 }
 

@@ -9,7 +9,7 @@ static uint64_t scale_bytes(const struct command *command, uint64_t rows) {
 bool se_quantize_prepare(struct pe *pe, struct command *command) {
   const struct se_shape shape = se_shape_of(command);
   const uint64_t *const field = command->field;
-  if (!se_shape_is_legal(pe, command, &shape)) return false;
+  if (!se_shape_is_legal(command, &shape)) return false;
   const uint64_t scales = scale_bytes(command, shape.rows);
   return command_needs_block(pe, command, (uint32_t)field[MTIA_SE_QUANTIZE_CB_SOURCE_FIELD], SIDE_DATA,
                              MTIA_SE_QUANTIZE_SOURCE_OFFSET_FIELD, shape.rows,

@@ -10,7 +10,7 @@
 bool se_row_reduce_prepare(struct pe *pe, struct command *command) {
   const struct se_shape shape = se_shape_of(command);
   const uint64_t *const field = command->field;
-  if (!se_shape_is_legal(pe, command, &shape)) return false;
+  if (!se_shape_is_legal(command, &shape)) return false;
   return command_needs_block(pe, command, (uint32_t)field[MTIA_SE_ROW_REDUCE_CB_SOURCE_FIELD], SIDE_DATA,
                              MTIA_SE_ROW_REDUCE_SOURCE_OFFSET_FIELD, shape.rows,
                              se_row_bytes(shape.elements, shape.first_step, field[MTIA_SE_ROW_REDUCE_TYPE_IN_FIELD]),
