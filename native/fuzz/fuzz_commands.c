@@ -15,6 +15,7 @@ static uint64_t field_value(const struct command_field *field, struct fuzz_input
   return field->minimum + (field->span == UINT64_MAX ? any : any % (field->span + 1));
 }
 
+/* Shapes go to the registers of the context that the command names (MML), so in time to all of them. */
 static void shaped_command(struct fixture *fixture, struct fuzz_input *input, uint32_t hart, uint32_t code, uint64_t words[2]) {
   const struct command_description *const description = command_description_of(code);
   if (description == NULL) return;
@@ -25,7 +26,9 @@ static void shaped_command(struct fixture *fixture, struct fuzz_input *input, ui
     uint64_t *const word = field->source == FROM_STICKY ? &sticky : &words[field->source == FROM_RS2];
     *word |= (field_value(field, input) & mask) << field->low;
   }
-  if (description->register_count > 0) set_register(fixture, hart, description->first_register, sticky);
+  const uint64_t context = description->has_contexts ? words[0] >> MTIA_MML_CONTEXT_LOW & (MTIA_MML_CONTEXTS - 1) : 0;
+  const uint32_t number = description->first_register + (uint32_t)context * MTIA_MML_CONTEXT_REGISTERS;
+  if (description->register_count > 0) set_register(fixture, hart, number, sticky);
 }
 
 /* False: the hart stands at a command that waits; only that one may be issued again. */

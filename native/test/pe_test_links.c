@@ -247,7 +247,79 @@ static void any_interleaving_keeps_jobs_apart(void) {
   row_destroy(&row);
 }
 
+/* ---- What is found when the command runs ---- */
+
+/* A command that waits for its block is refused when the block is there: its hart learns of it at its next command. */
+static void receive_is_refused(struct row *row, uint64_t type, uint64_t rows, uint64_t columns, uint32_t field) {
+  struct fixture *const f = row->members[1];
+  const uint64_t rs1 = FIELD(MTIA_REDUCE_RECEIVE_LINK, LINK) | FIELD(MTIA_REDUCE_RECEIVE_TYPE, type);
+  const uint64_t rs2 = FIELD(MTIA_REDUCE_RECEIVE_ROWS, rows) | FIELD(MTIA_REDUCE_RECEIVE_COLUMNS, columns);
+  const union accumulator before = f->pe->accumulators[0];
+  enum hart_custom outcome = issue(f, 1, MTIA_COMMAND_REDUCE_RECEIVE, rs1, rs2);
+  if (outcome == HART_CUSTOM_DONE) {
+    CHECK(pe_links_admit(f->pe));
+    outcome = issue(f, 1, MTIA_COMMAND_FENCE, 0, 0);
+  }
+  CHECK(was_illegal(f, outcome, MTIA_COMMAND_REDUCE_RECEIVE, field));
+  CHECK(memcmp(&f->pe->accumulators[0], &before, sizeof before) == 0);
+}
+
+static void a_block_of_another_type_or_shape_stays_where_it_is(void) {
+  struct row row;
+  row_create(&row);
+  start(west(&row), 1);
+  start(east(&row), 1);
+  send(&row, 0, 11);
+  struct accumulator_state *const state = &east(&row)->accumulator_states[0];
+  receive_is_refused(&row, MTIA_TYPE_FP32, 1, 1, MTIA_REDUCE_RECEIVE_TYPE_FIELD);
+  receive_is_refused(&row, MTIA_TYPE_INT32, 2, 1, MTIA_REDUCE_RECEIVE_ROWS_FIELD);
+  receive_is_refused(&row, MTIA_TYPE_INT32, 1, 2, MTIA_REDUCE_RECEIVE_COLUMNS_FIELD);
+  state->content = CONTENT_FP32;
+  receive_is_refused(&row, MTIA_TYPE_INT32, 1, 1, MTIA_REDUCE_RECEIVE_TYPE_FIELD);
+  ask(&row, 0);
+  CHECK_EQUAL(received(&row, 0), 11);
+  row_destroy(&row);
+}
+
+static void sums_of_another_type_are_not_sent(void) {
+  struct row row;
+  row_create(&row);
+  start(west(&row), 1);
+  start(east(&row), 1);
+  for (uint32_t type = MTIA_TYPE_FP32; type <= MTIA_TYPE_INT32; type++) {
+    west(&row)->accumulator_states[0].content = type == MTIA_TYPE_FP32 ? CONTENT_INT32 : CONTENT_FP32;
+    const uint64_t rs1 = FIELD(MTIA_REDUCE_SEND_LINK, LINK) | FIELD(MTIA_REDUCE_SEND_TYPE, type);
+    const enum hart_custom outcome = issue(row.members[0], 0, MTIA_COMMAND_REDUCE_SEND, rs1, SHAPE);
+    CHECK(was_illegal(row.members[0], outcome, MTIA_COMMAND_REDUCE_SEND, MTIA_REDUCE_SEND_TYPE_FIELD));
+  }
+  CHECK_EQUAL(row.wakes[1], 0);
+  receives_nothing(&row);
+  row_destroy(&row);
+}
+
+static void an_atomic_operation_at_a_pe_that_has_ended_is_refused(void) {
+  static const uint32_t codes[] = {MTIA_COMMAND_ATOMIC_ADD, MTIA_COMMAND_ATOMIC_WAIT};
+  for (uint32_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+    struct row row;
+    row_create(&row);
+    start(west(&row), 1);
+    start(east(&row), 1);
+    const uint64_t at_east = FIELD(MTIA_ATOMIC_ADD_COLUMN, 1) | FIELD(MTIA_ATOMIC_ADD_FLAG, 1);
+    CHECK_EQUAL(issue(row.members[0], 0, codes[i], at_east, 1), HART_CUSTOM_STALL);
+    end(east(&row));
+    struct pe *const pes[MEMBERS] = {west(&row), east(&row)};
+    CHECK_EQUAL(pe_links_admit_first(pes, 1), 1);
+    const enum hart_custom outcome = issue(row.members[0], 0, codes[i], at_east, 1);
+    CHECK(was_illegal(row.members[0], outcome, codes[i], MTIA_ATOMIC_ADD_ROW_FIELD));
+    CHECK_EQUAL(east(&row)->cp.semaphores[0], 0);
+    row_destroy(&row);
+  }
+}
+
 void test_links(void) {
+  RUN(a_block_of_another_type_or_shape_stays_where_it_is);
+  RUN(sums_of_another_type_are_not_sent);
+  RUN(an_atomic_operation_at_a_pe_that_has_ended_is_refused);
   RUN(blocks_come_in_order_and_the_third_waits_for_a_credit);
   RUN(blocks_wait_for_the_job_that_they_are_for);
   RUN(a_reset_keeps_the_blocks_of_the_next_job);

@@ -30,14 +30,14 @@ describe('processing element', () => {
     { suite: 'quantize', cases: 7, what: 'scales to INT8 and back, and finds the range of rows, bit by bit' },
     {
       suite: 'legality',
-      cases: 6,
+      cases: 9,
       what: 'refuses the smallest illegal value of every field of every command, and nothing moves',
     },
     { suite: 'operands', cases: 4, what: 'computes alike on elements apart, one a row, four bits each' },
     { suite: 'multiply', cases: 6, what: 'keeps contexts apart, advances offsets, takes operands through the MLU' },
     { suite: 'sparse', cases: 4, what: 'multiplies 2:4 sparse blocks as the dense ones, in half the time' },
     { suite: 'counters', cases: 4, what: 'counts commands and busy cycles of units, and stalls of harts' },
-    { suite: 'links', cases: 7, what: 'passes blocks between PEs in order, each to the job that it is for' },
+    { suite: 'links', cases: 10, what: 'passes blocks between PEs in order, each to the job that it is for' },
     { suite: 'programs', cases: 8, what: 'runs jobs on both harts, in the same device time on every run' },
     { suite: 'matmul', cases: 6, what: 'computes bit by bit alike on every path' },
   ])('$suite: $what', ({ suite, cases }) => {
@@ -120,15 +120,20 @@ const CHECKS = [
   {
     command: 'DMA_OUT',
     field: 'address',
-    source: 'fabric_interface.c',
-    from: 'if ((dma->address & misaligned) != 0) return',
-    to: 'if (0) return',
+    source: 'command_processor.c',
+    from: '(value & limit->remainder) != 0 ||',
+    to: '',
   },
 ] as const;
 const FOLDER = 'native/src/processing-element';
 
-/** What the legality suite says of a chip in whose source `from`, which occurs once, has become `to`. */
-function legalityOf(name: string, source: string, from: string, to: string): { status: number | null; stdout: string } {
+interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+}
+
+/** What a suite says of a chip in whose source `from`, which occurs once, has become `to`. */
+function suiteOf(suite: string, name: string, source: string, from: string, to: string): Outcome {
   const parts = readFileSync(join(ROOT, FOLDER, source), 'utf8').split(from);
   expect(parts, `"${from}" in ${source}`).toHaveLength(2);
   const changed = `build/test/mutants/${name}.c`;
@@ -136,15 +141,15 @@ function legalityOf(name: string, source: string, from: string, to: string): { s
   writeFileSync(join(ROOT, changed), parts.join(to));
   const others = SOURCES.filter((path) => path !== `${FOLDER}/${source}`);
   const program = compileNative(`mutants/${name}`, [...others, changed]);
-  return spawnSync(program, ['legality'], { encoding: 'utf8' });
+  return spawnSync(program, [suite], { encoding: 'utf8' });
 }
 
 describe('the legality suite fails', () => {
   it.each(CHECKS)('where $command takes any $field', ({ command, field, source, from, to }) => {
     const description = UNIT_COMMANDS.find(({ name }) => name === command);
     const number = description?.fields.findIndex(({ name }) => name === field);
-    const { status, stdout } = legalityOf(`${command}-${field}`, source, from, to);
-    expect(stdout).toMatch(`command 0x${description?.code.toString(16)}, field ${number}, value`);
+    const { status, stdout } = suiteOf('legality', `${command}-${field}`, source, from, to);
+    expect(stdout).toMatch(new RegExp(`command 0x${description?.code.toString(16)}, field ${number}[, ]`));
     expect(stdout).toContain('not refused');
     expect(status).toBe(1);
   });
@@ -152,8 +157,58 @@ describe('the legality suite fails', () => {
   it('where something moves before the exception', () => {
     const decoding = 'if (!decode(pe, &command, rs1, rs2)) return';
     const moving = 'if (!decode(pe, &command, rs1, rs2) && ++pe->cp.semaphores[0] != 0) return';
-    const { status, stdout } = legalityOf('moves-first', 'command_processor.c', decoding, moving);
+    const { status, stdout } = suiteOf('legality', 'moves-first', 'command_processor.c', decoding, moving);
     expect(stdout).toContain('something moved');
+    expect(status).toBe(1);
+  });
+});
+
+/** Checks that are made when a command runs, not when it is decoded, and the suite that fails without each. */
+const LINKS = 'reduction_engine_links.c';
+const LATE_CHECKS = [
+  {
+    check: 'type-sent',
+    suite: 'links',
+    source: LINKS,
+    from: 'if (!content_fits(pe, command)) return',
+    to: 'if (0) return',
+  },
+  { check: 'type-received', suite: 'links', source: LINKS, from: '!content_fits(pe, command) || ', to: '' },
+  {
+    check: 'type-of-block',
+    suite: 'links',
+    source: LINKS,
+    from: 'block->type != command->field[FIELD_OF(TYPE)]',
+    to: '0',
+  },
+  { check: 'rows', suite: 'links', source: LINKS, from: 'block->rows != command->field[FIELD_OF(ROWS)]', to: '0' },
+  {
+    check: 'columns',
+    suite: 'links',
+    source: LINKS,
+    from: 'block->columns != command->field[FIELD_OF(COLUMNS)]',
+    to: '0',
+  },
+  {
+    check: 'ended-pe',
+    suite: 'links',
+    source: 'pe_atomics.c',
+    from: 'if (failed) return',
+    to: 'if (failed && 0) return',
+  },
+  {
+    check: 'end-of-memory',
+    suite: 'legality',
+    source: 'simd_engine.c',
+    from: 'address + command->field[MTIA_SE_LOAD_TABLE_BYTES_FIELD] > pe->local_bytes',
+    to: '0',
+  },
+] as const;
+
+describe('the suites of the PE fail', () => {
+  it.each(LATE_CHECKS)('in $suite, where nothing checks $check', ({ check, suite, source, from, to }) => {
+    const { status, stdout } = suiteOf(suite, `late-${check}`, source, from, to);
+    expect(stdout).toContain('FAIL');
     expect(status).toBe(1);
   });
 });
