@@ -8,7 +8,7 @@ export interface Layer {
   readonly m: number;
   readonly k: number;
   readonly n: number;
-  readonly type: 'INT8' | 'FP16';
+  readonly type: 'INT8' | 'FP16' | 'BF16';
   /** Where the weights come from. */
   readonly memory: Memory;
   /** Where the input comes from and the output goes; as the weights when absent. */

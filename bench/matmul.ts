@@ -1,9 +1,16 @@
-/** A large matrix product through the FULLY_CONNECTED kernel: a model of one layer, copies and conversions included. */
+/**
+ * A large matrix product through the FULLY_CONNECTED kernel: a model of one layer, copies and conversions included, and the
+ * launch of the kernel alone, on operands that lie in the device's memory.
+ */
 
 import { writeOnnxModel } from '../src/compiler/index.js';
 import { randomNumbers } from '../src/conformance/random.js';
-import { type DebugCalls, MtiaError } from '../src/driver/index.js';
+import { MtiaError } from '../src/driver/index.js';
+import { DeviceBuffer } from '../src/streaming-api/index.js';
 import { type BenchmarkContext, openMeasuredDevice } from './context.js';
+import { FidelityDevice } from './fidelity-device.js';
+import { fullyConnectedLaunch } from './fidelity-fully-connected.js';
+import { median, takeTurns } from './measure.js';
 import { type Dtype, difference, holdContest } from './model-contest.js';
 import { type OpenModel, withOnnxModel } from './onnx-file.js';
 import { ORT_NAME } from './onnxruntime.js';
@@ -58,7 +65,6 @@ async function measureType(context: BenchmarkContext, open: OpenModel, dtype: Dt
     },
     { name: `${nameOf(dtype)}, device time`, value: deviceUs, unit: 'µs', better: 'lower' },
     ...difference(nameOf(dtype), maxDifference),
-    shareOfPeak(measured.debug, context.threads, dtype, giga(medianMs)),
   ]);
 }
 
@@ -81,21 +87,40 @@ export function benchmarkMatmul(context: BenchmarkContext): Promise<readonly Mea
   return withOnnxModel('matmul', writeLayer(), context, async (open) => {
     const measurements: Measurement[] = [];
     for (const dtype of ['bf16', 'fp16', 'int8'] as const) {
-      measurements.push(...(await measureIfSupported(context, open, dtype)));
+      measurements.push(...(await measureIfSupported(context, open, dtype)), await shareOfPeak(context, dtype));
     }
     return measurements;
   });
 }
 
-/** The whole product, copies and conversions included, against what the same instruction makes with its factors in registers. */
-function shareOfPeak(debug: DebugCalls, threads: number, dtype: Dtype, value: number | null): Measurement {
-  const peak = (2 * debug.matmulPeak(PEAK_TYPE[dtype], threads)) / 1e9;
+/** Ones, more or less, whatever the type: no number that a host's arithmetic treats apart. */
+const filling = (bytes: number): Uint16Array => new Uint16Array(bytes / 2).map((_, index) => 0x3c00 + (index % 700));
+
+/** One launch after the other against what the same instruction makes with its factors in registers. */
+async function shareOfPeak(context: BenchmarkContext, dtype: Dtype): Promise<Measurement> {
+  await using measured = await openMeasuredDevice(context);
+  const target = new FidelityDevice(measured);
+  const layer = { m: SIZE, k: SIZE, n: SIZE, type: PEAK_TYPE[dtype], memory: 'lpddr' } as const;
+  const launch = await fullyConnectedLaunch(target, layer);
+  for (const operand of [launch.values.input, launch.values.weight]) {
+    if (operand instanceof DeviceBuffer) {
+      await measured.device.defaultStream.copyToDevice(operand, filling(operand.bytes));
+    }
+  }
+  const name = `${nameOf(dtype)}, kernel alone`;
+  const contender = { name, run: () => target.launchUs(launch) };
+  const samples = await takeTurns([contender], { rounds: ROUNDS, warmUp: 1, signal: context.signal });
+  const { debug } = measured;
+  const peak = (2 * debug.matmulPeak(PEAK_TYPE[dtype], context.threads)) / 1e9;
   return {
-    name: `${nameOf(dtype)}, share of the host's own peak`,
-    value,
+    name,
+    value: giga(median(samples.get(name))),
     unit: UNIT[dtype],
     better: 'higher',
-    baseline: { name: `bare ${debug.matmulPath()} instruction, ${threads} threads`, value: peak === 0 ? null : peak },
+    baseline: {
+      name: `bare ${debug.matmulPath()} instruction, ${context.threads} threads`,
+      value: peak === 0 ? null : peak,
+    },
     bar: { of: 'ratio', limit: 0.5 },
   };
 }

@@ -16,7 +16,7 @@
 #define LOADED_ONCE(vector) __asm__("" : "+x"(vector))
 /* What is loaded from here for the even and the odd elements does not stay in a register between the two. */
 #define LOADED_AGAIN(from) __asm__ volatile("" : "+r"(from))
-/* Or the compiler, which may add integers in any order, adds two products first and keeps more of them than there are registers. */
+/* Or the compiler, which may add integers in any order, adds products first and keeps more of them than there are registers. */
 #define ADDED_AT_ONCE(sum) __asm__("" : "+x"(sum))
 
 /* Lanes of a column vector that are stored. */
@@ -52,7 +52,7 @@ AVX2 INLINE void widen_a(float *wide, const uint8_t *a, uint32_t k, const enum f
   }
 }
 
-/* What the `number`th sums of a tile are multiplied with, for the pair of k at b; those of odd chains follow those of even ones. */
+/* What the `number`th sums of a tile are multiplied with, for the pair of k at b. */
 AVX2 INLINE __m256 widen_b(const uint8_t *b, const uint32_t number, const enum format format) {
   if (format == FP16) return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)b + number));
   const uint32_t odd = number % 2, vector = number / 2;
