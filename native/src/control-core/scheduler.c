@@ -51,7 +51,7 @@ static void publish(_Atomic uint64_t *to, const uint64_t *from, uint32_t count) 
 }
 static void publish_one(_Atomic uint64_t *to, uint64_t value) { publish(to, &value, 1); }
 
-static void publish_counters(struct chip *chip, uint32_t pe) {
+void scheduler_publish_counters(struct chip *chip, uint32_t pe) {
   struct pe_counters counters;
   pe_read_counters(chip->pes[pe], &counters);
   struct published_counters *const published = &chip->scheduler.counters[pe];
@@ -70,6 +70,9 @@ static void publish_counters(struct chip *chip, uint32_t pe) {
   publish(chip->scheduler.unit_counters[pe].busy_cycles, counters.busy_cycles, MTIA_UNITS);
   publish(chip->scheduler.unit_counters[pe].commands, counters.commands, MTIA_UNITS);
   publish(chip->scheduler.unit_counters[pe].stall_cycles, counters.stall_cycles, 2);
+}
+
+static void publish_stands(struct chip *chip, uint32_t pe) {
   for (uint32_t hart = 0; hart < 2; hart++) {
     uint64_t pc;
     publish_one(&chip->scheduler.stands[pe].at[hart], pe_hart_at(chip->pes[pe], hart, &pc));
@@ -80,7 +83,8 @@ static void publish_counters(struct chip *chip, uint32_t pe) {
 static void run_slice(struct chip *chip, uint32_t pe, uint64_t instructions) {
   if (!work_queue_engine_serve_requests(chip, pe)) return;
   enum pe_state state = pe_run(chip->pes[pe], instructions);
-  publish_counters(chip, pe);
+  scheduler_publish_counters(chip, pe);
+  publish_stands(chip, pe);
   if (state == PE_RUNNABLE) scheduler_run_again(&chip->scheduler, pe);
   if (state == PE_BLOCKED) work_queue_engine_pe_blocked(chip, pe);
 }

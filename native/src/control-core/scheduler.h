@@ -52,6 +52,8 @@ void scheduler_quiesce(struct chip *chip);
 void scheduler_notify(struct scheduler *scheduler, uint64_t pes);
 /* Whoever runs the PE: it has more to do. The thread that gives it back finds that, or tells another. */
 void scheduler_run_again(struct scheduler *scheduler, uint32_t pe);
+/* Whoever runs the PE: its counters as they stand now, for readers on other threads. */
+void scheduler_publish_counters(struct chip *chip, uint32_t pe);
 /*
  * Runs one PE on the calling thread for a few instructions, and leaves the rest to the threads. A job as short as a hand-over
  * to another thread ends right here.

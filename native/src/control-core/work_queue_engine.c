@@ -187,6 +187,8 @@ void work_queue_engine_job_done(void *context, struct pe *reporting, const struc
   struct pe_request *request = &engine->requests[pe];
   bool done = false;
   uint64_t awake = 0;
+  /* Whoever learns that the job is over finds all of it counted. */
+  scheduler_publish_counters(chip, pe);
   pthread_mutex_lock(&engine->lock);
   if (works_on_a_job(request)) {
     const struct pe_job *job = job_at(request, 0);

@@ -233,7 +233,6 @@ enum pe_state pe_run(struct pe *pe, uint64_t budget) {
     const uint64_t before = pe->hart[number].instructions;
     const enum hart_stop stop = take_turn(pe, number, budget < pe->turn_left ? budget : pe->turn_left);
     const uint64_t ran = pe->hart[number].instructions - before;
-    pe->counters.instructions += ran;
     budget -= ran < budget ? ran : budget;
     pe->turn_left -= ran < pe->turn_left ? ran : pe->turn_left;
     pe->settle_left -= ran < pe->settle_left ? ran : pe->settle_left;
@@ -244,11 +243,8 @@ enum pe_state pe_run(struct pe *pe, uint64_t budget) {
 }
 
 enum hart_stop pe_run_hart(struct pe *pe, uint32_t number, uint64_t instructions) {
-  const uint64_t before = pe->hart[number].instructions;
   if (!can_run(pe, number) && pe->has_job) pe_links_admit(pe);
-  const enum hart_stop stop = take_turn(pe, number, instructions);
-  pe->counters.instructions += pe->hart[number].instructions - before;
-  return stop;
+  return take_turn(pe, number, instructions);
 }
 
 void pe_interrupt(struct pe *pe) { atomic_store(&pe->interrupted, true); }
@@ -264,8 +260,11 @@ uint8_t *pe_local_memory(struct pe *pe, uint64_t *bytes) {
   return pe->local_memory;
 }
 
+uint64_t pe_instructions(const struct pe *pe) { return pe->hart[0].instructions + pe->hart[1].instructions; }
+
 void pe_read_counters(const struct pe *pe, struct pe_counters *counters) {
   *counters = pe->counters;
+  counters->instructions = pe_instructions(pe);
   counters->unit_commands = pe->cp.executed;
   const uint64_t *const busy = pe->time.busy;
   counters->busy_cycles[MTIA_UNIT_FI] = busy[LINE_FI_GET] + busy[LINE_FI_PUT];

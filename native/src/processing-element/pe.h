@@ -73,6 +73,8 @@ void pe_interrupt(struct pe *pe);
 uint32_t pe_index(const struct pe *pe);
 struct hart *pe_hart(struct pe *pe, uint32_t hart);
 uint8_t *pe_local_memory(struct pe *pe, uint64_t *bytes);
+/* Of both harts since pe_create; whole where neither runs, and at the end of a job. */
+uint64_t pe_instructions(const struct pe *pe);
 void pe_read_counters(const struct pe *pe, struct pe_counters *counters);
 /* What a hart stands at (MTIA_HART_AT_* or the code of a unit command), and where. The thread that runs the PE. */
 uint32_t pe_hart_at(const struct pe *pe, uint32_t hart, uint64_t *pc);

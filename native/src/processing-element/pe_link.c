@@ -55,7 +55,7 @@ void pe_links_begin_job(struct pe *pe, uint64_t job) {
   /* Jobs come in the order of their numbers. */
   change_job(links, job, job - 1);
   pthread_mutex_unlock(&links->lock);
-  links->rest_at = pe->counters.instructions;
+  links->rest_at = pe_instructions(pe);
 }
 
 void pe_links_end_job(struct pe *pe) {
@@ -200,7 +200,7 @@ bool pe_links_admit(struct pe *pe) {
     command_processor_resume(pe);
     return true;
   }
-  links->rest_at = pe->counters.instructions;
+  links->rest_at = pe_instructions(pe);
   pthread_mutex_lock(&links->lock);
   links->seen = atomic_load(&links->arrivals);
   const struct arrival first = first_arrival(pe);
@@ -213,8 +213,8 @@ bool pe_links_admit(struct pe *pe) {
 
 void pe_links_admit_while_spinning(struct pe *pe) {
   struct pe_links *const links = &pe->links;
-  if (pe->counters.instructions - links->rest_at < SPIN_INSTRUCTIONS) return;
-  links->rest_at = pe->counters.instructions;
+  if (pe_instructions(pe) - links->rest_at < SPIN_INSTRUCTIONS) return;
+  links->rest_at = pe_instructions(pe);
   pthread_mutex_lock(&links->lock);
   const struct arrival first = first_arrival(pe);
   if (first.number != AWAITABLE) admit(links, first.number);

@@ -75,7 +75,7 @@ export interface UnitCounters {
   readonly commands: bigint;
 }
 
-/** Of one processing element since power-on, as of the end of its last slice. */
+/** Of one processing element since power-on, as of the end of its last job or slice. */
 export interface PeCounters {
   readonly units: Readonly<Record<UnitName, UnitCounters>>;
   /** Device cycles in which each hart stood at a unit command. */
