@@ -237,7 +237,28 @@ static void a_descriptor_stays_in_the_grid(struct mtia_device *device) {
   }
 }
 
+static uint64_t launch_cycles(struct mtia_device *device, uint32_t pes, uint32_t flags) {
+  struct step steps[] = {WRITE32(WQE(SLOT), 9), WRITE32(WQE(ARM), pes | flags), READ64(WQE(CYCLES)), WRITE32(WQE(ARM), 0)};
+  RUN(device, steps);
+  return steps[2].value;
+}
+
+/* What a job costs before its first instruction: with the PEs that it goes to one by one (v1), or for all alike (2i). */
+static void a_launch_costs_what_handing_it_over_takes(void) {
+  for (uint32_t generation = 1; generation <= 2; generation++) {
+    struct mtia_device *device = open_device(generation);
+    const uint64_t one = launch_cycles(device, 1, 0), two = launch_cycles(device, 2, 0), all = launch_cycles(device, 64, 0);
+    const uint64_t next = launch_cycles(device, 64, MTIA_JOB_ARM_FOLLOWS);
+    CHECK_EQUAL(one, generation == 1 ? 720 : 1215);
+    CHECK_EQUAL(two, generation == 1 ? 765 : 1215);
+    CHECK_EQUAL(all, generation == 1 ? 3600 : 1215); /* five times: broadcast saves 80 % (I25) */
+    CHECK_EQUAL(next, all / 2);
+    CHECK_OK(mtia_close(device));
+  }
+}
+
 static void jobs(void) {
+  a_launch_costs_what_handing_it_over_takes();
   struct mtia_device *device = open_device(2);
   CHECK(start_job(device, 0, RECTANGLE(0, 0, 1, 1), 1, 0) != MTIA_ERROR_OK); /* in reset */
   start_monitor(device, UINT64_MAX);

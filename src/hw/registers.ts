@@ -247,7 +247,7 @@ export const REGISTER_BLOCKS: readonly RegisterBlock[] = [
         'ARM',
         32,
         'WO',
-        'number of PEs the slot waits for (7:0), JOB_ARM (8); clears the result of the slot. A job that FOLLOWS costs jobReplaceNs, any other jobLaunchNs',
+        'number of PEs the slot waits for (7:0), JOB_ARM (8); clears the result of the slot. A job that FOLLOWS costs jobReplaceNs, any other jobLaunchNs, and without broadcast jobHandOverShare of it more for each PE after the first',
       ),
       register(
         0x14,

@@ -24,3 +24,11 @@ describe.each(['v1', '2i'] as const)('rectangles of FULLY_CONNECTED, %s', (gener
     expect(grid.fullyConnected(2048, 2048, 4096, 3).rows).toBe(3);
   });
 });
+
+test('without broadcast a product gets fewer PEs where reaching one more costs more than it saves', () => {
+  const { v1 } = SPECIFICATIONS;
+  const withBroadcast = { ...v1, broadcastDispatch: { ...v1.broadcastDispatch, value: 1 } };
+  const small = [256, 256, 256, 8] as const;
+  expect(new Grid(v1).fullyConnected(...small)).toMatchObject({ columns: 8, rows: 4 });
+  expect(new Grid(withBroadcast).fullyConnected(...small)).toMatchObject({ columns: 8, rows: 8 });
+});

@@ -324,11 +324,13 @@ static uint64_t rectangle_mask(const struct chip *chip, uint32_t rectangle) {
 
 /*
  * The firmware says which it is. Whether a PE is still at work when a job comes would depend on the host's scheduling, and device
- * time must not.
+ * time must not. Without broadcast the PEs get their descriptors one after the other, and the job has started with the last.
  */
-static uint64_t launch_cycles(const struct mtia_specification *specification, bool follows) {
+static uint64_t launch_cycles(const struct mtia_specification *specification, uint32_t pes, bool follows) {
   const double ns = follows ? specification->job_replace_ns : specification->job_launch_ns;
-  return (uint64_t)(ns * specification->clock_mhz / 1000);
+  const bool one_by_one = specification->broadcast_dispatch == 0 && pes > 1;
+  const double hand_overs = one_by_one ? specification->job_hand_over_share * (pes - 1) : 0;
+  return (uint64_t)(ns * (1 + hand_overs) * specification->clock_mhz / 1000);
 }
 
 /* Copies the arguments in use, and clears those that are in the copy from before. */
@@ -399,8 +401,9 @@ static void arm(struct chip *chip, uint32_t value) {
   struct work_queue_engine *engine = &chip->work_queue_engine;
   if (engine->slot >= MTIA_LIMIT_JOB_SLOTS) return;
   pthread_mutex_lock(&engine->lock);
-  clear_slot(&engine->slots[engine->slot], value & MTIA_JOB_ARM_PES_MASK);
-  engine->slots[engine->slot].launch_cycles = launch_cycles(&chip->specification, (value & MTIA_JOB_ARM_FOLLOWS) != 0);
+  const uint32_t pes = value & MTIA_JOB_ARM_PES_MASK;
+  clear_slot(&engine->slots[engine->slot], pes);
+  engine->slots[engine->slot].launch_cycles = launch_cycles(&chip->specification, pes, (value & MTIA_JOB_ARM_FOLLOWS) != 0);
   atomic_fetch_and(&engine->done, ~(1ull << engine->slot));
   pthread_mutex_unlock(&engine->lock);
 }

@@ -48,6 +48,7 @@ const LABEL: Readonly<Record<FigureName, string>> = {
   interruptVectors: 'interrupt vectors',
   jobLaunchNs: 'job launch',
   jobReplaceNs: 'job replacement',
+  jobHandOverShare: 'job hand-over',
   tdpWatts: 'thermal design power',
 };
 

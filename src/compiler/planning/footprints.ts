@@ -9,7 +9,7 @@ import type { Footprint } from './buffers.js';
 const START_CYCLES = 400;
 /** Cycles of the harts for a tile or an item, whatever its size. */
 const ITEM_CYCLES = 120;
-/** What one more PE must save to be worth its launch. */
+/** What one more PE must save to be worth its part of a launch, where a broadcast reaches it. */
 const PE_CYCLES = 4;
 /** Between a PE and the network, for each generation (v1: 32; docs/numerics.md). */
 const NETWORK_BYTES_PER_CYCLE = 32;
@@ -42,6 +42,7 @@ export class Grid {
   readonly #networkBytesPerCycle: number;
   readonly #kBytesPerCycle: number;
   readonly #localBytes: number;
+  readonly #peCycles: number;
   readonly launchCycles: number;
 
   constructor(specification: Specification) {
@@ -53,6 +54,9 @@ export class Grid {
     this.#kBytesPerCycle = specification.dpeBytesOfKPerCycle.value;
     this.#localBytes = specification.localMemoryBytes.value;
     this.launchCycles = (specification.jobLaunchNs.value * clock) / 1000;
+    // Most jobs of a graph follow others.
+    const handOver = (specification.jobHandOverShare.value * specification.jobReplaceNs.value * clock) / 1000;
+    this.#peCycles = specification.broadcastDispatch.value === 0 ? handOver : PE_CYCLES;
   }
 
   /** The FC kernel: the rectangle splits m over its rows and n over its columns, tile by tile. */
@@ -89,7 +93,7 @@ export class Grid {
     const delivered = (n * weightLoads + m * inputLoads) * kBytes;
     const first = Math.min((rows + columns) * kBytes, LOAD_BYTES);
     const load = Math.max(port / this.#networkBytesPerCycle, delivered / this.#bytesPerCycle);
-    return START_CYCLES + first / this.#networkBytesPerCycle + Math.max(compute, load) + pes * PE_CYCLES;
+    return START_CYCLES + first / this.#networkBytesPerCycle + Math.max(compute, load) + pes * this.#peCycles;
   }
 
   /** How often the kernel loads an operand: once where local memory has room to keep it, weights first. */
@@ -115,7 +119,7 @@ export class Grid {
     const pes = columns * rows;
     const share = Math.ceil(items / pes);
     const load = this.#loadCycles(share * bytesOfItem, pes);
-    const cycles = START_CYCLES + Math.max(share * cyclesOfItem, load) + pes * PE_CYCLES;
+    const cycles = START_CYCLES + Math.max(share * cyclesOfItem, load) + pes * this.#peCycles;
     return { columns, rows, cycles, values: {} };
   }
 
