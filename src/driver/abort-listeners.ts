@@ -2,6 +2,8 @@
  * Listeners for abort signals, one on each signal however many runs share it: an event target warns of a leak beyond ten,
  * and a server's shutdown signal is shared by every request.
  */
+import { describeValue, invalidArgument } from './errors.js';
+
 type Listener = () => void;
 
 /** Listeners of AbortSignals: one for each signal, however many commands it is given with. */
@@ -25,4 +27,10 @@ export class AbortListeners {
     });
     return listeners;
   }
+}
+
+/** For programs that no compiler has checked. Throws INVALID_ARGUMENT. */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw invalidArgument(`signal is ${describeValue(signal)}; give an AbortSignal`);
 }

@@ -145,6 +145,12 @@ export function deviceError(code: ErrorName, place: FaultPlace, options: { reado
   return new MtiaError(code, message, { place, ...options });
 }
 
+/** For programs that no compiler has checked. Throws INVALID_ARGUMENT where options are no object. */
+export function checkOptions(options: object): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw invalidArgument(`options are an object, got ${describeValue(options)}; leave them out or give {}`);
+}
+
 /** The error of every use after close. */
 export function closedError(what: string): MtiaError {
   return new MtiaError('DEVICE_CLOSED', `${what} is closed; open a new one`);

@@ -1,5 +1,5 @@
 /** The user-space driver: a card behind PciFunction becomes contexts, queues and promises. */
-export { AbortListeners } from './abort-listeners.js';
+export { AbortListeners, checkSignal } from './abort-listeners.js';
 export { AttachedDevice, type AttachOptions } from './attached-device.js';
 export type { CardResources } from './boot.js';
 export type { Card, CardProperties, CardShare, Grid } from './card.js';
@@ -34,6 +34,7 @@ export {
 } from './emulator/index.js';
 export { decodeError, type ErrorMessage, encodeError } from './error-message.js';
 export {
+  checkOptions,
   closedError,
   describePlace,
   describeValue,

@@ -1,9 +1,9 @@
 /** A submission/completion queue pair: commands in, promises out. */
 import { errorNameOf, HOST_COMMAND, LIMITS } from '../hw/index.js';
-import type { AbortListeners } from './abort-listeners.js';
+import { type AbortListeners, checkSignal } from './abort-listeners.js';
 import type { QueuePage } from './card-registers.js';
 import { type CompletionRecord, commandName, readError, readRecord } from './completion.js';
-import { closedError, describeValue, deviceError, invalidArgument, MtiaError } from './errors.js';
+import { closedError, deviceError, MtiaError } from './errors.js';
 import type { HostPages, InterruptSubscription } from './pci-function.js';
 import { type Command, checkCommand, completionRingOffset, RingPair } from './ring.js';
 import type { Watchdog, Watched } from './watchdog.js';
@@ -149,8 +149,7 @@ export class Queue implements Watched {
     const done = new Promise<CompletionRecord>((resolve, reject) => {
       if (this.#failure !== undefined) throw this.#failure;
       checkCommand(command);
-      if (!(signal instanceof AbortSignal))
-        throw invalidArgument(`signal is ${describeValue(signal)}; give an AbortSignal`);
+      checkSignal(signal);
       if (signal.aborted) throw this.#abortedError(command, { reason: signal.reason });
       waiting = { command, resolve, reject };
       this.#enqueue(waiting);

@@ -2,7 +2,7 @@
  * Device memory of one context. Protection works on 64 KiB pages, allocations are as small as 64 bytes: pages are taken in
  * arenas, assigned to the context by the firmware, and divided up by pools.
  */
-import { type Context, closedError, invalidArgument, MtiaError } from '../driver/index.js';
+import { type Context, closedError, describeValue, invalidArgument, MtiaError } from '../driver/index.js';
 import { PROTECTION_PAGE_BYTES } from '../hw/index.js';
 import { Arena, GRANULE } from './arena.js';
 import type { PageSource } from './device-heaps.js';
@@ -41,7 +41,7 @@ export interface AllocationOptions {
 export type OutOfMemoryObserver = (device: number, requested: number, deviceTotal: number, deviceFree: number) => void;
 
 /** What allocation needs of a context. */
-export type PageOwner = Pick<Context, 'id' | 'assignPages' | 'releasePages'>;
+export type PageOwner = Pick<Context, 'id' | 'failure' | 'assignPages' | 'releasePages'>;
 
 /** What the memory manager of a device needs to know of it. */
 export interface DeviceMemoryOptions {
@@ -109,6 +109,7 @@ export class DeviceMemory {
 
   /** The pool of allocations that name none. */
   defaultPool(memory: MemoryKind): MemoryPool {
+    checkKind(memory);
     return this.#defaults[memory];
   }
 
@@ -138,6 +139,7 @@ export class DeviceMemory {
 
   /** As torch.accelerator.get_memory_info: what no context holds, and all there is. */
   memoryInfo(memory: MemoryKind): readonly [free: number, total: number] {
+    checkKind(memory);
     const { freeBytes, totalBytes } = this.#heaps.occupancy(memory);
     return [freeBytes, totalBytes];
   }
@@ -279,6 +281,7 @@ export class DeviceMemory {
     },
     freed: () => this.#freed(),
     forget: (pool) => this.#pools.delete(pool),
+    failure: () => this.#owner.failure,
   };
 
   /** The pages belong to the device again only when the firmware has taken them from the context. */
@@ -300,10 +303,13 @@ export class DeviceMemory {
       checkKind(kind);
       return this.#defaults[kind];
     }
+    if (!(pool instanceof MemoryPool)) throw invalidArgument(`expected a memory pool, got ${describeValue(pool)}`);
+    if (!this.#pools.has(pool) && !pool.closed) {
+      throw pool.failure ?? invalidArgument('the pool belongs to another device');
+    }
     if (memory !== undefined && memory !== pool.memory) {
       throw invalidArgument(`the pool holds ${pool.memory}, not ${memory}; leave memory out`);
     }
-    if (!this.#pools.has(pool) && !pool.closed) throw invalidArgument('the pool belongs to another device');
     return pool;
   }
 

@@ -2,7 +2,7 @@
  * Memory of one kind that a context holds in arenas. Allocations are ordered by the host, or by a stream: then what a
  * stream frees is its own again at once, and another stream's when that one knows the first to be past the free.
  */
-import { closedError, invalidArgument } from '../driver/index.js';
+import { closedError, invalidArgument, type MtiaError } from '../driver/index.js';
 import { PROTECTION_PAGE_BYTES } from '../hw/index.js';
 import type { Arena, UsedBlock } from './arena.js';
 import type { MemoryHistory } from './memory-history.js';
@@ -67,6 +67,8 @@ export interface ArenaSource {
   /** Memory has become free. */
   freed(): void;
   forget(pool: MemoryPool): void;
+  /** DEVICE_RESET where the device has been reset since. */
+  failure(): MtiaError | undefined;
 }
 
 export interface AllocationRequest {
@@ -143,6 +145,11 @@ export class MemoryPool implements AsyncDisposable {
   }
 
   // What follows is for DeviceMemory.
+
+  /** Why it may be used no more, be it open. */
+  get failure(): MtiaError | undefined {
+    return this.#source.failure();
+  }
 
   /** Segments that the pool holds. */
   get arenas(): Iterable<Arena> {

@@ -104,7 +104,10 @@ export class CommandStream implements StreamOrder {
     return this.#closing !== undefined;
   }
 
+  /** Throws DEVICE_CLOSED where the stream is closed, and DEVICE_RESET where it is older than the latest reset. */
   checkOpen(): void {
+    const { failure } = this.#queue;
+    if (failure?.code === 'DEVICE_RESET') throw failure;
     if (this.#closing !== undefined) throw closedError('the stream');
   }
 
@@ -159,7 +162,10 @@ export class CommandStream implements StreamOrder {
     const failure = this.#failure ?? inherited;
     this.#failure = undefined;
     if (this.#inheritance === inheritance) this.#inheritance = INDEPENDENT;
-    if (failure === undefined && !this.#deviceFailed) return;
+    if (failure === undefined && !this.#deviceFailed) {
+      if (!this.closed) this.checkOpen();
+      return;
+    }
     await this.#recover();
     if (failure !== undefined) throw failure;
   }

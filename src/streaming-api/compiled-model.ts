@@ -1,5 +1,5 @@
 import type { CompiledGraph, GraphTensor, JobSummary } from '../compiler/compiled-graph.js';
-import { AbortListeners, closedError, invalidArgument, MtiaError } from '../driver/index.js';
+import { AbortListeners, checkOptions, checkSignal, closedError, invalidArgument, MtiaError } from '../driver/index.js';
 import { Binding, type LoadedGraph } from './binding.js';
 import { BindingPool } from './binding-pool.js';
 import type { DeviceBuffer } from './device-buffer.js';
@@ -105,7 +105,9 @@ export class CompiledModel implements AsyncDisposable {
     const start = performance.now();
     this.#checkOpen();
     const data = checkInputs(inputs, this.inputs);
+    checkOptions(options);
     const { signal, outputs, stream } = options;
+    checkSignal(signal);
     if (stream !== undefined) this.#loaded.image.checkBelongsTo(stream.owner, 'the model');
     if (outputs !== undefined) checkOutputs(outputs, this.outputs);
     if (signal?.aborted === true) throw abortedError(signal);

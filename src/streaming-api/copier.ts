@@ -243,6 +243,7 @@ export class Copier {
   /** Several copies, each checked before the first is sent. */
   list(copies: readonly ListedCopy[]): Promise<CompletionRecord> {
     if (!Array.isArray(copies)) throw invalidArgument(`a list of copies is an array, got ${describeValue(copies)}`);
+    this.#commands.checkOpen();
     for (const { destination, source, ...options } of copies) {
       for (const memory of [destination, source]) if (!ArrayBuffer.isView(memory)) this.#checkOwner(memory);
       if (!(destination instanceof DeviceBuffer) && !(source instanceof DeviceBuffer)) {

@@ -1,5 +1,6 @@
 import {
   type CompletionRecord,
+  checkOptions,
   closedError,
   describeValue,
   deviceError,
@@ -103,6 +104,7 @@ export class Graph implements AsyncDisposable {
 
   /** Ends the capture. Throws CAPTURE_INVALIDATED or CAPTURE_UNJOINED where it makes no graph; the streams work again. */
   captureEnd(): void {
+    this.#checkOpen();
     const stream = this.#capturing;
     if (stream === undefined) throw invalidArgument('no capture has begun; call captureBegin first');
     this.#capturing = undefined;
@@ -271,8 +273,7 @@ export class Graph implements AsyncDisposable {
 
   #replay(stream: Stream, options: ReplayOptions): Promise<CompletionRecord> {
     this.#checkOpen();
-    if (typeof options !== 'object' || options === null)
-      throw invalidArgument(`options are an object, got ${describeValue(options)}`);
+    checkOptions(options);
     const { bindings, deadlineMs, signal } = options;
     const memory = this.#instantiated();
     const layout = this.#captured();

@@ -1,4 +1,11 @@
-import { type CompletionRecord, describeValue, invalidArgument, MtiaError, type Queue } from '../driver/index.js';
+import {
+  type CompletionRecord,
+  checkOptions,
+  describeValue,
+  invalidArgument,
+  MtiaError,
+  type Queue,
+} from '../driver/index.js';
 import type { AllocationOptions, DeviceAllocation, PinnedMemory } from '../memmgr/index.js';
 import { ArgumentSlots } from './argument-slots.js';
 import { Capture } from './capture.js';
@@ -381,7 +388,7 @@ export class Stream implements AsyncDisposable {
   /** Delivers a wrong argument as the device's failures are delivered, and lets the promise be dropped. */
   #enqueue<T>(enqueue: () => Promise<T>, options: CommandOptions = {}): Promise<T> {
     try {
-      checkObject(options);
+      checkOptions(options);
       // It could end the capture, and no replay.
       if (options.signal !== undefined) this.commands.checkNotCapturing('a command with a signal of its own');
       const done = enqueue();
@@ -394,12 +401,6 @@ export class Stream implements AsyncDisposable {
 }
 
 const ignore = (): void => undefined;
-
-/** For programs that no compiler has checked. */
-function checkObject(options: object): void {
-  if (typeof options === 'object' && options !== null) return;
-  throw invalidArgument(`options are an object, got ${describeValue(options)}; leave them out or give {}`);
-}
 
 /** For programs that no compiler has checked. */
 function checkKind(value: object, kind: { [Symbol.hasInstance](value: unknown): boolean }, wanted: string): void {

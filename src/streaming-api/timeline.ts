@@ -1,4 +1,11 @@
-import { AbortListeners, checkDeadline, invalidArgument, MtiaError, startDeadline } from '../driver/index.js';
+import {
+  AbortListeners,
+  checkDeadline,
+  checkSignal,
+  invalidArgument,
+  MtiaError,
+  startDeadline,
+} from '../driver/index.js';
 import { abortedBy, type Dependency } from './dependency.js';
 import { HIGHEST_VALUE, type Semaphore, type Semaphores } from './semaphores.js';
 import { UseCount } from './use-count.js';
@@ -101,6 +108,7 @@ export class Timeline implements Disposable {
     const wanted = checkValue(value);
     this.checkOpen();
     if (deadlineMs !== undefined) checkDeadline(deadlineMs);
+    checkSignal(signal);
     if (signal?.aborted === true) throw givenUp(wanted, signal);
     let forget: (() => void) | undefined;
     let endDeadline: (() => void) | undefined;

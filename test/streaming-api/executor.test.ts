@@ -313,6 +313,24 @@ describe('a process with an executor', () => {
     expect(await run(script)).toMatchObject({ ...CLEAN, code: 7 });
   });
 
+  it('outlives worker threads that end before they were ready, and is closed in the middle of it', async () => {
+    const script = `
+      const running = setInterval(() => undefined, 1000);
+      for (const pauseMs of [0, 20, 100]) {
+        await executor.terminateWorker(0);
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await executor.terminateWorker(0);
+        while (executor.stats().workers < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      await executor.run(inputs());
+      await executor.terminateWorker(0);
+      await executor.terminateWorker(0);
+      await executor.close();
+      clearInterval(running);
+      console.log('closed');`;
+    expect(await run(script)).toMatchObject({ ...CLEAN, code: 0, stdout: 'closed\n' });
+  });
+
   it('outlives its worker threads, all of them and again and again', async () => {
     const script = `
       let answered = 0;

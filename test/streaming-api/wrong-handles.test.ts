@@ -45,6 +45,11 @@ const WRONG_KIND: Readonly<Record<string, () => unknown>> = {
   compileModel: () => compileModel({} as never, { generation: '2i' }),
   'compileModel without options': () => compileModel({ nodes: [], inputs: [], outputs: [] } as never, none),
   'a signal that is none': () => stream.fill(buffer, 0, { signal: {} as never }),
+  'device.memoryInfo': () => device.memoryInfo('hbm' as never),
+  'device.defaultMemoryPool': () => device.defaultMemoryPool('hbm' as never),
+  'device.allocate from no pool': () => device.allocate(64, { pool: {} as never }),
+  'createExecutor with null as its options': () => createExecutor('model.pt2', none),
+  'createExecutor on no device': () => createExecutor('model.pt2', { device: {} as never }),
   'createExecutor with a delay as text': () => createExecutor('model.pt2', { maxDelay: '5' as never }),
 };
 

@@ -1,5 +1,5 @@
 /** The card of an executor: its own, or one of the caller's; and what becomes of it. */
-import { invalidArgument, MtiaError } from '../../driver/index.js';
+import { describeValue, invalidArgument, MtiaError } from '../../driver/index.js';
 import { Device } from '../device.js';
 import type { SharedDevice } from '../shared-device.js';
 import type { ExecutorLimits, ExecutorOptions } from './executor-options.js';
@@ -46,6 +46,7 @@ export class ExecutorCard {
   static async open(options: ExecutorOptions, limits: ExecutorLimits): Promise<ExecutorCard> {
     const { device, generation, firmware, allowUnsignedFirmware = false } = options;
     if (device !== undefined) {
+      if (!(device instanceof Device)) throw invalidArgument(`expected a Device, got ${describeValue(device)}`);
       const given = (['generation', 'firmware', 'allowUnsignedFirmware', 'peThreads'] as const).find(
         (name) => options[name] !== undefined,
       );

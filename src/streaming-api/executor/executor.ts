@@ -1,6 +1,14 @@
 /** Compiled graphs across worker threads: requests of many callers, gathered into batches. */
 import type { CompiledGraph, GraphTensor } from '../../compiler/compiled-graph.js';
-import { AbortListeners, checkDeadline, closedError, MtiaError, startDeadline } from '../../driver/index.js';
+import {
+  AbortListeners,
+  checkDeadline,
+  checkOptions,
+  checkSignal,
+  closedError,
+  MtiaError,
+  startDeadline,
+} from '../../driver/index.js';
 import { checkModel, fixedShape } from '../graph-source.js';
 import type { TensorData } from '../model-types.js';
 import { unpack } from '../tensor-data.js';
@@ -42,6 +50,7 @@ const MOST_LOSSES = 2;
  */
 export async function createExecutor(model: string | CompiledGraph, options: ExecutorOptions = {}): Promise<Executor> {
   checkModel(model);
+  checkOptions(options);
   const limits = limitsOf(options);
   const card = await ExecutorCard.open(options, limits);
   const workers: WorkerThread[] = [];
@@ -179,7 +188,9 @@ export class Executor implements AsyncDisposable {
   async run(inputs: Readonly<Record<string, TensorData>>, options: ExecutorRunOptions = {}): Promise<ExecutorResult> {
     if (this.#draining) throw closedError('the executor');
     if (this.#loss !== undefined) throw this.#loss;
+    checkOptions(options);
     const { signal, deadlineMs = this.#limits.deadlineMs } = options;
+    checkSignal(signal);
     if (deadlineMs !== undefined) checkDeadline(deadlineMs);
     checkPriority(options.priority);
     if (signal?.aborted === true) throw abortedError(signal);

@@ -35,6 +35,8 @@ export class WorkerThread {
   /** `suspended`: the card is being reset, or is lost. */
   #state: 'starting' | 'ready' | 'suspended' | 'dead' | 'closed' = 'starting';
   #losses = 0;
+  /** Takes the task back that makes a thread ready, where the thread has ended without it. */
+  #preparation: AbortController | undefined;
   #restarting: Promise<void> = Promise.resolve();
   #failure: unknown;
 
@@ -153,17 +155,24 @@ export class WorkerThread {
     const slabs = this.#slabs.map(({ memory }) => memory);
     const device = this.#share();
     const task = { device, graphs: this.#graphs, slabs, checkRows };
-    unwrap(await this.#perform<void>('prepare', task, device.ports));
+    const preparation = new AbortController();
+    this.#preparation = preparation;
+    try {
+      unwrap(await this.#perform<void>('prepare', task, { ports: device.ports, signal: preparation.signal }));
+    } finally {
+      if (this.#preparation === preparation) this.#preparation = undefined;
+    }
     if (this.#state === 'starting') this.#state = 'ready';
   }
 
   async #perform<T>(
     name: string,
     task: PrepareTask | RunTask | AbortTask | undefined,
-    ports?: SharedDevice['ports'],
+    { ports = [], signal }: { readonly ports?: SharedDevice['ports']; readonly signal?: AbortSignal } = {},
   ): Promise<Answer<T>> {
     try {
-      return await this.#pool.run(task, ports === undefined ? { name } : { name, transferList: [...ports] });
+      const transferList = ports.length === 0 ? {} : { transferList: [...ports] };
+      return await this.#pool.run(task, { name, ...transferList, ...(signal === undefined ? {} : { signal }) });
     } catch (cause) {
       throw new MtiaError('WORKER_LOST', 'the worker thread that ran the request ended', { cause });
     }
@@ -172,7 +181,14 @@ export class WorkerThread {
   #onLost(): void {
     if (this.#state === 'closed' || this.#state === 'dead') return;
     this.#losses++;
-    // While it gets ready, whoever prepares it learns of the loss by the task that failed.
+    // While it gets ready, whoever prepares it learns of the loss by the task that failed. A thread that had not even started
+    // had no task yet: piscina keeps that for a successor, and starts none.
+    const preparation = this.#preparation;
+    if (preparation !== undefined) {
+      setImmediate(() => {
+        if (this.#preparation === preparation) preparation.abort();
+      });
+    }
     if (this.#state !== 'ready') return;
     // Piscina is still taking the old thread out of its list.
     this.#state = 'starting';
