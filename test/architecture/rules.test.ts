@@ -59,8 +59,6 @@ describe('the driver and what is above it', { timeout: 60_000 }, () => {
 
 /** Lines of a file: it is read from top to bottom, so it has to be short. */
 const MOST_LINES = 550;
-/** Lists of entries of one form, which are looked up, not read. */
-const LISTS: ReadonlyMap<string, number> = new Map([['src/conformance/cases/streams.ts', 650]]);
 
 describe('files', () => {
   it('have about 500 lines at most', () => {
@@ -69,6 +67,6 @@ describe('files', () => {
     );
     expect(files.length).toBeGreaterThan(500);
     const lengths = files.map((file) => ({ file, lines: textOf(file).split('\n').length }));
-    expect(lengths.filter(({ file, lines }) => lines > (LISTS.get(file) ?? MOST_LINES))).toEqual([]);
+    expect(lengths.filter(({ lines }) => lines > MOST_LINES)).toEqual([]);
   });
 });

@@ -27,9 +27,11 @@ import { queueCases } from './queues.js';
 import { reducedDeviceCases } from './reduced-devices.js';
 import { registerCases } from './registers.js';
 import { resetCases } from './reset.js';
+import { streamFailureCases } from './stream-failures.js';
 import { streamCases } from './streams.js';
 import { stressCases } from './stress.js';
 import { threadCases } from './threads.js';
+import { timelineCases } from './timelines.js';
 
 /** Every case, category by category. */
 export const CASES: readonly ConformanceCase[] = [
@@ -54,6 +56,8 @@ export const CASES: readonly ConformanceCase[] = [
   ...memoryCheckingCases,
   ...queueOrderedMemoryCases,
   ...streamCases,
+  ...timelineCases,
+  ...streamFailureCases,
   ...memcpyCases,
   ...graphCases,
   ...compiledExecutionCases,
