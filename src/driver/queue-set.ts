@@ -7,6 +7,7 @@ import { InterruptVectors } from './interrupt-vectors.js';
 import type { HostPages, PciFunction } from './pci-function.js';
 import { QUEUE_ENTRIES, Queue, type QueueParts } from './queue.js';
 import { ringBytes } from './ring.js';
+import { TurnBudget } from './turn-budget.js';
 import type { Watchdog } from './watchdog.js';
 
 export interface QueueSetParts {
@@ -52,6 +53,7 @@ export class QueueSet {
   readonly #queues = new Set<Queue>();
   readonly #rings = new Map<Queue, HostPages>();
   readonly #abortListeners = new AbortListeners();
+  readonly #turn = new TurnBudget();
   readonly #vectors: InterruptVectors;
 
   constructor(parts: QueueSetParts) {
@@ -85,6 +87,7 @@ export class QueueSet {
       deadlineMs,
       watchdog,
       abortListeners: this.#abortListeners,
+      turn: this.#turn,
       abort: (position, count) => this.#parts.abort(number, position, count),
       subscribe: (listener) => this.#vectors.subscribe(vector, listener),
       release: (quiet) => {

@@ -6,11 +6,10 @@ import { type CompletionRecord, commandName, readError, readRecord } from './com
 import { closedError, deviceError, MtiaError } from './errors.js';
 import type { HostPages, InterruptSubscription } from './pci-function.js';
 import { type Command, checkCommand, completionRingOffset, RingPair } from './ring.js';
+import type { Drained, TurnBudget } from './turn-budget.js';
 import type { Watchdog, Watched } from './watchdog.js';
 
 export const QUEUE_ENTRIES = LIMITS.QUEUE_ENTRIES;
-/** Completions that a queue takes in one turn of the event loop. */
-const DRAIN_BUDGET = 64;
 const SLOT_BITS = 8;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
 
@@ -29,6 +28,8 @@ export interface QueueParts {
   readonly deadlineMs: number;
   readonly watchdog: Watchdog;
   readonly abortListeners: AbortListeners;
+  /** Shared by the queues of the card. */
+  readonly turn: TurnBudget;
   subscribe(listener: () => void): InterruptSubscription;
   /** Unmaps the rings and, once `quiet` has settled, gives number and vector back. */
   release(quiet: Promise<unknown> | undefined): void;
@@ -68,7 +69,7 @@ export interface SubmitOptions {
 }
 
 /** A submission ring and its completions: commands go in, promises settle by interrupt. */
-export class Queue implements Watched {
+export class Queue implements Watched, Drained {
   readonly #parts: QueueParts;
   readonly #ring: RingPair;
   readonly #interrupt: InterruptSubscription;
@@ -78,7 +79,6 @@ export class Queue implements Watched {
   #tail = 0;
   #head = 0;
   #flushScheduled = false;
-  #drainScheduled: NodeJS.Immediate | undefined;
   readonly #flush = (): void => this.#ringDoorbell();
   /** Why nothing can be submitted any more. */
   #failure: MtiaError | undefined;
@@ -198,26 +198,17 @@ export class Queue implements Watched {
   drain(): void {
     if (this.#closed) return;
     try {
-      if (this.#takeCompletions()) this.#drainLater();
+      if (this.#takeCompletions()) this.#parts.turn.defer(this);
     } catch (cause) {
       this.#loseDevice(cause);
     }
   }
 
-  #drainLater(): void {
-    this.#drainScheduled ??= setImmediate(() => {
-      this.#drainScheduled = undefined;
-      this.drain();
-    });
-  }
-
   /** True where it stopped for the sake of others. */
   #takeCompletions(): boolean {
     const first = this.#head;
-    let full = false;
+    let stopped = false;
     for (;;) {
-      full = (this.#head - first) >>> 0 >= DRAIN_BUDGET;
-      if (full) break;
       const entry = this.#ring.completionAt(this.#head);
       const expected = (this.#head + 1) >>> 0;
       const sequence = this.#ring.sequence(entry);
@@ -225,6 +216,8 @@ export class Queue implements Watched {
         this.#checkOlder(sequence, expected);
         break;
       }
+      stopped = !this.#parts.turn.take();
+      if (stopped) break;
       this.#complete(entry);
       this.#head = expected;
     }
@@ -232,7 +225,7 @@ export class Queue implements Watched {
       this.#parts.page.consumeCompletions(this.#head);
       this.#admitWaiting();
     }
-    return full;
+    return stopped;
   }
 
   get working(): boolean {
@@ -244,7 +237,7 @@ export class Queue implements Watched {
   inspect(nowMs: number, othersWork: boolean): void {
     this.drain();
     // What has completed is not to be judged; the rest is looked at next time.
-    if (this.#drainScheduled !== undefined) return;
+    if (this.#parts.turn.isDeferred(this)) return;
     const oldest = this.#oldest();
     if (oldest === undefined) return;
     const fault = this.#parts.page.fault();
