@@ -57,6 +57,10 @@ export class LoopbackFunction extends SoftwareFunction {
     ];
   }
 
+  protected override get opcodes(): readonly number[] {
+    return [...COMMANDS.keys(), ...ADMINISTRATION.keys(), HOST_COMMAND.ABORT];
+  }
+
   protected override execute(command: SoftwareCommand): SoftwareOutcome | undefined {
     if (this.semaphores.aborts(command)) return { error: 'ABORTED' };
     const outcome = this.#execute(command);

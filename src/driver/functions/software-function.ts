@@ -156,6 +156,10 @@ export abstract class SoftwareFunction implements PciFunction {
 
   /** What the command does; undefined while it has to wait: it is tried again after every other command. */
   protected abstract execute(command: SoftwareCommand): SoftwareOutcome | undefined;
+  /** Commands that it takes. */
+  protected get opcodes(): readonly number[] {
+    return Object.values(HOST_COMMAND);
+  }
   /** A queue was enabled or disabled. */
   protected queueChanged(_queue: number): void {}
   /** Forgets what a function reset clears. */
@@ -253,7 +257,7 @@ export abstract class SoftwareFunction implements PciFunction {
 
   #boot(): void {
     this.#set(at('FIRMWARE_ABI'), 4, PROTOCOL_VERSION);
-    const capabilities = Object.values(HOST_COMMAND).reduce((bits, opcode) => bits | (1n << BigInt(opcode)), 0n);
+    const capabilities = this.opcodes.reduce((bits, opcode) => bits | (1n << BigInt(opcode)), 0n);
     this.#set(at('FIRMWARE_CAPABILITIES'), 8, capabilities);
     this.#set(at('BOOT_STATUS'), 4, BOOT_STATUS.READY);
   }
