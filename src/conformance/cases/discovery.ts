@@ -4,12 +4,20 @@ import { pino } from 'pino';
 import { Administration } from '../../driver/administration.js';
 import { boot, identify, readResources } from '../../driver/boot.js';
 import { CardRegisters } from '../../driver/card-registers.js';
-import { Device as CardDevice, type FirmwareImage, type MtiaError } from '../../driver/index.js';
+import {
+  Device as CardDevice,
+  FaultInjectingFunction,
+  type FirmwareImage,
+  type MtiaError,
+} from '../../driver/index.js';
 import { Watchdog } from '../../driver/watchdog.js';
-import { firmwareVersionText, HOST_COMMAND, PROTOCOL_VERSION } from '../../hw/index.js';
+import { firmwareVersionText, HOST_COMMAND, PROTOCOL_VERSION, registerOffset } from '../../hw/index.js';
 import { category, conformanceCase } from '../case.js';
 import { rejectsWith } from '../expectations.js';
 import type { Fixture } from '../fixture.js';
+
+/** No command has these opcodes. */
+const UNKNOWN_CAPABILITIES = 0xf000_0000_0000_0000n;
 
 /** The bundle under test with some bytes changed. */
 function damaged(firmware: FirmwareImage, change: (bytes: Uint8Array) => void): FirmwareImage {
@@ -54,7 +62,7 @@ export const discoveryCases = category('discovery', {}, [
   conformanceCase(
     'has a capability bit for every command that works, and no other',
     'DISC-2',
-    { requires: ['boot'] },
+    { requires: ['memory'] },
     async (fixture) => {
       const card = await fixture.driver();
       const queue = await (await card.createContext()).createQueue();
@@ -68,6 +76,16 @@ export const discoveryCases = category('discovery', {}, [
       }
     },
   ),
+
+  conformanceCase('opens a card whose firmware can do more than this driver knows', 'DISC-2', {}, async (fixture) => {
+    const faulty = new FaultInjectingFunction(fixture.card().pci);
+    const at = registerOffset('BAR0', 'FIRMWARE_CAPABILITIES');
+    faulty.faults.corruptRead = (offset, value) => (offset === at ? value | UNKNOWN_CAPABILITIES : value);
+    const card = await fixture.driver({ card: { pci: faulty } });
+    assert.equal(card.capabilities & UNKNOWN_CAPABILITIES, UNKNOWN_CAPABILITIES);
+    const queue = await (await card.createContext()).createQueue();
+    await queue.submit({ opcode: HOST_COMMAND.NOP });
+  }),
 
   conformanceCase('refuses firmware of another protocol', 'DISC-3', {}, async (fixture) => {
     const other = { ...fixture.firmware, protocolVersion: PROTOCOL_VERSION + 1 };

@@ -8,6 +8,9 @@ import { PAGE_BYTES, type Session } from '../session.js';
 
 const { COPY_HOST_TO_DEVICE, COPY_DEVICE_TO_HOST, COPY_DEVICE_TO_DEVICE, FILL } = HOST_COMMAND;
 const GUARD = 64;
+/** What takes the device a while to copy. */
+const UNDER_WAY_BYTES = 3 << 20;
+const LARGE_BYTES = 64 << 20;
 
 /** Copies in and out at odd places, and looks at the bytes before and behind. */
 async function expectExactCopy(
@@ -243,6 +246,35 @@ const isolation = [
   }),
 
   conformanceCase(
+    'writes to no page any more that is unmapped under a copy',
+    'DMA-5',
+    { requires: ['isolation'] },
+    async (fixture) => {
+      const session = await fixture.session();
+      await session.fill(session.memory, UNDER_WAY_BYTES, 0x5555_5555);
+      for (let time = 0; time < 8; time++) {
+        const pages = session.context.allocateHost(UNDER_WAY_BYTES);
+        const iova = session.context.mapHost(pages);
+        const copies = Array.from({ length: 4 }, () =>
+          session.submit({ opcode: COPY_DEVICE_TO_HOST, a: session.memory, b: iova, c: UNDER_WAY_BYTES }),
+        );
+        const outcomes = Promise.allSettled(copies);
+        for (let turn = 0; turn < time; turn++) await new Promise((resolve) => setImmediate(resolve));
+        session.context.unmapHost(iova);
+        pages.view.fill(0x44);
+        for (const outcome of await outcomes) {
+          if (outcome.status === 'rejected') assert.equal(outcome.reason.code, 'HOST_ADDRESS_FAULT');
+        }
+        assert.ok(
+          pages.view.every((byte) => byte === 0x44),
+          'the device wrote to unmapped memory',
+        );
+      }
+      await session.roundTrip(session.memory, fixture.random.bytes(5000));
+    },
+  ),
+
+  conformanceCase(
     'uses the new pages when an address is mapped again',
     'DMA-5',
     { requires: ['isolation'] },
@@ -316,6 +348,43 @@ export const dmaCases = category('DMA', {}, [
   ...fillRefusals,
   ...isolation,
   ...nothing,
+
+  conformanceCase(
+    'copies 64 MiB, at odd addresses',
+    'DMA-1',
+    { requires: ['memory'], deadlineMs: 30_000 },
+    async (fixture) => {
+      const device = await fixture.driver();
+      const session = await fixture.session({ on: device });
+      const first = session.memory + BigInt(session.memoryBytes);
+      await session.context.assignPages(first, LARGE_BYTES / PAGE_BYTES + 1);
+      const [there, back] = [session.context.allocateHost(LARGE_BYTES), session.context.allocateHost(LARGE_BYTES)];
+      const block = fixture.random.bytes(1_000_003);
+      for (let at = 0; at < LARGE_BYTES; at += block.length) there.view.set(block.subarray(0, LARGE_BYTES - at), at);
+      const iovas = [session.context.mapHost(there), session.context.mapHost(back)] as const;
+      const [odd, bytes] = [first + 13n, LARGE_BYTES - 7];
+      await session.submit({ opcode: COPY_HOST_TO_DEVICE, a: iovas[0] + 7n, b: odd, c: bytes });
+      await session.submit({ opcode: COPY_DEVICE_TO_HOST, a: odd, b: iovas[1], c: bytes });
+      equalBytes(back.view.subarray(0, bytes), there.view.subarray(7), 'the copy');
+    },
+  ),
+
+  ...(['SRAM', 'LPDDR'] as const).map((memory) =>
+    conformanceCase(
+      `reaches the last byte of ${memory}, and nothing behind it`,
+      'DMA-1',
+      { requires: ['isolation'] },
+      async (fixture) => {
+        const device = await fixture.driver();
+        const session = await fixture.session({ on: device });
+        const end = MEMORY_MAP[memory].base + BigInt(memory === 'SRAM' ? device.sramBytes : device.lpddrBytes);
+        await session.context.assignPages(end - BigInt(PAGE_BYTES), 1);
+        await session.roundTrip(end - 5001n, fixture.random.bytes(5001));
+        await rejectsWith('MEMORY_PROTECTION', session.write(end - 1n, new Uint8Array(2)));
+        await rejectsWith('MEMORY_PROTECTION', session.read(end, 1));
+      },
+    ),
+  ),
 
   conformanceCase('keeps copies of one queue in order', 'QUE-1', { requires: ['memory'] }, async (fixture) => {
     const session = await fixture.session();

@@ -8,7 +8,7 @@ import { category, conformanceCase } from '../case.js';
 import { rejectsWith } from '../expectations.js';
 import { Session } from '../session.js';
 
-const { NOP } = HOST_COMMAND;
+const { NOP, COPY_HOST_TO_DEVICE } = HOST_COMMAND;
 
 /** A card that stays powered when its device is closed. */
 class KeptFunction extends FaultInjectingFunction {
@@ -40,6 +40,40 @@ export const firmwareCases = category('firmware', { requires: ['kernels', 'boot'
       const card = await CardDevice.open(slot, firmware);
       const session = await Session.open(card, firmware);
       await session.launch('NULL');
+      await card.close();
+    }
+  }),
+
+  conformanceCase('boots other firmware while the first is at work', 'FW-2', {}, async (fixture) => {
+    const slot = new KeptFunction(fixture.card().pci);
+    for (const firmware of [fixture.firmware, loadBundle(), fixture.firmware]) {
+      const card = await CardDevice.open(slot, firmware);
+      const session = await Session.open(card, firmware);
+      await session.roundTrip(session.memory, fixture.random.bytes(5000));
+      const endless = await session.startLaunch(firmware === fixture.firmware ? 'ENDLESS' : 'NULL');
+      const copies = Array.from({ length: 20 }, () =>
+        session.submit({ opcode: COPY_HOST_TO_DEVICE, a: session.iova, b: session.memory, c: 2 ** 20 }),
+      );
+      const outcomes = Promise.allSettled([endless.done, ...copies]);
+      await card.close();
+      for (const outcome of await outcomes) {
+        if (outcome.status === 'rejected') assert.equal(outcome.reason.code, 'DEVICE_CLOSED');
+      }
+    }
+    const card = await fixture.driver({ card: { pci: slot } });
+    await (await fixture.session({ on: card })).expectWorking();
+  }),
+
+  conformanceCase('boots good firmware on a card that has refused a bad one', 'FW-2', {}, async (fixture) => {
+    const slot = new KeptFunction(fixture.card().pci);
+    const bytes = fixture.firmware.bytes.slice();
+    const at = bytes.length - 2000;
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    const bad = { ...fixture.firmware, bytes };
+    for (let time = 0; time < 3; time++) {
+      await rejectsWith('BOOT_BAD_HASH', CardDevice.open(slot, bad));
+      const card = await CardDevice.open(slot, fixture.firmware);
+      await (await Session.open(card, fixture.firmware)).launch('NULL');
       await card.close();
     }
   }),

@@ -39,6 +39,8 @@ const REFUSED: Readonly<Record<string, Refused>> = {
   query: ({ stream }) => stream.query(),
   'a function of the host': ({ stream }) => stream.launchHostFunction(() => undefined),
   'a copy to an array': ({ stream, buffer }) => stream.copyToHost(new Uint8Array(8), buffer),
+  'a copy that decompresses': ({ stream, buffer }) =>
+    stream.copyToDevice(buffer, new Uint8Array(8), { decompress: 'gzip' }),
   allocate: ({ stream }) => stream.allocate(64),
   'a launch with a deadline': ({ device, stream }) =>
     stream.launch(device.kernel('NULL'), { grid: ONE_PE, deadlineMs: 5 }),

@@ -3,6 +3,7 @@ import type { ConformanceCase } from '../case.js';
 import { abortCases } from './aborts.js';
 import { codeLoadCases } from './code-load.js';
 import { compiledExecutionCases } from './compiled-execution.js';
+import { decompressionCases } from './decompression.js';
 import { discoveryCases } from './discovery.js';
 import { dmaCases } from './dma.js';
 import { failureCases } from './failures.js';
@@ -15,6 +16,7 @@ import { launchCases } from './launch.js';
 import { lifecycleCases } from './lifecycle.js';
 import { memcpyCases } from './memcpy.js';
 import { memoryCheckingCases } from './memory-checking.js';
+import { memoryErrorCases } from './memory-errors.js';
 import { memoryManagerCases } from './memory-manager.js';
 import { multiDeviceCases } from './multi-device.js';
 import { negativeCases } from './negative.js';
@@ -41,6 +43,7 @@ export const CASES: readonly ConformanceCase[] = [
   ...queueCases,
   ...priorityCases,
   ...dmaCases,
+  ...decompressionCases,
   ...interruptCases,
   ...launchCases,
   ...failureCases,
@@ -64,6 +67,7 @@ export const CASES: readonly ConformanceCase[] = [
   ...numericsCases,
   ...numericsReferenceCases,
   ...faultInjectionCases,
+  ...memoryErrorCases,
   ...negativeCases,
   ...stressCases,
   ...performanceCases,

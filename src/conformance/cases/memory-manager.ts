@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { MEMORY_MAP } from '../../hw/index.js';
 import type { Device, DeviceBuffer, MemoryKind, MemorySnapshot } from '../../streaming-api/index.js';
 import { category, conformanceCase } from '../case.js';
-import { equalBytes, rejectsWith } from '../expectations.js';
+import { equalBytes, rejectsWith, settlesWithin } from '../expectations.js';
 import { holdStream } from '../held-stream.js';
 import type { Random } from '../random.js';
 
@@ -437,6 +437,24 @@ const told = category('memory manager', {}, [
       await second.defaultStream.copyToHost(back, there);
       equalBytes(back, data, 'what the second device read after the first had let go');
       attached.free();
+    },
+  ),
+
+  conformanceCase(
+    'frees shared pinned memory of a card that was reset behind the driver',
+    'MEM-8',
+    { requires: ['shared host memory'] },
+    async (fixture) => {
+      const card = fixture.card();
+      const device = await fixture.device({ card });
+      const before = device.memoryStats().pinned;
+      const host = device.allocateHost(10_000, { shared: true });
+      const attached = device.attachHost(structuredClone(host.share()));
+      card.pci.functionReset();
+      attached.free();
+      host.free();
+      assert.equal(device.memoryStats().pinned.allocated_bytes, before.allocated_bytes);
+      await settlesWithin(2_500, 'close', device.close());
     },
   ),
 

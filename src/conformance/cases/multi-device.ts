@@ -7,12 +7,14 @@ import {
   enumerateDevices,
   FaultInjectingFunction,
 } from '../../driver/index.js';
+import { loadBundle } from '../../firmware-emu/index.js';
 import { HOST_COMMAND } from '../../hw/index.js';
 import { Device } from '../../streaming-api/index.js';
 import { category, conformanceCase } from '../case.js';
 import { equalBytes, rejectsWith } from '../expectations.js';
 import type { Fixture } from '../fixture.js';
 import { copyGraph, ROW_ELEMENTS } from '../programs/copy-graph.js';
+import { Session, WHOLE_GRID } from '../session.js';
 
 const { NOP, WAIT } = HOST_COMMAND;
 /** Every driver listens to it. */
@@ -79,6 +81,59 @@ export const multiDeviceCases = category('multi-device', {}, [
       }),
     );
   }),
+
+  conformanceCase(
+    'works cards with different firmware side by side',
+    'MUL-1',
+    { requires: ['kernels', 'boot'] },
+    async (fixture) => {
+      const firmwares = [fixture.firmware, loadBundle()];
+      const sessions = await Promise.all(
+        firmwares.map(async (firmware) => {
+          const card = await CardDevice.open(fixture.card().pci, firmware);
+          fixture.after(() => card.close());
+          return Session.open(card, firmware);
+        }),
+      );
+      const data = fixture.random.bytes(70_000);
+      await Promise.all(
+        sessions.map(async (session) => {
+          for (let times = 0; times < 5; times++) {
+            await session.roundTrip(session.memory, data);
+            await session.launch('NULL', [], { rectangle: WHOLE_GRID });
+          }
+        }),
+      );
+    },
+  ),
+
+  conformanceCase(
+    'works beside a card of the other generation',
+    'MUL-1',
+    { requires: ['kernels', 'executor'] },
+    async (fixture) => {
+      const { generation } = fixture.backend;
+      const here = await fixture.device();
+      const there = await Device.open({ generation: generation === 'v1' ? '2i' : 'v1', threads: 1 });
+      fixture.after(() => there.close());
+      const x = Float32Array.from({ length: 4 * ROW_ELEMENTS }, () => fixture.random.next());
+      await Promise.all(
+        [here, there].map(async (device) => {
+          await using model = await device.loadModel(copyGraph(device.properties.generation, 4));
+          for (let times = 0; times < 5; times++) assert.deepEqual((await model.run({ x })).outputs.y, x);
+        }),
+      );
+      const bytes = fixture.random.bytes(100_001);
+      const [from, to] = [await here.allocate(bytes.length), await there.allocate(bytes.length)];
+      here.defaultStream.copyToDevice(from, bytes);
+      here.defaultStream.copyToPeer(there.defaultStream, to, from);
+      const back = new Uint8Array(bytes.length);
+      await there.defaultStream.copyToHost(back, to);
+      equalBytes(back, bytes, 'what went to the other card');
+      await here.close();
+      await there.defaultStream.fill(to, 0, { bytes: 4 });
+    },
+  ),
 
   conformanceCase('keeps the kernels of cards apart', 'MUL-1', { requires: ['kernels'] }, async (fixture) => {
     const [stuck, well] = [await fixture.session(), await fixture.session()];

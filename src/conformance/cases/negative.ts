@@ -9,7 +9,9 @@ import {
   f32,
   type HostBuffer,
   type Kernel,
+  type SharedHostBuffer,
   type Stream,
+  type Timeline,
 } from '../../streaming-api/index.js';
 import type { Capability } from '../capabilities.js';
 import { category, conformanceCase } from '../case.js';
@@ -115,6 +117,7 @@ const ARGUMENTS: readonly Misuse[] = [
     ({ device }) => device.loadModel(copyGraph(device.properties.generation, 1), { concurrency: 0 }),
     /concurrency/,
   ),
+  wrong('null as the name of a kernel', ({ device }) => device.kernel(null as unknown as string), /kernel/),
   {
     what: 'a kernel that there is not',
     code: 'UNKNOWN_KERNEL',
@@ -122,6 +125,43 @@ const ARGUMENTS: readonly Misuse[] = [
     names: /nothing/,
   },
 ];
+
+/** What is not there, and what is something else: a mistake that types would find, where there are types. */
+const NOTHING = [null, undefined, {}, 7, 'memory'] as readonly unknown[];
+const shown = (value: unknown): string => JSON.stringify(value) ?? 'undefined';
+
+const NULLS: readonly Misuse[] = NOTHING.flatMap((nothing) => [
+  wrong(`${shown(nothing)} as a buffer to copy to`, ({ stream }) => stream.copyToDevice(nothing as DeviceBuffer, four)),
+  wrong(`${shown(nothing)} as a source`, ({ stream, buffer }) => stream.copyToDevice(buffer, nothing as Uint8Array)),
+  wrong(`${shown(nothing)} as a destination`, ({ stream, buffer }) => stream.copyToHost(nothing as Uint8Array, buffer)),
+  wrong(`${shown(nothing)} as a buffer to read`, ({ stream }) => stream.copyToHost(four, nothing as DeviceBuffer)),
+  wrong(`${shown(nothing)} as a source on the device`, ({ stream, buffer }) =>
+    stream.copy(buffer, nothing as DeviceBuffer),
+  ),
+  wrong(`${shown(nothing)} as a buffer to fill`, ({ stream }) => stream.fill(nothing as DeviceBuffer, 0)),
+  wrong(`${shown(nothing)} as an event`, ({ stream }) => stream.waitEvent(nothing as Event)),
+  wrong(`${shown(nothing)} as a stream`, ({ stream }) => stream.waitStream(nothing as Stream)),
+  wrong(`${shown(nothing)} as a buffer to free`, ({ stream }) => stream.free(nothing as DeviceBuffer)),
+  wrong(`${shown(nothing)} as a list`, ({ stream }) => stream.copyList(nothing as [])),
+  wrong(`${shown(nothing)} as a timeline to wait for`, ({ stream }) => stream.waitTimeline(nothing as Timeline, 1)),
+  wrong(`${shown(nothing)} as a timeline to signal`, ({ stream }) => stream.signalTimeline(nothing as Timeline, 1)),
+  wrong(`${shown(nothing)} as the stream of an event`, () => new Event().record(nothing as Stream)),
+  wrong(`${shown(nothing)} as the stream of another device`, ({ stream, buffer }) =>
+    stream.copyToPeer(nothing as Stream, buffer, buffer),
+  ),
+  ...(nothing === undefined
+    ? []
+    : [
+        wrong(`${shown(nothing)} as a stream to capture`, ({ device }) =>
+          device.createGraph().captureBegin(nothing as Stream),
+        ),
+      ]),
+  wrong(`${shown(nothing)} as a kernel`, ({ stream }) => stream.launch(nothing as Kernel, { grid })),
+  wrong(`${shown(nothing)} as a function of the host`, ({ stream }) =>
+    stream.launchHostFunction(nothing as () => undefined),
+  ),
+  wrong(`${shown(nothing)} as shared memory`, ({ device }) => device.attachHost(nothing as SharedHostBuffer)),
+]);
 
 const HANDLES: readonly Misuse[] = [
   wrong('a buffer of another device in a copy', ({ stream, foreign }) => stream.copyToDevice(foreign.buffer, four)),
@@ -245,6 +285,30 @@ export const negativeCases = category('wrong use', {}, [
     conformanceCase(`refuses ${misuse.what}`, 'NEG-2', { requires: misuse.requires ?? [] }, (fixture) =>
       expectRefused(fixture, [misuse]),
     ),
+  ),
+
+  conformanceCase('refuses what is no handle by name', 'NEG-2', {}, (fixture) => expectRefused(fixture, NULLS)),
+
+  conformanceCase(
+    'closes what is closed already, and does nothing',
+    'NEG-2',
+    { requires: ['queues'] },
+    async (fixture) => {
+      const device = await fixture.device();
+      const stream = await device.createStream();
+      const timeline = await device.createTimeline();
+      const pool = device.createMemoryPool();
+      const graph = device.createGraph();
+      const model = await device.loadModel(copyGraph(device.properties.generation, 1));
+      for (const handle of [stream, timeline, pool, graph, model]) {
+        await handle.close();
+        await handle.close();
+      }
+      const context = await (await fixture.driver()).createContext();
+      const queue = await context.createQueue();
+      for (const handle of [queue, queue, context, context]) await handle.close();
+      await device.defaultStream.fill(await device.allocate(64), 0);
+    },
   ),
 
   conformanceCase('refuses inputs of another shape, and those that are missing', 'EXE-2', {}, async (fixture) => {

@@ -1,6 +1,6 @@
 /** Configuration space and base address registers, before any firmware runs. */
 import assert from 'node:assert/strict';
-import type { PciFunction } from '../../driver/index.js';
+import type { PciFunction, RegisterWidth } from '../../driver/index.js';
 import { MEMORY_MAP, PCI, REGISTER_BLOCKS, type Register, registerOffset, SPECIFICATIONS } from '../../hw/index.js';
 import { category, conformanceCase } from '../case.js';
 import { equalBytes, rejectsWith } from '../expectations.js';
@@ -170,6 +170,41 @@ export const registerCases = category('config and BAR', { requires: ['registers'
     ];
     for (const access of wrong) await rejectsWith('CHIP_BAD_ARGUMENT', access);
   }),
+
+  conformanceCase('refuses accesses of widths that there are not', 'PCI-6', {}, async (fixture) => {
+    const pci = enabledCard(fixture);
+    const before = pci.barRead(0, registerOffset('BAR0', 'WINDOW_BASE'), 8);
+    for (const width of [0, 1, 2, 3, 16] as unknown as readonly RegisterWidth[]) {
+      await rejectsWith('CHIP_BAD_ARGUMENT', () => pci.barRead(0, 0, width));
+      const at = registerOffset('BAR0', 'WINDOW_BASE');
+      await rejectsWith('CHIP_BAD_ARGUMENT', () => pci.barWrite(0, at, width, 1));
+    }
+    assert.equal(pci.barRead(0, registerOffset('BAR0', 'WINDOW_BASE'), 8), before);
+  }),
+
+  conformanceCase(
+    'refuses accesses to configuration space that are unaligned or out of range',
+    'PCI-6',
+    {},
+    async (fixture) => {
+      const { pci } = fixture.card();
+      const before = pci.configRead(COMMAND, 4);
+      for (const [offset, width] of [
+        [1, 2],
+        [2, 4],
+        [3, 4],
+        [4096, 1],
+        [4094, 4],
+        [-4, 4],
+        [COMMAND, 3 as 4],
+        [COMMAND, 8 as 4],
+      ] as const) {
+        await rejectsWith('CHIP_BAD_ARGUMENT', () => pci.configRead(offset, width));
+        await rejectsWith('CHIP_BAD_ARGUMENT', () => pci.configWrite(offset, width, 0xff));
+      }
+      assert.equal(pci.configRead(COMMAND, 4), before);
+    },
+  ),
 
   conformanceCase('has nothing between the registers', 'PCI-6', {}, async (fixture) => {
     const pci = enabledCard(fixture);

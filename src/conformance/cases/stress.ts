@@ -45,6 +45,12 @@ const faultyPrograms = [1, 2].map((number) =>
   ),
 );
 
+const reusePrograms = [1, 2, 3].map((number) =>
+  conformanceCase(`ends a program that passes memory from stream to stream, number ${number}`, 'FUZ-1', {}, (fixture) =>
+    expectProgram(fixture, { steps: 200, reuse: true }),
+  ),
+);
+
 const contextPrograms = [1, 2].map((number) =>
   conformanceCase(
     `keeps several contexts apart that open, close and are reset, program ${number}`,
@@ -173,6 +179,7 @@ export const stressCases = [
   ...category('stress and fuzz', { requires: ['kernels'], deadlineMs: PROGRAM_DEADLINE_MS }, [
     ...programs,
     ...faultyPrograms,
+    ...reusePrograms,
     ...contextPrograms,
     conformanceCase('ends a program with cards that are closed, reset and ejected under load', 'FUZ-1', {}, (fixture) =>
       expectProgram(fixture, { steps: 100, faults: true, restarts: true }),

@@ -7,6 +7,7 @@ import { InterruptVectors } from '../../driver/interrupt-vectors.js';
 import { Notices } from '../../driver/notices.js';
 import { NumberPool } from '../../driver/number-pool.js';
 import { RingPair } from '../../driver/ring.js';
+import { TurnBudget } from '../../driver/turn-budget.js';
 import { Watchdog } from '../../driver/watchdog.js';
 import { type Mutant, patch, type Subject } from './mutant.js';
 
@@ -205,6 +206,12 @@ const DEFECTS: readonly Defect[] = [
     doc: 'the abort of a queue ends nothing',
     promisedBy: ['failure propagation'],
     install: () => patch(Queue.prototype, 'abort', () => async () => undefined),
+  },
+  {
+    name: 'turns-without-bound',
+    doc: 'all completions there are are taken in one turn of the event loop',
+    promisedBy: ['interrupts'],
+    install: () => patch(TurnBudget.prototype, 'take', () => () => true),
   },
   {
     name: 'worker-leak',

@@ -28,13 +28,23 @@ const PROMISED_BY: Readonly<Record<string, readonly string[]>> = {
   'graph-first-buffer': ['graph'],
   'wrong-node': ['graph'],
   'no-deadlock-detection': ['failure propagation'],
+  'decompresses-everywhere': ['DMA'],
+  'decompresses-without-end': ['DMA'],
+  'decompressed-length-untold': ['DMA'],
+  'lost-words-pass': ['fault injection'],
+  'lost-kernel-kills': ['fault injection'],
+  'hardware-error-unnamed': ['fault injection'],
 };
+
+/** Defects that show on another chip only. */
+const BACKEND_OF: Readonly<Record<string, Mutant['backend']>> = { 'decompresses-everywhere': 'v1' };
 
 export const FIRMWARE_MUTANTS: readonly Mutant[] = MUTANT_BUNDLES.map(({ name, doc, path }) => ({
   name,
   breaks: 'firmware',
   doc,
   promisedBy: PROMISED_BY[name] ?? [],
+  ...(BACKEND_OF[name] === undefined ? {} : { backend: BACKEND_OF[name] }),
   unavailable: () =>
     existsSync(bundlePath(path)) ? undefined : 'broken firmware is in the checkout only, not in the package',
   /** The mutant's control firmware with everything else of the bundle under test. */

@@ -47,7 +47,7 @@ const DEFECTS: readonly Defect[] = [
     name: 'stolen-frees',
     breaks: 'memory manager',
     doc: 'what one stream has freed is given to another that knows nothing of it',
-    promisedBy: ['queue-ordered memory'],
+    promisedBy: ['queue-ordered memory', 'stress and fuzz'],
     install: () => patch(CommandStream.prototype, 'covers', () => () => Number.POSITIVE_INFINITY),
   },
   {

@@ -16,8 +16,8 @@ export interface Mutant {
   readonly doc: string;
   /** Categories that promise what it breaks, and so must catch it. */
   readonly promisedBy: readonly string[];
-  /** Name of a reduced card, where the defect shows on that only. */
-  readonly backend?: 'one-queue' | 'one-vector';
+  /** Name of a reduced card or the other chip, where the defect shows on that only. */
+  readonly backend?: 'one-queue' | 'one-vector' | 'v1';
   /** Why it cannot be had here; undefined where it can. */
   readonly unavailable?: () => string | undefined;
   /** May change this process for good: each mutant has a process of its own. */

@@ -15,6 +15,7 @@ import {
   RESTARTS,
   STREAMS,
   type Step,
+  type StepOf,
   TIMELINES,
   type Work,
 } from './step.js';
@@ -122,7 +123,7 @@ function worksOf(random: Random, most: number): readonly Work[] {
   return Array.from({ length: random.integer(1, most) }, () => work(random));
 }
 
-const allocate = (random: Random, number: number): Step => ({
+const allocate = (random: Random, number: number): StepOf<'allocate'> => ({
   do: 'allocate',
   buffer: number,
   words: random.integer(1, random.pick([64, 1024, MOST_WORDS])),
@@ -251,16 +252,26 @@ const FAULTS: Weighted<Step> = [
 ];
 const RESTART: Weighted<Step> = [[0.7, (random) => ({ do: 'restart', how: random.pick(RESTARTS) })]];
 
+/** Memory that goes from stream to stream while commands wait. */
+const REUSE: Weighted<Step> = [
+  [30, (random) => ({ ...allocate(random, buffer(random)), words: 64, from: 'stream', memory: 'lpddr' })],
+  [30, (random) => ({ do: 'free', buffer: buffer(random), behind: true, stream: stream(random) })],
+  [15, (random) => ({ do: 'hold', stream: stream(random) })],
+];
+
 export interface ProgramOptions {
   readonly steps: number;
+  /** Mostly allocations and frees in the order of streams that are held up. */
+  readonly reuse?: boolean;
   /** Interrupts, doorbells and bits of memory that go wrong now and then. */
   readonly faults?: boolean;
   /** Devices that are closed, reset, lost or ejected with work under way. */
   readonly restarts?: boolean;
 }
 
-export function randomProgram(random: Random, { steps, faults = false, restarts = false }: ProgramOptions): Step[] {
-  const kinds = [...KINDS, ...(faults ? FAULTS : []), ...(restarts ? RESTART : [])];
+export function randomProgram(random: Random, options: ProgramOptions): Step[] {
+  const { steps, reuse = false, faults = false, restarts = false } = options;
+  const kinds = [...KINDS, ...(reuse ? REUSE : []), ...(faults ? FAULTS : []), ...(restarts ? RESTART : [])];
   return Array.from({ length: steps }, (_, index) =>
     index < INITIAL_BUFFERS ? allocate(random, index) : draw(random, kinds),
   );
