@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mtia, temporaryFolder } from '../cli/mtia.js';
+import { readJUnit, readTap } from './report-readers.js';
 
 const QUICK = ['conformance', '--backend', 'null', '--category', 'queues', '--seed', '7'];
 
@@ -29,19 +30,20 @@ describe('mtia conformance', () => {
     });
   });
 
-  it('prints TAP that numbers every case', async () => {
+  it('prints TAP that a TAP parser takes', async () => {
     const { code, stdout } = await mtia([...QUICK, '--reporter', 'tap']);
     expect(code).toBe(0);
-    const planned = Number(/^1\.\.(\d+)$/m.exec(stdout)?.[1]);
-    expect(stdout.match(/^(not )?ok \d+ - /gm)).toHaveLength(planned);
+    const { ok, violations, results } = await readTap(stdout);
+    expect([ok, violations]).toEqual([true, []]);
+    expect(results.length).toBeGreaterThan(20);
   });
 
-  it('prints JUnit XML whose counts agree', async () => {
+  it('prints JUnit XML that a build server takes', async () => {
     const { code, stdout } = await mtia([...QUICK, '--reporter', 'junit']);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^<\?xml version="1\.0"/);
-    const declared = Number(/tests="(\d+)"/.exec(stdout)?.[1]);
-    expect(stdout.match(/<testcase /g)).toHaveLength(declared);
+    const [suite, ...others] = await readJUnit(stdout);
+    expect(others).toEqual([]);
+    expect(suite).toMatchObject({ name: 'queues', failures: 0, tests: suite?.testcase?.length });
   });
 
   it('exits with 1 where a case fails, and runs a backend from a file', async () => {
@@ -58,14 +60,7 @@ describe('mtia conformance', () => {
   });
 
   it("holds the example of a card of one's own to the contract", async () => {
-    const options = [
-      '--backend',
-      'dist/examples/card-under-test.js',
-      '--category',
-      'DMA',
-      'discovery',
-      'kernel launch',
-    ];
+    const options = ['--backend', 'dist/examples/card-under-test.js', '--category', 'discovery', 'kernel launch'];
     const { code, stdout } = await mtia(['conformance', ...options, '--strict', '--reporter', 'json']);
     expect(code).toBe(0);
     const report = JSON.parse(stdout) as { readonly passed: number };
