@@ -1,5 +1,13 @@
 /** What a Device holds of its card: one context, its memory, its queues. Streams and models are made from it. */
-import { type Card, type Context, closedError, type FirmwareImage, MtiaError } from '../driver/index.js';
+import {
+  type Card,
+  type Context,
+  closedError,
+  describeValue,
+  type FirmwareImage,
+  invalidArgument,
+  MtiaError,
+} from '../driver/index.js';
 import { HOST_COMMAND } from '../hw/index.js';
 import {
   type AllocationOptions,
@@ -158,7 +166,8 @@ export class DeviceResources implements ModelHost {
 
   kernelId(name: string): number {
     this.checkOpen();
-    const id = this.firmware.kernels.get(String(name).toUpperCase());
+    if (typeof name !== 'string') throw invalidArgument(`the name of a kernel is a string, got ${describeValue(name)}`);
+    const id = this.firmware.kernels.get(name.toUpperCase());
     if (id !== undefined) return id;
     const known = [...this.firmware.kernels.keys()].join(', ');
     throw new MtiaError('UNKNOWN_KERNEL', `firmware ${this.firmware.version} has no kernel "${name}"; it has ${known}`);

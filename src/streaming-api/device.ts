@@ -317,8 +317,12 @@ export class Device implements AsyncDisposable {
   }
 
   /** Host memory that another worker of the process shares, pinned for this device, too; see HostBuffer.share. */
-  attachHost({ bytes, pages }: SharedHostBuffer): HostBuffer {
+  attachHost(shared: SharedHostBuffer): HostBuffer {
     this.#resources.checkOpen();
+    const { bytes, pages } = (shared ?? {}) as Partial<SharedHostBuffer>;
+    if (bytes === undefined || pages === undefined) {
+      throw invalidArgument(`attachHost takes what HostBuffer.share gives, got ${describeValue(shared)}`);
+    }
     return new HostBuffer(this.#resources, this.#resources.pinned.attach(bytes, pages));
   }
 

@@ -132,6 +132,12 @@ const allocate = (random: Random, number: number): StepOf<'allocate'> => ({
   stream: stream(random),
 });
 
+const openStream = (random: Random, number: number): Step => ({
+  do: 'open stream',
+  stream: number,
+  priority: random.integer(0, 3),
+});
+
 const KINDS: Weighted<Step> = [
   [12, (random) => allocate(random, buffer(random))],
   [3, (random) => ({ do: 'free', buffer: buffer(random), behind: random.next() < 0.6, stream: stream(random) })],
@@ -202,7 +208,7 @@ const KINDS: Weighted<Step> = [
   ],
   [2.5, (random) => ({ do: 'misuse', stream: stream(random), buffer: buffer(random), kind: random.pick(MISUSES) })],
   [3, (random) => ({ do: 'model', stream: stream(random), model: random.integer(0, 4), seed: seed(random) })],
-  [4, (random) => ({ do: 'open stream', stream: stream(random), priority: random.integer(0, 3) })],
+  [4, (random) => openStream(random, stream(random))],
   [1, (random) => ({ do: 'close stream', stream: stream(random) })],
   [5, (random) => ({ do: 'synchronize', stream: stream(random) })],
   [2.5, () => ({ do: 'synchronize device' })],
@@ -252,16 +258,54 @@ const FAULTS: Weighted<Step> = [
 ];
 const RESTART: Weighted<Step> = [[0.7, (random) => ({ do: 'restart', how: random.pick(RESTARTS) })]];
 
+/** So large that the next buffer is one that another stream has freed. */
+const REUSED_WORDS = 65_536;
+
+/** A buffer and the stream that alone uses it: what is ordered by nothing else is ordered by how memory is handed on. */
+function owned(random: Random): { readonly buffer: number; readonly stream: number } {
+  const number = random.pick(REUSED_BUFFERS);
+  return { buffer: number, stream: number % STREAMS };
+}
+
+/** Of two streams. Streams that are held together go on together: one at a time shows most. */
+const REUSED_BUFFERS = [1, 2, 5, 6] as const;
+const HELD_STREAM = 1;
+
 /** Memory that goes from stream to stream while commands wait. */
 const REUSE: Weighted<Step> = [
-  [30, (random) => ({ ...allocate(random, buffer(random)), words: 64, from: 'stream', memory: 'lpddr' })],
-  [30, (random) => ({ do: 'free', buffer: buffer(random), behind: true, stream: stream(random) })],
-  [15, (random) => ({ do: 'hold', stream: stream(random) })],
+  [
+    16,
+    (random) => {
+      const { buffer: number, stream: on } = owned(random);
+      return { ...allocate(random, number), words: REUSED_WORDS, from: 'stream', memory: 'sram', stream: on };
+    },
+  ],
+  [12, (random) => ({ do: 'free', ...owned(random), behind: true })],
+  [8, () => ({ do: 'hold', stream: HELD_STREAM })],
+  [
+    30,
+    (random) => {
+      const { buffer: number, stream: on } = owned(random);
+      const words = random.integer(1, 200);
+      const pattern = random.integer(0, 2 ** 32 - 1);
+      return {
+        do: 'work',
+        stream: on,
+        by: by(random),
+        work: { do: 'fill', buffer: number, offset: 0, words, pattern },
+      };
+    },
+  ],
+  [10, (random) => ({ do: 'read', ...owned(random), by: by(random), offset: 0, bytes: bytes(random), into: 'array' })],
+  [0.5, (random) => ({ do: 'wait', stream: stream(random), other: stream(random), by: by(random) })],
+  [4, (random) => openStream(random, stream(random))],
+  [1, (random) => ({ do: 'close stream', stream: stream(random) })],
+  [2, (random) => ({ do: 'synchronize', stream: stream(random) })],
 ];
 
 export interface ProgramOptions {
   readonly steps: number;
-  /** Mostly allocations and frees in the order of streams that are held up. */
+  /** Only work on memory that is allocated and freed in the order of streams, which are held up. */
   readonly reuse?: boolean;
   /** Interrupts, doorbells and bits of memory that go wrong now and then. */
   readonly faults?: boolean;
@@ -271,10 +315,12 @@ export interface ProgramOptions {
 
 export function randomProgram(random: Random, options: ProgramOptions): Step[] {
   const { steps, reuse = false, faults = false, restarts = false } = options;
-  const kinds = [...KINDS, ...(reuse ? REUSE : []), ...(faults ? FAULTS : []), ...(restarts ? RESTART : [])];
-  return Array.from({ length: steps }, (_, index) =>
-    index < INITIAL_BUFFERS ? allocate(random, index) : draw(random, kinds),
-  );
+  const kinds = [...(reuse ? REUSE : KINDS), ...(faults ? FAULTS : []), ...(restarts ? RESTART : [])];
+  const begin = (index: number): Step | undefined => {
+    if (reuse) return index < STREAMS ? openStream(random, index) : undefined;
+    return index < INITIAL_BUFFERS ? allocate(random, index) : undefined;
+  };
+  return Array.from({ length: steps }, (_, index) => begin(index) ?? draw(random, kinds));
 }
 
 /** The same kind of work on the same buffers with other values: what a graph can be updated to. */
