@@ -67,7 +67,7 @@ static void a_group_reads_the_same_bytes_in_less_memory_time(void) {
 
 static void a_group_lies_in_the_rectangle_and_has_this_pe_in_it(void) {
   static const uint64_t legal[] = {1 | 2 << 8, 1 | 15 << 8, 1 | 10 << 8, 2 | 1 << 8, 2 | 3 << 8};
-  static const uint64_t bad[] = {1, 2, 3 | 2 << 8, 1 | 1 << 8, 1 | 16 << 8, 1 | 18 << 8, 2 | 2 << 8, 2 | 5 << 8, 2 << 8,
+  static const uint64_t bad[] = {1, 2, 3 | 2 << 8, 3 | 1 << 8, 1 | 1 << 8, 1 | 16 << 8, 1 | 18 << 8, 2 | 2 << 8, 2 | 5 << 8, 2 << 8,
                                  1 | 2 << 8 | 1ull << 40};
   struct fixture *const f = in_a_job(2);
   cb_init(f, 0, 65536, 4096);
@@ -85,6 +85,22 @@ static void a_group_lies_in_the_rectangle_and_has_this_pe_in_it(void) {
   CHECK(issue(f, 0, MTIA_COMMAND_DMA_OUT, MTIA_LPDDR_BASE, DMA(0, 0, 0)) == HART_CUSTOM_DONE);
   pe_reset(f->pe, MTIA_SRAM_BASE);
   CHECK_EQUAL(f->pe->cp.registers[0][MTIA_COMMAND_REGISTER_DMA_MULTICAST], 0);
+  fixture_destroy(f);
+}
+
+/* A stride that goes backwards: the second row begins before the first one, in memory of another context. */
+static void a_row_before_the_first_one_is_checked_too(void) {
+  static const uint32_t codes[] = {MTIA_COMMAND_DMA_IN, MTIA_COMMAND_DMA_OUT};
+  struct fixture *const f = in_a_job(2);
+  cb_init(f, 0, 65536, 4096);
+  cb_push(f, 0, 2048);
+  f->pe->context = 2;
+  shape(f, 2, 64, -(uint64_t)32, 64);
+  for (uint32_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+    CHECK(issue(f, 0, codes[i], MTIA_LPDDR_BASE + FAKE_HALF, DMA(0, 1, 0)) == HART_CUSTOM_TRAP);
+    CHECK(f->cause == MTIA_EXCEPTION_COMMAND_BUS_FAULT && f->result == MTIA_LPDDR_BASE + FAKE_HALF - 32);
+    CHECK(issue(f, 0, codes[i], MTIA_LPDDR_BASE + FAKE_HALF + 32, DMA(0, 1, 0)) == HART_CUSTOM_DONE);
+  }
   fixture_destroy(f);
 }
 
@@ -311,6 +327,16 @@ static void a_prefetch_turns_a_miss_into_a_hit(void) {
   fixture_destroy(f);
 }
 
+static void a_prefetch_of_what_the_context_may_not_read_is_refused(void) {
+  struct fixture *const f = with_cache(4, 2);
+  shape(f, 2, 2048, FAKE_HALF - 2048, 2048);
+  CHECK(issue(f, 0, MTIA_COMMAND_DMA_PREFETCH, MTIA_LPDDR_BASE + 4096, 0) == HART_CUSTOM_TRAP);
+  CHECK_EQUAL(f->cause, MTIA_EXCEPTION_COMMAND_BUS_FAULT);
+  CHECK_EQUAL(f->result, MTIA_LPDDR_BASE + FAKE_HALF + 2048);
+  CHECK_EQUAL(f->pe->counters.cache_missed_bytes, 0);
+  fixture_destroy(f);
+}
+
 /* The share of one of 4 x 2 PEs is 4 MiB; of 8 x 8 it is 512 KiB: 256 lines in 16 sets. */
 static void a_share_that_is_too_small_forgets_the_oldest(void) {
   struct fixture *const f = with_cache(8, 8);
@@ -353,6 +379,7 @@ static void dirty_data_are_written_back_unless_dead(void) {
 void test_cache(void) {
   RUN(a_hit_is_faster_than_a_miss);
   RUN(a_prefetch_turns_a_miss_into_a_hit);
+  RUN(a_prefetch_of_what_the_context_may_not_read_is_refused);
   RUN(a_share_that_is_too_small_forgets_the_oldest);
   RUN(a_group_shares_what_it_reads);
   RUN(dirty_data_are_written_back_unless_dead);
@@ -363,6 +390,7 @@ void test_cache(void) {
 void test_memory(void) {
   RUN(a_group_reads_the_same_bytes_in_less_memory_time);
   RUN(a_group_lies_in_the_rectangle_and_has_this_pe_in_it);
+  RUN(a_row_before_the_first_one_is_checked_too);
   RUN(a_member_that_faults_moves_nothing);
   RUN(a_gather_is_that_many_plain_reads);
   RUN(a_gather_waits_for_its_indices);

@@ -23,9 +23,9 @@ describe('processing element', () => {
 
   it.each([
     { suite: 'commands', cases: 5, what: 'refuses every illegal field before anything moves' },
-    { suite: 'cache', cases: 7, what: 'hits and misses the SRAM cache, reports lost words, counts per memory' },
+    { suite: 'cache', cases: 8, what: 'hits and misses the SRAM cache, reports lost words, counts per memory' },
     { suite: 'order', cases: 19, what: 'checks elements and space, keeps order, reports faults, tells the time' },
-    { suite: 'memory', cases: 8, what: 'reads by group, by index and ahead, and tells what the memories spared' },
+    { suite: 'memory', cases: 9, what: 'reads by group, by index and ahead, and tells what the memories spared' },
     { suite: 'units', cases: 8, what: 'computes in every unit what the scalar definition says' },
     { suite: 'quantize', cases: 7, what: 'scales to INT8 and back, and finds the range of rows, bit by bit' },
     {
@@ -195,6 +195,20 @@ const LATE_CHECKS = [
     source: 'pe_atomics.c',
     from: 'if (failed) return',
     to: 'if (failed && 0) return',
+  },
+  {
+    check: 'owner-of-prefetched',
+    suite: 'cache',
+    source: 'fabric_interface.c',
+    from: 'whole_range(pe, &dma) == NULL && !every_row_is_allowed(pe, &dma, command)',
+    to: '0',
+  },
+  {
+    check: 'rows-before-the-first',
+    suite: 'memory',
+    source: 'fabric_interface.c',
+    from: 'if (__builtin_add_overflow(bytes, dma->row_bytes, &bytes)) return NULL;',
+    to: 'bytes += dma->row_bytes;',
   },
   {
     check: 'end-of-memory',

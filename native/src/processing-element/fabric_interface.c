@@ -92,10 +92,9 @@ bool dma_prepare(struct pe *pe, struct command *command) {
 
 /* Everything from the first to the last byte, if it is one range that the context may touch; gaps may belong to others. */
 static uint8_t *whole_range(const struct pe *pe, const struct dma *dma) {
-  uint64_t bytes, end;
+  uint64_t bytes;
   if (__builtin_mul_overflow(dma->rows - 1, dma->global_stride, &bytes)) return NULL;
   if (__builtin_add_overflow(bytes, dma->row_bytes, &bytes)) return NULL;
-  if (__builtin_add_overflow(bytes, dma->address, &end)) return NULL;
   return memory_at(pe->environment.memory, pe->context, dma->address, bytes, dma->right);
 }
 
