@@ -50,9 +50,77 @@ export interface CompileOptions {
  * const graph = compileModel(await readModel('films.pt2'), { generation: '2i', batch: 3200 });
  */
 export function compileModel(model: ModelGraph, options: CompileOptions): CompiledGraph {
+  return compileSizes(model, [options])[0] as CompiledGraph;
+}
+
+/** A size of a batch: what it is bound to beside the shapes that are the same for all. */
+type SizeOptions = Omit<CompileOptions, 'batch'>;
+
+/**
+ * Compiles a model for several sizes of a batch. All graphs have the same array as their weights: what they have in common is in
+ * it once, and Device.loadModels uploads it once.
+ *
+ * @example
+ * const graphs = compileBatches(await readModel('films.pt2'), [1, 8, 64], { generation: '2i' });
+ */
+export function compileBatches(
+  model: ModelGraph,
+  batches: readonly number[],
+  options: SizeOptions,
+): readonly CompiledGraph[] {
+  return compileSizes(
+    model,
+    batches.map((batch) => ({ ...options, batch })),
+  );
+}
+
+/** Of one generation and type, all of them. */
+function compileSizes(model: ModelGraph, sizes: readonly CompileOptions[]): readonly CompiledGraph[] {
+  const weights = new WeightsSegment();
+  const planned = sizes.map((options) => planSize(model, options, weights));
+  const needs = planned.map(({ workspace, inputs, outputs }) => ({
+    weights: weights.bytes,
+    workspace: workspace.bytes,
+    inputs: inputs.bytes,
+    outputs: outputs.bytes,
+  }));
+  const largest = Math.max(...needs.map(({ workspace }) => workspace));
+  for (const [index, { specification }] of planned.entries()) {
+    checkMemory(needs[index] as SegmentBytes, specification.lpddrMaximumBytes.value);
+  }
+  const packed = weights.build();
+  return planned.map((size, index) => ({
+    name: model.name,
+    generation: size.generation,
+    protocolVersion: PROTOCOL_VERSION,
+    computeType: size.computeType,
+    inputs: size.inputs.tensors,
+    outputs: size.outputs.tensors,
+    segments: placeSegments(needs[index] as SegmentBytes, largest, size.specification.sramBytes.value),
+    weights: packed,
+    image: encodeJobs(size.scheduled.map((job) => imageJob(job, size.workspace.addressOf))),
+    jobs: size.scheduled.map(({ job }) => ({ kernel: job.kernel, nodes: job.nodes, shape: job.shape })),
+  }));
+}
+
+type SegmentBytes = Readonly<Record<(typeof SEGMENT_KINDS)[number], number>>;
+
+interface PlannedSize {
+  readonly generation: Generation;
+  readonly specification: (typeof SPECIFICATIONS)[Generation];
+  readonly computeType: CompiledGraph['computeType'];
+  readonly inputs: PlacedTensors;
+  readonly outputs: PlacedTensors;
+  readonly scheduled: readonly ScheduledJob[];
+  readonly workspace: Workspace;
+}
+
+/** Everything but the weights, in which it reserves its room. */
+function planSize(model: ModelGraph, options: CompileOptions, weights: WeightsSegment): PlannedSize {
   checkArguments(model, options);
+  const { generation } = options;
   const computeType = computeTypeOf(options.dtype ?? 'auto');
-  const specification = SPECIFICATIONS[options.generation];
+  const specification = SPECIFICATIONS[generation];
   refuseUnsupported(model);
   const shapes = bindShapes(model, options);
   const lowered = lowerGraph(model, shapes);
@@ -66,27 +134,13 @@ export function compileModel(model: ModelGraph, options: CompileOptions): Compil
       return { name: output.name, type: layout.type, shape: layout.shape };
     }),
   );
-  const weights = new WeightsSegment();
   const grid = new Grid(specification);
   const planner = new JobPlanner(lowered, grid, PLANNED_TYPES[computeType], weights, inputs.tensors, outputs.tensors);
   const { jobs, embeddingGroups } = planner.plan();
   const scheduled = scheduleJobs(jobs, grid);
   const workspace = planWorkspace(scheduled);
   for (const group of embeddingGroups) group.locate(workspace.addressOf);
-  const bytes = { weights: weights.bytes, workspace: workspace.bytes, inputs: inputs.bytes, outputs: outputs.bytes };
-  checkMemory(bytes, specification.lpddrMaximumBytes.value);
-  return {
-    name: model.name,
-    generation: options.generation,
-    protocolVersion: PROTOCOL_VERSION,
-    computeType,
-    inputs: inputs.tensors,
-    outputs: outputs.tensors,
-    segments: placeSegments(bytes, specification.sramBytes.value),
-    weights: weights.build(),
-    image: encodeJobs(scheduled.map((job) => imageJob(job, workspace.addressOf))),
-    jobs: scheduled.map(({ job }) => ({ kernel: job.kernel, nodes: job.nodes, shape: job.shape })),
-  };
+  return { generation, specification, computeType, inputs, outputs, scheduled, workspace };
 }
 
 /** For programs that no compiler of TypeScript has checked. */
@@ -117,7 +171,12 @@ interface NamedTensor {
   readonly shape: readonly number[];
 }
 
-function placeTensors(tensors: readonly NamedTensor[]): { tensors: readonly GraphTensor[]; bytes: number } {
+interface PlacedTensors {
+  readonly tensors: readonly GraphTensor[];
+  readonly bytes: number;
+}
+
+function placeTensors(tensors: readonly NamedTensor[]): PlacedTensors {
   let end = 0;
   const placed = tensors.map((tensor): GraphTensor => {
     const offset = end;
@@ -152,7 +211,7 @@ function planWorkspace(scheduled: readonly ScheduledJob[]): Workspace {
 }
 
 /** Before gigabytes of weights are packed for nothing. */
-function checkMemory(bytes: Readonly<Record<(typeof SEGMENT_KINDS)[number], number>>, limit: number): void {
+function checkMemory(bytes: SegmentBytes, limit: number): void {
   const total = SEGMENT_KINDS.reduce((sum, kind) => sum + bytes[kind], 0);
   if (total <= limit) return;
   throw new MtiaError(
@@ -161,15 +220,15 @@ function checkMemory(bytes: Readonly<Record<(typeof SEGMENT_KINDS)[number], numb
   );
 }
 
-/** The workspace is read and written most, so it gets SRAM first; weights follow where both leave half of it free. */
-function placeSegments(
-  bytes: Readonly<Record<(typeof SEGMENT_KINDS)[number], number>>,
-  sramBytes: number,
-): CompiledGraph['segments'] {
+/**
+ * The workspace is read and written most, so it gets SRAM first; weights follow where both leave half of it free, be it the
+ * largest workspace of those that share the weights.
+ */
+function placeSegments(bytes: SegmentBytes, largestWorkspace: number, sramBytes: number): CompiledGraph['segments'] {
   const usable = sramBytes - RESERVED.SRAM_FIRMWARE_BYTES;
   const place = (size: number, fits: boolean): GraphSegment => ({ bytes: size, memory: fits ? 'sram' : 'lpddr' });
   return {
-    weights: place(bytes.weights, bytes.weights + bytes.workspace <= usable / 2),
+    weights: place(bytes.weights, bytes.weights + largestWorkspace <= usable / 2),
     workspace: place(bytes.workspace, bytes.workspace <= usable),
     inputs: place(bytes.inputs, false),
     outputs: place(bytes.outputs, false),

@@ -1,5 +1,5 @@
 /** The graph compiler: model files in, compiled graphs out. */
-export { type CompileOptions, type ComputeType, compileModel } from './compile-model.js';
+export { type CompileOptions, type ComputeType, compileBatches, compileModel } from './compile-model.js';
 export * from './compiled-graph.js';
 export { type UnsupportedOperator, unsupportedOperatorOf } from './errors.js';
 export type { Dimension, DimensionRange, ModelGraph, ModelTensor } from './ir/model-graph.js';

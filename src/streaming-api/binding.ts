@@ -7,14 +7,14 @@ import type { DeviceBuffer } from './device-buffer.js';
 import { deadlineUs } from './launch.js';
 import { allocateNear, type ModelHost, upload } from './model-memory.js';
 import type { RunOptions } from './model-types.js';
+import type { SharedWeights } from './shared-weights.js';
 import type { Stream } from './stream.js';
 
 /** The parts of a model on the device that all of its runs share. */
 export interface LoadedGraph {
   readonly graph: CompiledGraph;
   readonly image: DeviceBuffer;
-  /** Absent where the model has none. */
-  readonly weights: DeviceBuffer | undefined;
+  readonly weights: SharedWeights;
 }
 
 /** The three commands of a run, in their order. */
@@ -54,7 +54,7 @@ export class Binding {
     };
     try {
       const bound: Partial<Record<SegmentKind, DeviceBuffer>> = {};
-      if (loaded.weights !== undefined) bound.weights = loaded.weights;
+      if (loaded.weights.buffer !== undefined) bound.weights = loaded.weights.buffer;
       for (const kind of ['workspace', 'inputs', 'outputs'] as const) {
         const buffer = await allocate(kind);
         if (buffer !== undefined) bound[kind] = buffer;

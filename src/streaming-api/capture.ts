@@ -2,7 +2,7 @@
  * What streams do while they are captured: their commands are taken down as nodes of a graph, each with the nodes that it
  * comes after. Events carry the capture from stream to stream.
  */
-import { type CompletionRecord, invalidArgument, MtiaError } from '../driver/index.js';
+import { type CompletionRecord, describeValue, invalidArgument, MtiaError } from '../driver/index.js';
 import type { CommandStream } from './command-stream.js';
 import type { DeviceBuffer } from './device-buffer.js';
 import type { BufferOwner } from './owned-buffer.js';
@@ -169,4 +169,11 @@ export class Capture {
     }
     return found;
   }
+}
+
+/** A function that awaits would go on when the capture is over; one may well return the promise of a command. */
+export function checkSynchronous(enqueue: unknown): void {
+  if (typeof enqueue !== 'function') throw invalidArgument(`expected a function, got ${describeValue(enqueue)}`);
+  if (Object.prototype.toString.call(enqueue) !== '[object AsyncFunction]') return;
+  throw invalidArgument('a function that is captured may not be async: the capture ends when it returns');
 }

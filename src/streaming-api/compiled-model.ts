@@ -2,9 +2,9 @@ import type { CompiledGraph, GraphTensor, JobSummary } from '../compiler/compile
 import { AbortListeners, checkOptions, checkSignal, closedError, invalidArgument, MtiaError } from '../driver/index.js';
 import { Binding, type LoadedGraph } from './binding.js';
 import { BindingPool } from './binding-pool.js';
-import type { DeviceBuffer } from './device-buffer.js';
 import { allocateNear, type ModelHost, upload } from './model-memory.js';
 import type { RunOptions, RunResult, TensorData } from './model-types.js';
+import { SharedWeights } from './shared-weights.js';
 import { checkInputs, checkOutputs, pack, unpack } from './tensor-data.js';
 
 const DEFAULT_CONCURRENCY = 4;
@@ -25,33 +25,24 @@ export class CompiledModel implements AsyncDisposable {
   readonly #onClosed: (model: CompiledModel) => void;
   #closing: Promise<void> | undefined;
 
-  /** Use Device.loadModel. */
+  /** Use Device.loadModel. `weights` are those of another model of this device that has the same. */
   static async load(
     host: ModelHost,
     graph: CompiledGraph,
     concurrency: number = DEFAULT_CONCURRENCY,
     onClosed: (model: CompiledModel) => void = () => undefined,
+    weights?: SharedWeights,
   ): Promise<CompiledModel> {
     if (!Number.isInteger(concurrency) || concurrency < 1) {
       throw invalidArgument(`concurrency is a positive integer, got ${concurrency}`);
     }
-    const held: DeviceBuffer[] = [];
-    const place = async (data: Uint8Array, bytes: number, memory: 'lpddr' | 'sram'): Promise<DeviceBuffer> => {
-      const buffer = await allocateNear(host, bytes, memory);
-      held.push(buffer);
-      await upload(host.defaultStream, buffer, data);
-      return buffer;
-    };
+    const image = await allocateNear(host, graph.image.byteLength, 'lpddr');
     try {
-      const { weights } = graph.segments;
-      const loaded = {
-        graph,
-        image: await place(graph.image, graph.image.byteLength, 'lpddr'),
-        weights: weights.bytes === 0 ? undefined : await place(graph.weights, weights.bytes, weights.memory),
-      };
-      return new CompiledModel(host, loaded, concurrency, onClosed);
+      await upload(host.defaultStream, image, graph.image);
+      const held = weights?.hold() ?? (await SharedWeights.upload(host, graph));
+      return new CompiledModel(host, { graph, image, weights: held }, concurrency, onClosed);
     } catch (error) {
-      for (const buffer of held) buffer.free();
+      image.free();
       throw error;
     }
   }
@@ -86,6 +77,11 @@ export class CompiledModel implements AsyncDisposable {
   /** What a run has the device do, in order. */
   get jobs(): readonly JobSummary[] {
     return this.#loaded.graph.jobs;
+  }
+
+  /** What the model computes with; for others that have the same. */
+  get weights(): SharedWeights {
+    return this.#loaded.weights;
   }
 
   /** Bytes of weights on the device. */
@@ -175,7 +171,7 @@ export class CompiledModel implements AsyncDisposable {
   async #close(): Promise<void> {
     await this.#pool.close();
     this.#loaded.image.free();
-    this.#loaded.weights?.free();
+    this.#loaded.weights.release();
     this.#onClosed(this);
   }
 

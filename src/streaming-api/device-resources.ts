@@ -1,4 +1,5 @@
 /** What a Device holds of its card: one context, its memory, its queues. Streams and models are made from it. */
+import type { CompiledGraph } from '../compiler/compiled-graph.js';
 import {
   type Card,
   type Context,
@@ -18,17 +19,19 @@ import {
 } from '../memmgr/index.js';
 import { ARGUMENT_BYTES } from './argument-slots.js';
 import type { Capture } from './capture.js';
-import type { CompiledModel } from './compiled-model.js';
+import { CompiledModel } from './compiled-model.js';
 import type { Compression } from './copy-range.js';
 import { DeviceBuffer } from './device-buffer.js';
 import type { DeviceOptions } from './device-options.js';
 import { CompilerThread } from './executor/compiler-thread.js';
 import { Graph } from './graph.js';
+import { checkGraph } from './graph-source.js';
 import { MemoryChecking } from './memory-checking.js';
 import type { ModelHost } from './model-memory.js';
 import type { BufferOwner } from './owned-buffer.js';
 import { Semaphores } from './semaphores.js';
 import type { HeapAccess } from './shared-device.js';
+import type { SharedWeights } from './shared-weights.js';
 import { Stream } from './stream.js';
 import { Timeline } from './timeline.js';
 
@@ -162,6 +165,26 @@ export class DeviceResources implements ModelHost {
   allocate(bytes: number, options: AllocationOptions = {}, stream?: StreamOrder): Promise<DeviceAllocation> {
     this.checkOpen();
     return this.checking?.checker.allocate(bytes, options) ?? this.memory.allocate(bytes, options, stream);
+  }
+
+  /** Those that have the same array as their weights share one copy on the device. */
+  async loadModels(graphs: readonly CompiledGraph[], concurrency: number | undefined): Promise<CompiledModel[]> {
+    const loaded: CompiledModel[] = [];
+    const weights = new Map<Uint8Array, SharedWeights>();
+    const forget = (model: CompiledModel): boolean => this.models.delete(model);
+    try {
+      for (const graph of graphs) {
+        checkGraph(graph, this.card.generation, this.firmware);
+        const model = await CompiledModel.load(this, graph, concurrency, forget, weights.get(graph.weights));
+        weights.set(graph.weights, model.weights);
+        this.models.add(model);
+        loaded.push(model);
+      }
+      return loaded;
+    } catch (error) {
+      await Promise.all(loaded.map((model) => model.close()));
+      throw error;
+    }
   }
 
   kernelId(name: string): number {

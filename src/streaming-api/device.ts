@@ -25,13 +25,14 @@ import type {
   OutOfMemoryObserver,
 } from '../memmgr/index.js';
 import { BorrowedHeaps } from '../memmgr/index.js';
-import { CompiledModel } from './compiled-model.js';
+import { checkSynchronous } from './capture.js';
+import type { CompiledModel } from './compiled-model.js';
 import { DeviceBuffer } from './device-buffer.js';
 import { type AttachOptions, checkDeviceOptions, type DeviceOptions, type DeviceProperties } from './device-options.js';
 import { type DeviceParts, DeviceResources, type StreamOptions } from './device-resources.js';
 import { readFirmware } from './firmware.js';
 import type { Graph } from './graph.js';
-import { checkGraph, checkModel, checkNoCompileOptions } from './graph-source.js';
+import { checkModel, checkNoCompileOptions } from './graph-source.js';
 import { HostBuffer, type SharedHostBuffer } from './host-buffer.js';
 import { Kernel } from './kernel.js';
 import type { LoadOptions } from './model-types.js';
@@ -349,15 +350,26 @@ export class Device implements AsyncDisposable {
     const resources = this.#resources;
     resources.checkOpen();
     if (typeof model === 'object') checkNoCompileOptions(options);
-    const { generation } = this.properties;
     checkModel(model);
+    const { generation } = this.properties;
     const graph = typeof model === 'string' ? await resources.compiler.compile(model, generation, options) : model;
-    checkGraph(graph, generation, resources.firmware);
-    const loaded = await CompiledModel.load(resources, graph, options.concurrency, (closed) =>
-      resources.models.delete(closed),
-    );
-    resources.models.add(loaded);
-    return loaded;
+    return (await resources.loadModels([graph], options.concurrency))[0] as CompiledModel;
+  }
+
+  /**
+   * Uploads several compiled graphs, in their order; those that compileBatches has made share one copy of their weights.
+   *
+   * ```ts
+   * const [one, many] = await device.loadModels(compileBatches(model, [1, 64], { generation: '2i' }));
+   * ```
+   */
+  async loadModels(
+    graphs: readonly CompiledGraph[],
+    options: Pick<LoadOptions, 'concurrency'> = {},
+  ): Promise<readonly CompiledModel[]> {
+    this.#resources.checkOpen();
+    for (const graph of graphs) checkModel(graph);
+    return this.#resources.loadModels(graphs, options.concurrency);
   }
 
   /** Statistics under torch.mtia's names: `device.memoryStats().dram.allocated_bytes`. */
@@ -489,11 +501,4 @@ export class Device implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** A function that awaits would go on when the capture is over; one may well return the promise of a command. */
-function checkSynchronous(enqueue: unknown): void {
-  if (typeof enqueue !== 'function') throw invalidArgument(`expected a function, got ${describeValue(enqueue)}`);
-  if (Object.prototype.toString.call(enqueue) !== '[object AsyncFunction]') return;
-  throw invalidArgument('a function that is captured may not be async: the capture ends when it returns');
 }

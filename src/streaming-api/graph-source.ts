@@ -63,12 +63,8 @@ export async function readBatchedGraphs(
   const symbol = batchSymbolOf(model);
   if (symbol === undefined) return fixedShape(compiler.compileModel(model, choices), maxBatch);
   const sizes = batchSizes(model.ranges.get(symbol)?.minimum ?? 1, maxBatch ?? DEFAULT_MAX_BATCH);
-  const graphs: CompiledGraph[] = [];
-  for (const size of sizes) {
-    const graph = compiler.compileModel(model, { ...choices, batch: size });
-    checkOutputRows(graph, graphs[0] ?? graph);
-    graphs.push(graph);
-  }
+  const graphs = compiler.compileBatches(model, sizes, choices);
+  for (const graph of graphs) checkOutputRows(graph, graphs[0] ?? graph);
   return { graphs, batched: true };
 }
 

@@ -7,6 +7,7 @@ export class WeightsSegment {
   readonly #fills: { readonly offset: number; readonly bytes: number; readonly fill: (target: Uint8Array) => void }[] =
     [];
   readonly #known = new Map<string, number>();
+  readonly #storages = new Map<Uint8Array, number>();
   #bytes = 0;
 
   /** Reserves room that `fill` writes once all sizes are known. Room under the same key is reserved once. */
@@ -18,6 +19,13 @@ export class WeightsSegment {
     this.#fills.push({ offset, bytes, fill });
     if (key !== undefined) this.#known.set(key, offset);
     return offset;
+  }
+
+  /** Tells the elements of one tensor from those of another, in keys. */
+  numberOf(storage: Uint8Array): number {
+    const number = this.#storages.get(storage) ?? this.#storages.size;
+    this.#storages.set(storage, number);
+    return number;
   }
 
   get bytes(): number {

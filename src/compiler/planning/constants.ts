@@ -40,7 +40,6 @@ const runsKey = (runs: readonly ColumnRun[]): string =>
 export class WeightPacker {
   readonly #segment: WeightsSegment;
   readonly #type: HalfType;
-  readonly #tensorIds = new Map<Uint8Array, number>();
 
   constructor(segment: WeightsSegment, type: HalfType) {
     this.#segment = segment;
@@ -53,9 +52,7 @@ export class WeightPacker {
 
   /** Equal for views of the same elements: a table that two bags share is packed once. */
   #keyOf(tensor: ConstantTensor): string {
-    const id = this.#tensorIds.get(tensor.storage) ?? this.#tensorIds.size;
-    this.#tensorIds.set(tensor.storage, id);
-    return `${id} ${tensor.offset} ${tensor.shape} ${tensor.strides}`;
+    return `${this.#segment.numberOf(tensor.storage)} ${tensor.offset} ${tensor.shape} ${tensor.strides}`;
   }
 
   fullyConnected(operation: FullyConnected, kBytes: number, runs: readonly ColumnRun[]): FullyConnectedWeights {

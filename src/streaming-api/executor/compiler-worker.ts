@@ -3,7 +3,7 @@ import type { CompiledGraph } from '../../compiler/compiled-graph.js';
 import type { Generation } from '../../hw/index.js';
 import { readBatchedGraphs, readGraph } from '../graph-source.js';
 import type { LoadOptions } from '../model-types.js';
-import { type Answer, answer, shareGraph } from './messages.js';
+import { type Answer, answer, shareGraphs } from './messages.js';
 
 /** Undefined fields count as absent: structured clones keep them. */
 export type CompileChoices = {
@@ -33,6 +33,6 @@ async function compile({ path, generation, options, batches }: CompileTask): Pro
 export default function compileTask(task: CompileTask): Promise<Answer<GraphSet>> {
   return answer(async () => {
     const { graphs, batched } = await compile(task);
-    return { graphs: graphs.map(shareGraph), batched };
+    return { graphs: shareGraphs(graphs), batched };
   });
 }

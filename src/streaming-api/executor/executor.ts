@@ -24,7 +24,7 @@ import {
   limitsOf,
 } from './executor-options.js';
 import { ExecutorStatistics } from './executor-statistics.js';
-import { type RunReport, shareGraph } from './messages.js';
+import { type RunReport, shareGraphs } from './messages.js';
 import { type ExecutorResult, type ExecutorRunOptions, Request, RequestCheck } from './request.js';
 import { RequestQueue } from './request-queue.js';
 import { packRows, RecordLayout, RecordPool } from './row-record.js';
@@ -79,7 +79,10 @@ async function readGraphs(
   { device }: ExecutorCard,
   { maxBatch, dtype }: ExecutorOptions,
 ): Promise<GraphSet> {
-  if (typeof model === 'object') return fixedShape(shareGraph(model), maxBatch);
+  if (typeof model === 'object') {
+    const [graph = model] = shareGraphs([model]);
+    return fixedShape(graph, maxBatch);
+  }
   const compiler = new CompilerThread();
   try {
     return await compiler.compileBatches(model, device.properties.generation, { dtype, maxBatch });

@@ -58,7 +58,12 @@ export function toSharedMemory(bytes: Uint8Array): Uint8Array {
   return shared;
 }
 
-/** A graph that costs next to nothing to send to another thread. */
-export function shareGraph(graph: CompiledGraph): CompiledGraph {
-  return { ...graph, weights: toSharedMemory(graph.weights), image: toSharedMemory(graph.image) };
+/** Graphs that cost next to nothing to send to another thread. Those that had the same weights have the same still. */
+export function shareGraphs(graphs: readonly CompiledGraph[]): readonly CompiledGraph[] {
+  const shared = new Map<Uint8Array, Uint8Array>();
+  return graphs.map((graph) => {
+    const weights = shared.get(graph.weights) ?? toSharedMemory(graph.weights);
+    shared.set(graph.weights, weights);
+    return { ...graph, weights, image: toSharedMemory(graph.image) };
+  });
 }

@@ -27,13 +27,13 @@ class ExecutorWorker {
     await this.close();
     const device = await Device.attach(shared);
     this.#device = device;
-    const loaded: Loaded[] = [];
-    for (const graph of graphs) {
-      loaded.push({ graph, model: await device.loadModel(graph, { concurrency: slabs.length }) });
-    }
-    if (checkRows) await checkRowIndependence(loaded.map(({ model }) => model));
+    const models = await device.loadModels(graphs, { concurrency: slabs.length });
+    if (checkRows) await checkRowIndependence(models);
     this.#slabs = slabs.map((memory) => new Slab(memory, graphs));
-    this.#loaded = loaded;
+    this.#loaded = graphs.flatMap((graph, index) => {
+      const model = models[index];
+      return model === undefined ? [] : [{ graph, model }];
+    });
   }
 
   async run({ slab: number, graph: graphNumber, deadlineMs }: RunTask): Promise<RunReport> {
