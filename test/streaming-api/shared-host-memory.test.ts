@@ -61,4 +61,47 @@ describe('pinned memory', () => {
       console.log(view[4]);`;
     expect(await run(script)).toMatchObject({ ...CLEAN, stdout: '82\n5\n' });
   });
+
+  it.each([
+    ['of a card of its own', 'await open()'],
+    ['of a card that it has attached', 'await Device.attach(shared)'],
+  ])('goes with the last who held it, a worker that is terminated: through a context %s', async (_, opening) => {
+    const script = `
+      const { readFileSync } = await import('node:fs');
+      const { setFlagsFromString } = await import('node:v8');
+      const { runInNewContext } = await import('node:vm');
+      setFlagsFromString('--expose-gc');
+      const collectGarbage = runInNewContext('gc');
+      const isMapped = (address) => readFileSync('/proc/self/maps', 'latin1').split('\\n').some((line) => {
+        const [start, end] = line.split(' ')[0].split('-').map((word) => BigInt('0x' + (word || '0')));
+        return start <= address && address < (end ?? 0n);
+      });
+      const device = await open();
+      const worker = startWorker(\`
+        const { once } = await import('node:events');
+        const [{ shared, pages }] = await once(parentPort, 'message');
+        const device = ${opening};
+        const host = device.attachHost(pages);
+        const buffer = await device.allocate(1 << 20);
+        await device.defaultStream.copyToDevice(buffer, host, { bytes: 1 << 20 });
+        parentPort.postMessage('holds');
+        setInterval(() => device.defaultStream.copyToDevice(buffer, host, { bytes: 1 << 20 }), 1);\`);
+      const shared = device.share();
+      let host = device.allocateHost(4 << 20, { shared: true });
+      const pages = host.share();
+      const { address } = pages.pages;
+      worker.postMessage({ shared, pages }, shared.ports);
+      await messageOf(worker);
+      host.free();
+      host = undefined;
+      const pause = () => new Promise((resolve) => setTimeout(resolve, 10));
+      for (let times = 0; times < 20; times++) { collectGarbage(); await pause(); }
+      const held = isMapped(address);
+      await worker.terminate();
+      for (let times = 0; times < 500 && isMapped(address); times++) await pause();
+      console.log(held, isMapped(address));
+      await device.defaultStream.fill(await device.allocate(4096), 1);
+      await device.close();`;
+    expect(await run(script)).toMatchObject({ ...CLEAN, stdout: 'true false\n' });
+  });
 });

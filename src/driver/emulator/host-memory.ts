@@ -8,8 +8,6 @@ interface NativePages {
   readonly library: CLibrary;
   readonly address: bigint;
   readonly bytes: number;
-  /** Threads that hold the pages. */
-  readonly holders: Int32Array;
   /** This thread lets go; true where it was the last. */
   letGo(): boolean;
 }
@@ -18,8 +16,8 @@ interface NativePages {
  * Native memory is unmapped when the garbage collector has found that no view of it is left, never earlier: a view kept
  * beyond free() then reads stale bytes instead of ending the process. The registry belongs to the module because it must
  * outlive the device: a registry that is itself collected forgets its duties. Pages that threads share go with the last of
- * them. Those of a thread that has ended go when nothing of a card reaches them any more (worker-holdings.ts); what it had
- * attached counts as held until the process ends.
+ * them. What a thread that has ended held, of its own or attached, it lets go of when nothing of a card reaches it any more
+ * (worker-holdings.ts).
  */
 const UNREACHABLE = new FinalizationRegistry<NativePages>(({ library, address, bytes, letGo }) => {
   if (letGo()) library.mtia_host_free(address, bytes);
@@ -32,23 +30,24 @@ export function allocateHostPages(device: EmulatedDevice, requested: number): Ho
   device.check(library.mtia_host_allocate(bytes, new Uint8Array(pointer.buffer)), 'mtia_host_allocate');
   const address = pointer[0] ?? 0n;
   const entry = holdings.enter('pages', address, bytes);
-  return hold(device, { library, address, bytes, holders: entry.holders, letGo: () => holdings.leave(entry) });
+  let shared: Int32Array | undefined;
+  const holders = (): Int32Array => {
+    shared ??= holdings.share(entry);
+    return shared;
+  };
+  return hold(device, { library, address, bytes, letGo: () => holdings.leave(entry) }, holders);
 }
 
 /** The pages of another thread, held by this one as well. */
 export function attachHostPages(device: EmulatedDevice, { address, bytes, holders }: SharedHostPages): HostPages {
-  const { library } = device;
-  const letGo = (): boolean => Atomics.sub(holders, 0, 1) === 1;
-  for (let count = Atomics.load(holders, 0); ; ) {
-    if (count <= 0) throw closedError(`the shared host memory of ${bytes} bytes`);
-    const found = Atomics.compareExchange(holders, 0, count, count + 1);
-    if (found === count) return hold(device, { library, address, bytes, holders, letGo });
-    count = found;
-  }
+  const { library, holdings } = device;
+  const entry = holdings.join(address, bytes, holders);
+  if (entry === undefined) throw closedError(`the shared host memory of ${bytes} bytes`);
+  return hold(device, { library, address, bytes, letGo: () => holdings.leave(entry) }, () => holders);
 }
 
-function hold({ binding }: EmulatedDevice, pages: NativePages): HostPages {
-  const { address, bytes, holders } = pages;
+function hold({ binding }: EmulatedDevice, pages: NativePages, holders: () => Int32Array): HostPages {
+  const { address, bytes } = pages;
   const view = binding.viewMemory(address, bytes);
   UNREACHABLE.register(view.buffer, pages);
   return {
@@ -57,6 +56,6 @@ function hold({ binding }: EmulatedDevice, pages: NativePages): HostPages {
     view,
     // Nothing to do: dropping the pages is what gives the memory back.
     free: () => undefined,
-    share: () => ({ address, bytes, holders }),
+    share: () => ({ address, bytes, holders: holders() }),
   };
 }

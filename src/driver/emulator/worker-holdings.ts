@@ -7,6 +7,7 @@
  */
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
 import { HoldingsLedger, type Release } from './holdings-ledger.js';
+import { sharedCounters } from './shared-counters.js';
 
 interface Message {
   readonly thread: number;
@@ -42,6 +43,8 @@ export class WorkerHoldings {
 
 /** Main thread: from now on gives back what workers leave behind. */
 export function watchWorkers(release: Release): void {
+  // Workers take their table over when they are made.
+  sharedCounters();
   const holdings = new WorkerHoldings(release);
   const channel = new BroadcastChannel(CHANNEL);
   channel.onmessage = (event) => holdings.note((event as { readonly data: Message }).data);
