@@ -127,6 +127,11 @@ export class Capture {
     stream.capture = undefined;
   }
 
+  /** Whether something was asked for that no graph holds: the end throws. */
+  get invalid(): boolean {
+    return this.#invalid !== undefined;
+  }
+
   /** Gives back what the nodes use. */
   release(): void {
     for (const free of this.#releases.splice(0)) free();

@@ -245,6 +245,7 @@ export class Copier {
     if (!Array.isArray(copies)) throw invalidArgument(`a list of copies is an array, got ${describeValue(copies)}`);
     this.#commands.checkOpen();
     for (const { destination, source, ...options } of copies) {
+      if (options.signal !== undefined) this.#commands.checkNotCapturing('a command with a signal of its own');
       for (const memory of [destination, source]) if (!ArrayBuffer.isView(memory)) this.#checkOwner(memory);
       if (!(destination instanceof DeviceBuffer) && !(source instanceof DeviceBuffer)) {
         throw invalidArgument('a copy needs a device buffer on one side; between host memories use set()');

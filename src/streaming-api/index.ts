@@ -52,7 +52,7 @@ export { type Float32Argument, f32, type LaunchArgument, type LaunchOptions } fr
 export type { MemoryCheckOptions } from './memory-checking.js';
 export type { LoadOptions, RunOptions, RunResult, TensorData } from './model-types.js';
 export type { SharedDevice } from './shared-device.js';
-export { Stream } from './stream.js';
+export { type CaptureStatus, Stream } from './stream.js';
 export { typedArrayOf } from './tensor-data.js';
 export { Timeline, type TimelineWaitOptions } from './timeline.js';
 export type { TypedArray } from './typed-array.js';

@@ -25,6 +25,9 @@ import { copyToPeer } from './peer-copy.js';
 import type { Semaphores } from './semaphores.js';
 import { checkValue, Timeline } from './timeline.js';
 
+/** Whether a stream is captured, and whether that can end in a graph. */
+export type CaptureStatus = 'none' | 'active' | 'invalidated';
+
 export interface StreamParts {
   /** Stands for the device: buffers of another one are refused. */
   readonly owner: BufferOwner;
@@ -312,6 +315,13 @@ export class Stream implements AsyncDisposable {
   /** Whether commands are taken down for a graph and not run. */
   get isCapturing(): boolean {
     return this.commands.capture !== undefined;
+  }
+
+  /** As cudaStreamGetCaptureInfo: 'invalidated' where the capture makes no graph any more; its end says why. */
+  get captureStatus(): CaptureStatus {
+    const { capture } = this.commands;
+    if (capture === undefined) return 'none';
+    return capture.invalid ? 'invalidated' : 'active';
   }
 
   /** Stands for the device. */

@@ -63,6 +63,19 @@ it('instantiates a graph once however often it is asked at the same time, and no
   expect(device.memoryStats().dram.num_allocs).toBe(before);
 });
 
+it('says whether a stream is captured, and whether a graph can come of it', async () => {
+  await using drawn = await device.createStream();
+  const statuses = () => [stream.captureStatus, drawn.captureStatus];
+  expect(statuses()).toEqual(['none', 'none']);
+  stream.beginCapture();
+  drawn.waitEvent(stream.recordEvent());
+  expect(statuses()).toEqual(['active', 'active']);
+  expect(() => drawn.query()).toThrow(expect.objectContaining({ code: 'CAPTURE_UNSUPPORTED' }));
+  expect(statuses()).toEqual(['invalidated', 'invalidated']);
+  expect(() => stream.endCapture()).toThrow(expect.objectContaining({ code: 'CAPTURE_INVALIDATED' }));
+  expect(statuses()).toEqual(['none', 'none']);
+});
+
 it('refuses a signal, which no replay would listen to', async () => {
   const graph = device.createGraph();
   graph.captureBegin(stream);
