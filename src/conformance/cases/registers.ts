@@ -15,6 +15,9 @@ const CAPABILITIES_POINTER = 0x34;
 const MSIX_CAPABILITY = 0x11;
 const ALL_ONES_32 = 0xffff_ffffn;
 
+/** Numbers that would be others if they were cut down to 32 bits. */
+const NO_OFFSETS = [-4, 2 ** 32, 2 ** 32 + 4, 0.5, Number.NaN] as const;
+
 /** A card that answers memory accesses. */
 function enabledCard(fixture: Fixture): PciFunction {
   const { pci } = fixture.card();
@@ -163,6 +166,12 @@ export const registerCases = category('config and BAR', { requires: ['registers'
       () => pci.barRead(0, 4, 8),
       () => pci.barRead(0, PCI.BAR0_BYTES, 4),
       () => pci.barRead(1, 0, 4),
+      ...NO_OFFSETS.flatMap((offset) => [
+        () => pci.barRead(0, offset, 4),
+        () => pci.barWrite(0, offset, 4, 0),
+        () => pci.barReadBlock(2, offset, 4),
+        () => pci.barWriteBlock(2, offset, new Uint8Array(4)),
+      ]),
       () => pci.barWrite(0, 1, 4, 0),
       () => pci.barWrite(0, PCI.BAR0_BYTES - 4, 8, 0n),
       () => pci.barReadBlock(2, PCI.BAR2_BYTES - 1, 2),
