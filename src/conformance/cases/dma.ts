@@ -386,6 +386,29 @@ export const dmaCases = category('DMA', {}, [
     ),
   ),
 
+  ...[0x7fff_f000n, (3n << 32n) - 4096n, 1n << 40n, (1n << 48n) - 4096n, 1n << 63n, (1n << 64n) - 8192n].map((iova) =>
+    conformanceCase(
+      `copies through host address 0x${iova.toString(16)}`,
+      'DMA-1',
+      { requires: ['isolation'] },
+      async (fixture) => {
+        const { pci } = fixture.card();
+        const session = await fixture.session({ on: await fixture.driver({ card: { pci } }) });
+        const pages = session.context.allocateHost(2 * HOST_PAGE_BYTES);
+        pci.dmaMap(session.context.id, iova, pages, 'read-write');
+        const data = fixture.random.bytes(5001);
+        const at = HOST_PAGE_BYTES - 2500;
+        pages.view.set(data, at);
+        const place = iova + BigInt(at);
+        await session.submit({ opcode: COPY_HOST_TO_DEVICE, a: place, b: session.memory, c: data.length });
+        pages.view.fill(0);
+        await session.submit({ opcode: COPY_DEVICE_TO_HOST, a: session.memory, b: place, c: data.length });
+        equalBytes(pages.view.subarray(at, at + data.length), data, 'the copy');
+        pci.dmaUnmap(session.context.id, iova, pages.bytes);
+      },
+    ),
+  ),
+
   conformanceCase('keeps copies of one queue in order', 'QUE-1', { requires: ['memory'] }, async (fixture) => {
     const session = await fixture.session();
     const commands: Promise<unknown>[] = [];
