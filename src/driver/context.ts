@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { HOST_COMMAND, type HostCommandName, LIMITS } from '../hw/index.js';
 import { AddressSpace } from './address-space.js';
 import type { ContextAdministration } from './administration.js';
-import { closedError, invalidArgument, type MtiaError } from './errors.js';
+import { checkOptions, closedError, invalidArgument, type MtiaError } from './errors.js';
 import type { DmaRights, HostPages, PciFunction, SharedHostPages } from './pci-function.js';
 import type { Queue } from './queue.js';
 
@@ -46,8 +46,10 @@ export class Context {
     return this.#administration.retired;
   }
 
-  async createQueue({ priority = 0 }: QueueOptions = {}): Promise<Queue> {
+  async createQueue(options: QueueOptions = {}): Promise<Queue> {
     this.#checkOpen();
+    checkOptions(options);
+    const { priority = 0 } = options;
     if (!Number.isInteger(priority) || priority < 0 || priority >= LIMITS.QUEUE_PRIORITIES) {
       throw invalidArgument(`priority is ${priority}; queues have 0 to ${LIMITS.QUEUE_PRIORITIES - 1}`);
     }

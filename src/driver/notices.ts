@@ -1,5 +1,6 @@
 /** What a device tells all of its users before and after it is reset. */
 import type pino from 'pino';
+import { invalidArgument } from './errors.js';
 
 /** A reset of the device, before or after it. */
 export interface ResetNotice {
@@ -31,11 +32,13 @@ export class Notices {
   }
 
   on<N extends keyof DeviceNotices>(name: N, listener: Listener<N>): void {
+    if (!Object.hasOwn(this.#listeners, name) || typeof listener !== 'function')
+      throw invalidArgument("a device calls functions before ('resetting') and after ('reset') each reset");
     this.#listeners[name].add(listener);
   }
 
   off<N extends keyof DeviceNotices>(name: N, listener: Listener<N>): void {
-    this.#listeners[name].delete(listener);
+    this.#listeners[name]?.delete(listener);
   }
 
   /** One user's failure keeps the notice from no other. */

@@ -2,7 +2,7 @@
  * Device memory of one context. Protection works on 64 KiB pages, allocations are as small as 64 bytes: pages are taken in
  * arenas, assigned to the context by the firmware, and divided up by pools.
  */
-import { type Context, closedError, describeValue, invalidArgument, MtiaError } from '../driver/index.js';
+import { type Context, checkOptions, closedError, describeValue, invalidArgument, MtiaError } from '../driver/index.js';
 import { PROTECTION_PAGE_BYTES } from '../hw/index.js';
 import { Arena, GRANULE } from './arena.js';
 import type { PageSource } from './device-heaps.js';
@@ -101,6 +101,7 @@ export class DeviceMemory {
 
   createPool(options: MemoryPoolOptions = {}): MemoryPool {
     this.#checkOpen();
+    checkOptions(options);
     checkKind(options.memory ?? 'lpddr');
     const pool = new MemoryPool(this.#nextPool++, this.#source, options);
     this.#pools.add(pool);
@@ -118,12 +119,13 @@ export class DeviceMemory {
    */
   async allocate(bytes: number, options: AllocationOptions = {}, stream?: StreamOrder): Promise<DeviceAllocation> {
     const stack = this.history.stack(this.allocate);
+    checkOptions(options);
     const pool = this.#poolOf(options);
     const { alignment = GRANULE } = options;
     if (!Number.isSafeInteger(bytes) || bytes <= 0) {
       throw invalidArgument(`an allocation of ${bytes} bytes; give a whole number from 1`);
     }
-    if (!Number.isSafeInteger(Math.log2(alignment)) || alignment < GRANULE) {
+    if (!Number.isSafeInteger(alignment) || !Number.isInteger(Math.log2(alignment)) || alignment < GRANULE) {
       throw invalidArgument(`an alignment is a power of two of at least ${GRANULE}, got ${alignment}`);
     }
     this.#checkOpen();
@@ -163,6 +165,7 @@ export class DeviceMemory {
 
   /** Calls the observer before an allocation fails for want of memory, until the returned function is called. */
   observeOutOfMemory(observer: OutOfMemoryObserver): () => void {
+    if (typeof observer !== 'function') throw invalidArgument(`expected a function, got ${describeValue(observer)}`);
     this.#observers.add(observer);
     return () => {
       this.#observers.delete(observer);

@@ -1,5 +1,5 @@
 /** What was allocated, freed and reserved, in the order in which it happened, under torch's names. */
-import { invalidArgument } from '../driver/index.js';
+import { checkOptions, describeValue, invalidArgument } from '../driver/index.js';
 import type { MemoryKind } from './memory-kind.js';
 import { type StackFrame, StackRecord } from './stack.js';
 
@@ -35,6 +35,8 @@ export interface MemoryHistoryOptions {
 }
 
 const MAX_ENTRIES = 65_536;
+const ENABLED: ReadonlySet<unknown> = new Set(['all', 'state', null]);
+const STACKS: ReadonlySet<unknown> = new Set(['js', 'none']);
 
 type EventDetails = Omit<MemoryEvent, 'frames' | 'time_us'>;
 
@@ -52,7 +54,12 @@ export class MemoryHistory {
   #stacks = false;
 
   /** Starts anew; what was recorded is forgotten. */
-  configure({ enabled = 'all', stacks = 'js', maxEntries = MAX_ENTRIES }: MemoryHistoryOptions): void {
+  configure(options: MemoryHistoryOptions): void {
+    checkOptions(options);
+    const { enabled = 'all', stacks = 'js', maxEntries = MAX_ENTRIES } = options;
+    if (!ENABLED.has(enabled))
+      throw invalidArgument(`enabled is 'all', 'state' or null, got ${describeValue(enabled)}`);
+    if (!STACKS.has(stacks)) throw invalidArgument(`stacks is 'js' or 'none', got ${describeValue(stacks)}`);
     if (!Number.isSafeInteger(maxEntries) || maxEntries < 0) {
       throw invalidArgument(`maxEntries is a whole number of entries, got ${maxEntries}`);
     }

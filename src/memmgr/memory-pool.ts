@@ -94,7 +94,7 @@ export class MemoryPool implements AsyncDisposable {
 
   /** Use Device.createMemoryPool. */
   constructor(id: number, source: ArenaSource, { memory = 'lpddr', releaseThreshold = 0 }: MemoryPoolOptions) {
-    if (!(releaseThreshold >= 0))
+    if (typeof releaseThreshold !== 'number' || !(releaseThreshold >= 0))
       throw invalidArgument(`releaseThreshold is a number of bytes, got ${releaseThreshold}`);
     this.id = id;
     this.memory = memory;

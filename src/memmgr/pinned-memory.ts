@@ -107,6 +107,9 @@ export class PinnedMemory {
   /** Memory that another thread shares, mapped for this context. */
   attach(bytes: number, shared: SharedHostPages): PinnedBuffer {
     if (this.#closed) throw closedError(`pinned memory of context ${this.#context.id}`);
+    checkBytes(bytes);
+    if (bytes > shared.bytes)
+      throw invalidArgument(`a buffer of ${bytes} bytes is larger than its ${shared.bytes} bytes of pages`);
     return this.#ownPages(bytes, this.#context.attachHost(shared), shared);
   }
 

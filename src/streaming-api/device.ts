@@ -3,6 +3,7 @@ import {
   AttachedDevice,
   availableDevice,
   Device as CardDriver,
+  checkOptions,
   type DeviceNotices,
   describeValue,
   invalidArgument,
@@ -36,7 +37,7 @@ import { checkModel, checkNoCompileOptions } from './graph-source.js';
 import { HostBuffer, type SharedHostBuffer } from './host-buffer.js';
 import { Kernel } from './kernel.js';
 import type { LoadOptions } from './model-types.js';
-import { OwnHeaps, type SharedDevice, shareDevice } from './shared-device.js';
+import { markAttached, OwnHeaps, type SharedDevice, shareDevice } from './shared-device.js';
 import type { Stream } from './stream.js';
 import type { Timeline } from './timeline.js';
 
@@ -137,6 +138,7 @@ export class Device implements AsyncDisposable {
     const { logger, checkMemory } = options;
     if (shared?.card === undefined || shared.heaps === undefined)
       throw invalidArgument(`Device.attach takes what share() gives, got ${describeValue(shared)}`);
+    markAttached(shared);
     const card = new AttachedDevice(shared.card, logger === undefined ? {} : { logger });
     const heaps = new BorrowedHeaps(shared.heaps);
     return Device.#create({ card, firmware: shared.firmware, heaps, checkMemory, index: shared.index }, logger);
@@ -313,6 +315,7 @@ export class Device implements AsyncDisposable {
    */
   allocateHost(bytes: number, options: HostAllocationOptions = {}): HostBuffer {
     this.#resources.checkOpen();
+    checkOptions(options);
     const { pinned } = this.#resources;
     return new HostBuffer(this.#resources, options.shared ? pinned.allocateShared(bytes) : pinned.allocate(bytes));
   }
@@ -368,6 +371,7 @@ export class Device implements AsyncDisposable {
     options: Pick<LoadOptions, 'concurrency'> = {},
   ): Promise<readonly CompiledModel[]> {
     this.#resources.checkOpen();
+    if (!Array.isArray(graphs)) throw invalidArgument(`expected an array of graphs, got ${describeValue(graphs)}`);
     for (const graph of graphs) checkModel(graph);
     return this.#resources.loadModels(graphs, options.concurrency);
   }

@@ -302,11 +302,12 @@ export class Graph implements AsyncDisposable {
   }
 
   #bind(layout: GraphLayout, bindings: ReplayOptions['bindings']): Bound {
-    const bound = new Map(bindings);
+    const bound = mapOf(bindings);
     for (const [captured, other] of bound) {
       if (!layout.segments.includes(captured)) {
         throw invalidArgument('a binding replaces a buffer that the graph does not use, or one beyond the first 64');
       }
+      if (!(other instanceof DeviceBuffer)) throw invalidArgument(`expected a buffer, got ${describeValue(other)}`);
       other.checkBelongsTo(this.#host.owner);
       if (other.freed) throw closedError(`the device buffer of ${other.bytes} bytes`);
       if (other.bytes < captured.bytes) {
@@ -338,6 +339,16 @@ export class Graph implements AsyncDisposable {
 
 function noStream(given: unknown): MtiaError {
   return invalidArgument(`expected a stream, got ${describeValue(given)}`);
+}
+
+function mapOf(bindings: ReplayOptions['bindings']): Map<DeviceBuffer, DeviceBuffer> {
+  try {
+    return new Map(bindings);
+  } catch {
+    throw invalidArgument(
+      `bindings are pairs of buffers, got ${describeValue(bindings)}; give [[captured, other]] or a Map`,
+    );
+  }
 }
 
 function transferCommand(

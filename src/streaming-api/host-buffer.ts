@@ -1,4 +1,4 @@
-import { invalidArgument, type SharedHostPages } from '../driver/index.js';
+import { describeValue, invalidArgument, type SharedHostPages } from '../driver/index.js';
 import type { PinnedBuffer } from '../memmgr/index.js';
 import { type BufferOwner, OwnedBuffer } from './owned-buffer.js';
 import type { TypedArray, TypedArrayConstructor } from './typed-array.js';
@@ -63,9 +63,16 @@ export class HostBuffer extends OwnedBuffer {
   /** The memory as numbers: `host.as(Float32Array)`, `host.as(BigInt64Array, 64, 8)`. */
   as<A extends TypedArray>(type: TypedArrayConstructor<A>, byteOffset = 0, length?: number): A {
     const { buffer, byteOffset: start } = this.view;
+    if (typeof type !== 'function' || !(type.BYTES_PER_ELEMENT > 0))
+      throw invalidArgument(`expected a typed array as Float32Array, got ${describeValue(type)}`);
     const room = Math.floor((this.bytes - byteOffset) / type.BYTES_PER_ELEMENT);
     const elements = length ?? room;
-    const fits = Number.isInteger(byteOffset) && byteOffset >= 0 && elements >= 0 && elements <= room;
+    const fits =
+      Number.isInteger(byteOffset) &&
+      byteOffset >= 0 &&
+      Number.isInteger(elements) &&
+      elements >= 0 &&
+      elements <= room;
     if (!fits || byteOffset % type.BYTES_PER_ELEMENT !== 0) {
       throw invalidArgument(`${elements} elements at byte ${byteOffset} are no aligned part of ${this.bytes} bytes`);
     }

@@ -27,7 +27,8 @@ function launchCommand(kernel: Kernel, options: LaunchOptions, address: number, 
 function checkLaunch(kernel: Kernel, options: LaunchOptions, args: LaunchArguments): void {
   if (!(kernel instanceof Kernel))
     throw invalidArgument(`a launch takes what device.kernel(name) gives, got ${kernel}`);
-  if (options?.grid === undefined) throw invalidArgument('a launch needs a grid: { grid: { columns: 1, rows: 1 } }');
+  if (typeof options?.grid !== 'object' || options.grid === null)
+    throw invalidArgument('a launch needs a grid: { grid: { columns: 1, rows: 1 } }');
   if (args instanceof Uint8Array) checkAttached(args, 'the array of arguments');
   else if (!Array.isArray(args))
     throw invalidArgument(`launch arguments are an array or a Uint8Array, got ${describeValue(args)}`);

@@ -1,6 +1,6 @@
 /** A device for several threads: what travels between them, and whose heaps its memory comes from. */
 import type { MessagePort } from 'node:worker_threads';
-import type { Card, FirmwareImage, SharedCard } from '../driver/index.js';
+import { type Card, type FirmwareImage, invalidArgument, type SharedCard } from '../driver/index.js';
 import { DeviceHeaps, HeapLender, HeapOccupancy, type PageSource, type SharedHeaps } from '../memmgr/index.js';
 import { toSharedMemory } from './executor/messages.js';
 
@@ -66,4 +66,13 @@ export function shareDevice({
     index,
     ports: [shared.port, lender.shared.port],
   };
+}
+
+/** Two devices of one thread on one pair of ports would take each other's answers. */
+const attached = new WeakSet<MessagePort>();
+
+/** Throws where this thread has attached the device before, by the same share. */
+export function markAttached({ card: { port } }: SharedDevice): void {
+  if (attached.has(port)) throw invalidArgument('the device was attached already; share() it once for each attach');
+  attached.add(port);
 }

@@ -45,6 +45,34 @@ const WRONG_KIND: Readonly<Record<string, () => unknown>> = {
   compileModel: () => compileModel({} as never, { generation: '2i' }),
   'compileModel without options': () => compileModel({ nodes: [], inputs: [], outputs: [] } as never, none),
   'a signal that is none': () => stream.fill(buffer, 0, { signal: {} as never }),
+  'stream.launch with null as its grid': () => stream.launch(device.kernel('null'), { grid: none }),
+  'device.allocate with an alignment of 2^60': () => device.allocate(64, { alignment: 2 ** 60 }),
+  'device.allocate with null as its options': () => device.allocate(64, none),
+  'device.createMemoryPool with null as its options': () => device.createMemoryPool(none),
+  'device.createMemoryPool with a threshold as text': () => device.createMemoryPool({ releaseThreshold: '5' as never }),
+  'device.createStream with null as its options': () => device.createStream(none),
+  'device.allocateHost with null as its options': () => device.allocateHost(64, none),
+  'device.attachHost': () => device.attachHost(none),
+  'device.attachHost of more than there is': () => {
+    const { pages } = device.allocateHost(64, { shared: true }).share();
+    return device.attachHost({ bytes: pages.bytes + 1, pages });
+  },
+  'device.recordMemoryHistory': () => device.recordMemoryHistory({ enabled: 'some' as never }),
+  'device.attachOutOfMemoryObserver': () => device.attachOutOfMemoryObserver(none),
+  'device.on': () => device.on('closed' as never, () => undefined),
+  'device.loadModels': () => device.loadModels(none),
+  'device.capture': () => device.capture(stream, none),
+  'host.as': () => device.allocateHost(64).as(none),
+  'host.as of half an element': () => device.allocateHost(64).as(Float32Array, 0, 1.5),
+  'graph.replay with a binding to nothing': async () => {
+    await using graph = await device.capture(stream, () => stream.fill(buffer, 0));
+    await graph.replay(stream, { bindings: [[buffer, none]] });
+  },
+  'Device.attach, a second time': async () => {
+    const shared = device.share();
+    const attached = await Device.attach(shared);
+    await Device.attach(shared).finally(() => attached.close());
+  },
   'device.memoryInfo': () => device.memoryInfo('hbm' as never),
   'device.defaultMemoryPool': () => device.defaultMemoryPool('hbm' as never),
   'device.allocate from no pool': () => device.allocate(64, { pool: {} as never }),
