@@ -148,8 +148,8 @@ struct mtia_counters {
 };
 MTIA_API int32_t mtia_debug_counters(struct mtia_device *device, struct mtia_counters *counters);
 /*
- * Units of one PE since power-on, as of the end of its last slice: device cycles in which each was occupied and commands that it
- * has done (order: CP, FI, DPE, RE, SE, MLU), and cycles in which each hart stood at a unit command.
+ * Units of one PE since power-on, as of the end of its last job or slice: device cycles in which each was occupied and commands
+ * that it has done (order: CP, FI, DPE, RE, SE, MLU), and cycles in which each hart stood at a unit command.
  */
 struct mtia_pe_counters {
   uint32_t struct_bytes;
