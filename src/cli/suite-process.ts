@@ -1,5 +1,8 @@
 /** A run of the conformance suite in a process of its own, watched case by case: a defect may end it, or have it hang. */
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { CaseResult } from '../conformance/index.js';
 import { InputError } from './errors.js';
@@ -28,9 +31,12 @@ export function runSuiteProcess(args: readonly string[], signal: AbortSignal): P
   const results: CaseResult[] = [];
   let under: Pick<CaseResult, 'category' | 'name' | 'contract'> | undefined;
   let [ended, silent, complaint] = [false, false, ''];
+  // A process that is killed leaves its temporary files.
+  const folder = mkdtempSync(join(tmpdir(), 'mtia-suite-'));
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [process.argv[1] ?? '', 'conformance', ...args, '--reporter', 'ndjson'], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TMPDIR: folder },
     });
     const kill = (): void => void child.kill('SIGKILL');
     const silence = setTimeout(() => {
@@ -57,6 +63,7 @@ export function runSuiteProcess(args: readonly string[], signal: AbortSignal): P
     child.on('error', reject);
     child.on('close', (code, killedBy) => {
       clearTimeout(silence);
+      rmSync(folder, { recursive: true, force: true });
       signal.removeEventListener('abort', kill);
       if (code === EXIT.BAD_INPUT) return reject(new InputError(complaint.trim().replace(/^mtia: /, '')));
       if (ended || signal.aborted) return resolve({ results });

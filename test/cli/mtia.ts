@@ -30,11 +30,17 @@ export interface StartOptions {
   /** Sent after `afterMs`. */
   readonly signal?: NodeJS.Signals;
   readonly afterMs?: number;
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-export function mtia(args: readonly string[], { signal, afterMs = 0 }: StartOptions = {}): Promise<Ended> {
+export function mtia(args: readonly string[], { signal, afterMs = 0, env = {} }: StartOptions = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (data: Buffer) => {
       stdout += data.toString();

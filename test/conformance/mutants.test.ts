@@ -1,10 +1,11 @@
 /** The suite can fail: it catches one mutant of each kind. All of them: `mtia conformance --mutants` (docs/testing.md). */
+import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { CATEGORIES } from '../../src/conformance/index.js';
 import { MUTANTS } from '../../src/conformance/mutants/index.js';
-import { mtia } from '../cli/mtia.js';
+import { mtia, temporaryFolder } from '../cli/mtia.js';
 
-const LEAST = 60;
+const LEAST = 90;
 
 describe('the mutants', () => {
   it('are many, and have names of their own', () => {
@@ -45,6 +46,15 @@ describe('the mutants', () => {
     const { code, stdout } = await mtia(['conformance', ...options]);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ failed: 1 });
+  });
+
+  it('leave no temporary file, though their processes are killed', async () => {
+    const { path, remove } = await temporaryFolder();
+    const options = ['--mutants', 'flipped-bits-pass', '--category', 'discovery', '--jobs', '1'];
+    const { code } = await mtia(['conformance', ...options], { env: { TMPDIR: path } });
+    expect(code).toBe(1);
+    expect(readdirSync(path)).toEqual([]);
+    await remove();
   });
 
   it('no defect, no failure', async () => {
