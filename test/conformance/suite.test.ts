@@ -22,7 +22,7 @@ import { loadBundle } from '../../src/firmware-emu/index.js';
 
 const FIRMWARE = withTestKernels(loadBundle());
 const SEED = 20_261_124;
-const SUITE_DEADLINE_MS = 300_000;
+const SUITE_DEADLINE_MS = 600_000;
 
 const BACKENDS: readonly Backend[] = [
   emulatorBackend('2i'),
