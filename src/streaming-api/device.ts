@@ -363,7 +363,9 @@ export class Device implements AsyncDisposable {
    * Uploads several compiled graphs, in their order; those that compileBatches has made share one copy of their weights.
    *
    * ```ts
-   * const [one, many] = await device.loadModels(compileBatches(model, [1, 64], { generation: '2i' }));
+   * const { compileBatches, readModel } = await import('mtia-runtime/compiler');
+   * const graphs = compileBatches(await readModel('films.pt2'), [1, 64], { generation: '2i' });
+   * const [one, many] = await device.loadModels(graphs);
    * ```
    */
   async loadModels(
