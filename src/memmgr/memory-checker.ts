@@ -2,7 +2,7 @@
  * Checking mode: red zones around every allocation, patterns in memory that nobody has written and in memory that was
  * freed, and reports of what damaged them. It reaches the device through ordinary commands only.
  */
-import { MtiaError } from '../driver/index.js';
+import { checkOptions, MtiaError } from '../driver/index.js';
 import type { AllocationOptions, DeviceMemory } from './device-memory.js';
 import type { MemoryKind } from './memory-kind.js';
 import { FREED, firstDamage, neverWritten, PATTERN_BYTES, RED_ZONE, repeat, UNINITIALIZED } from './memory-patterns.js';
@@ -87,11 +87,12 @@ export class MemoryChecker {
 
   async allocate(bytes: number, options: AllocationOptions = {}): Promise<DeviceAllocation> {
     const allocatedAt = new StackRecord(this.allocate);
+    checkOptions(options);
     const front = Math.max(ZONE_BYTES, options.alignment ?? 0);
     const whole = bytes - (bytes % PATTERN_BYTES);
     const total = front + whole + PATTERN_BYTES + ZONE_BYTES;
     // A size that makes no sense is refused as it is, not with its zones.
-    const sensible = Number.isSafeInteger(total) && bytes > 0;
+    const sensible = Number.isSafeInteger(bytes) && Number.isSafeInteger(total) && bytes > 0;
     const inner = await this.#memory.allocate(sensible ? total : bytes, options);
     const address = inner.address + BigInt(front);
     const block = { inner, address, bytes, front, total, allocatedAt, reported: new Set<MemoryFault>() };

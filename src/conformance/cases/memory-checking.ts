@@ -1,7 +1,7 @@
 /** Checking mode: who damages memory is found, and named. */
 import assert from 'node:assert/strict';
 import { HOST_COMMAND } from '../../hw/index.js';
-import type { Device, MemoryReport } from '../../streaming-api/index.js';
+import type { AllocationOptions, Device, MemoryReport } from '../../streaming-api/index.js';
 import { category, conformanceCase } from '../case.js';
 import { equalBytes, rejectsWith } from '../expectations.js';
 import type { Fixture } from '../fixture.js';
@@ -60,8 +60,27 @@ const strays = [
   ),
 );
 
+const REFUSED: readonly (readonly [bytes: unknown, options: unknown])[] = [
+  [0, {}],
+  [1.5, {}],
+  ['64', {}],
+  [64, null],
+  [64, { alignment: 3 }],
+  [64, { memory: 'flash' }],
+  [64, { pool: null }],
+];
+
 export const memoryCheckingCases = category('memory manager', { requires: ['memory', 'queues'] }, [
   ...strays,
+
+  conformanceCase('refuses the allocations that are refused without it', 'MEM-7', {}, async (fixture) => {
+    const { device } = await open(fixture);
+    const before = device.memoryStats().dram.allocated_bytes;
+    for (const [bytes, options] of REFUSED) {
+      await rejectsWith('INVALID_ARGUMENT', device.allocate(bytes as number, options as AllocationOptions));
+    }
+    assert.equal(device.memoryStats().dram.allocated_bytes, before);
+  }),
 
   conformanceCase('finds a copy that ends too late when the buffer is freed', 'MEM-7', {}, async (fixture) => {
     const { device, reports } = await open(fixture);
