@@ -10,17 +10,12 @@ import type {
   RegisterWidth,
   SharedHostPages,
 } from '../pci-function.js';
-import type { CLibrary } from './c-abi.js';
+import type { CFunctionName, CLibrary } from './c-abi.js';
 import type { EmulatedDevice, SharedEmulatedDevice } from './emulated-device.js';
 import { HoldingsLedger } from './holdings-ledger.js';
 import { allocateHostPages, attachHostPages } from './host-memory.js';
 
 const RIGHTS: Readonly<Record<DmaRights, number>> = { read: 1, write: 2, 'read-write': 3 };
-
-const BAD_ARGUMENT = ERROR_CODES.CHIP_BAD_ARGUMENT.code;
-
-/** Bindings cut other numbers down to 32 bits, or throw errors of their own. */
-const isOffset = (offset: number): boolean => offset >>> 0 === offset;
 
 export class EmulatedFunction implements PciFunction {
   readonly name: string;
@@ -42,53 +37,47 @@ export class EmulatedFunction implements PciFunction {
 
   configRead(offset: number, width: 1 | 2 | 4): number {
     this.#open();
-    const status = isOffset(offset)
-      ? this.#library.mtia_pci_config_read(this.#handle, offset, width, this.#result)
-      : BAD_ARGUMENT;
+    this.#checkOffset(offset, 'mtia_pci_config_read');
+    const status = this.#library.mtia_pci_config_read(this.#handle, offset, width, this.#result);
     this.#device.check(status, 'mtia_pci_config_read');
     return this.#resultView.getUint32(0, true);
   }
 
   configWrite(offset: number, width: 1 | 2 | 4, value: number): void {
     this.#open();
-    const status = isOffset(offset)
-      ? this.#library.mtia_pci_config_write(this.#handle, offset, width, value)
-      : BAD_ARGUMENT;
+    this.#checkOffset(offset, 'mtia_pci_config_write');
+    const status = this.#library.mtia_pci_config_write(this.#handle, offset, width, value);
     this.#device.check(status, 'mtia_pci_config_write');
   }
 
   barRead(bar: number, offset: number, width: RegisterWidth): bigint {
     this.#open();
-    const status = isOffset(offset)
-      ? this.#library.mtia_pci_bar_read(this.#handle, bar, offset, width, this.#result)
-      : BAD_ARGUMENT;
+    this.#checkOffset(offset, 'mtia_pci_bar_read');
+    const status = this.#library.mtia_pci_bar_read(this.#handle, bar, offset, width, this.#result);
     this.#device.check(status, 'mtia_pci_bar_read');
     return this.#resultView.getBigUint64(0, true);
   }
 
   barWrite(bar: number, offset: number, width: RegisterWidth, value: bigint | number): void {
     this.#open();
-    const status = isOffset(offset)
-      ? this.#library.mtia_pci_bar_write(this.#handle, bar, offset, width, value)
-      : BAD_ARGUMENT;
+    this.#checkOffset(offset, 'mtia_pci_bar_write');
+    const status = this.#library.mtia_pci_bar_write(this.#handle, bar, offset, width, value);
     this.#device.check(status, 'mtia_pci_bar_write');
   }
 
   barReadBlock(bar: number, offset: number, bytes: number): Uint8Array {
     this.#open();
     const data = new Uint8Array(bytes);
-    const status = isOffset(offset)
-      ? this.#library.mtia_pci_bar_read_block(this.#handle, bar, offset, data, bytes)
-      : BAD_ARGUMENT;
+    this.#checkOffset(offset, 'mtia_pci_bar_read_block');
+    const status = this.#library.mtia_pci_bar_read_block(this.#handle, bar, offset, data, bytes);
     this.#device.check(status, 'mtia_pci_bar_read_block');
     return data;
   }
 
   barWriteBlock(bar: number, offset: number, data: Uint8Array): void {
     this.#open();
-    const status = isOffset(offset)
-      ? this.#library.mtia_pci_bar_write_block(this.#handle, bar, offset, data, data.byteLength)
-      : BAD_ARGUMENT;
+    this.#checkOffset(offset, 'mtia_pci_bar_write_block');
+    const status = this.#library.mtia_pci_bar_write_block(this.#handle, bar, offset, data, data.byteLength);
     this.#device.check(status, 'mtia_pci_bar_write_block');
   }
 
@@ -162,5 +151,10 @@ export class EmulatedFunction implements PciFunction {
 
   #open(): void {
     if (this.#device.closed) throw closedError(this.name);
+  }
+
+  /** Bindings cut other numbers down to 32 bits, or throw errors of their own. */
+  #checkOffset(offset: number, call: CFunctionName): void {
+    if (offset >>> 0 !== offset) this.#device.check(ERROR_CODES.CHIP_BAD_ARGUMENT.code, call);
   }
 }
